@@ -1,0 +1,5 @@
+//! What every room stands on: typed ids, spans, source files, schemas, random streams. No domain word lives here.
+
+pub mod id;
+pub mod schema;
+pub mod span;
