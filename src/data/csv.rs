@@ -8,7 +8,7 @@ use super::open::{Input, read_error};
 use super::table::Table;
 use crate::base::schema::{ColumnKind, ColumnSchema, Extent, Schema};
 use std::collections::BTreeMap;
-use std::io::BufRead;
+use std::io::{BufRead, Chain, Read};
 
 /// The kind a caller reads a text column as, whatever its first cell looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +43,52 @@ impl Slot {
     }
 }
 
-/// The lines of a file, with its first rows held back until kinds are known.
-struct Lines<'a> {
-    reader: csv::Reader<Box<dyn BufRead + 'a>>,
+/// A row and the line it ends on.
+type Row = (u64, csv::StringRecord);
+
+/// The rows of text, each with its line.
+struct Rows<'a> {
+    reader: csv::Reader<Chain<Box<dyn BufRead + 'a>, &'static [u8]>>,
     file: String,
     packed: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn new(input: Input<'a>, delimiter: u8) -> Rows<'a> {
+        // Lines are told apart by the line feed alone, and the last one always has it: the reader's count of lines is then
+        // exact. A carriage return before it is blank space and goes with the trimming.
+        let reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .terminator(csv::Terminator::Any(b'\n'))
+            .has_headers(false)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(input.reader.chain(&b"\n"[..]));
+        Rows { reader, file: input.file, packed: input.packed }
+    }
+
+    /// The next row that is not blank.
+    fn next(&mut self) -> Result<Option<Row>, DataError> {
+        let mut record = csv::StringRecord::new();
+        loop {
+            let read = self.reader.read_record(&mut record);
+            let line = self.reader.position().line().saturating_sub(1);
+            match read {
+                Ok(true) if record.len() == 1 && record[0].is_empty() => {}
+                Ok(true) => return Ok(Some((line, record))),
+                Ok(false) => return Ok(None),
+                Err(error) => return Err(text_error(&self.file, self.packed, line, error)),
+            }
+        }
+    }
+}
+
+/// The rows below a header, the first of them held back until kinds are known.
+struct Lines<'a> {
+    rows: Rows<'a>,
     slots: Vec<Slot>,
     cells: usize,
-    probed: std::vec::IntoIter<csv::StringRecord>,
+    probed: std::vec::IntoIter<Row>,
     labels: Vec<bool>,
 }
 
@@ -99,32 +137,23 @@ fn slots(file: &str, header: &csv::StringRecord) -> Result<Vec<Slot>, DataError>
 impl<'a> Lines<'a> {
     /// Reads the header, and as many rows as it takes to see each column's kind.
     fn open(input: Input<'a>, delimiter: u8, wants: &BTreeMap<String, Want>) -> Result<Lines<'a>, DataError> {
-        let (file, packed) = (input.file.clone(), input.packed());
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .has_headers(false)
-            .flexible(true)
-            .trim(csv::Trim::All)
-            .from_reader(input.reader);
-        let mut header = csv::StringRecord::new();
-        if !reader.read_record(&mut header).map_err(|e| text_error(&file, packed, e))? {
-            return Err(DataError::Empty { file });
-        }
-        let slots = slots(&file, &header)?;
+        let mut rows = Rows::new(input, delimiter);
+        let Some((_, header)) = rows.next()? else { return Err(DataError::Empty { file: rows.file }) };
+        let slots = slots(&rows.file, &header)?;
         let mut kinds: Vec<Option<bool>> =
             slots.iter().map(|slot| wants.get(&slot.name).map(|want| *want == Want::Label)).collect();
-        let empty = Vec::new().into_iter();
-        let mut lines = Lines { reader, file, packed, cells: header.len(), slots, probed: empty, labels: Vec::new() };
+        let nothing = Vec::new().into_iter();
+        let mut lines = Lines { rows, cells: header.len(), slots, probed: nothing, labels: Vec::new() };
         let mut probed = Vec::new();
         while probed.is_empty() || (probed.len() < PROBE_ROWS && kinds.contains(&None)) {
-            let Some(record) = lines.next()? else { break };
+            let Some((line, record)) = lines.next()? else { break };
             for (slot, kind) in lines.slots.iter().zip(&mut kinds).filter(|(_, kind)| kind.is_none()) {
                 *kind = slot.cells().map(|at| &record[at]).find(|c| !is_absent(c)).map(|c| c.parse::<f64>().is_err());
             }
-            probed.push(record);
+            probed.push((line, record));
         }
         if probed.is_empty() {
-            return Err(DataError::Empty { file: lines.file });
+            return Err(DataError::Empty { file: lines.rows.file });
         }
         lines.probed = probed.into_iter();
         lines.labels = kinds.into_iter().map(|kind| kind.unwrap_or(false)).collect();
@@ -132,28 +161,21 @@ impl<'a> Lines<'a> {
     }
 
     /// The next row, of the header's width.
-    fn next(&mut self) -> Result<Option<csv::StringRecord>, DataError> {
-        if let Some(record) = self.probed.next() {
-            return Ok(Some(record));
+    fn next(&mut self) -> Result<Option<Row>, DataError> {
+        if let Some(row) = self.probed.next() {
+            return Ok(Some(row));
         }
-        let mut record = csv::StringRecord::new();
-        if !self.reader.read_record(&mut record).map_err(|e| text_error(&self.file, self.packed, e))? {
-            return Ok(None);
+        match self.rows.next()? {
+            Some((line, record)) if record.len() != self.cells => {
+                let (file, found) = (self.rows.file.clone(), record.len());
+                Err(DataError::RowWidth { file, line, found, expected: self.cells })
+            }
+            row => Ok(row),
         }
-        if record.len() != self.cells {
-            let (file, line) = (self.file.clone(), line_of(&record));
-            return Err(DataError::RowWidth { file, line, found: record.len(), expected: self.cells });
-        }
-        Ok(Some(record))
     }
 }
 
-fn line_of(record: &csv::StringRecord) -> u64 {
-    record.position().map_or(0, csv::Position::line)
-}
-
-fn text_error(file: &str, packed: bool, error: csv::Error) -> DataError {
-    let line = error.position().map_or(0, csv::Position::line);
+fn text_error(file: &str, packed: bool, line: u64, error: csv::Error) -> DataError {
     match error.into_kind() {
         csv::ErrorKind::Io(source) => read_error(file, packed, source),
         _ => DataError::Malformed {
@@ -218,7 +240,7 @@ pub(super) fn load(input: Input, delimiter: u8, wants: &BTreeMap<String, Want>) 
     };
     let mut builders: Vec<Builder> = lines.labels.iter().map(fresh).collect();
     let mut row = 0;
-    while let Some(record) = lines.next()? {
+    while let Some((line, record)) = lines.next()? {
         row += 1;
         for (slot, builder) in lines.slots.iter().zip(&mut builders) {
             for (at, cell) in slot.cells().map(|at| &record[at]).enumerate() {
@@ -236,7 +258,7 @@ pub(super) fn load(input: Input, delimiter: u8, wants: &BTreeMap<String, Want>) 
                     continue;
                 }
                 let number = if is_absent(cell) { Ok(0.0) } else { cell.parse::<f64>() };
-                let file = || lines.file.clone();
+                let file = || lines.rows.file.clone();
                 match number {
                     Ok(value) if value.is_finite() => builder.numbers.push(value),
                     Ok(_) => {
@@ -244,7 +266,7 @@ pub(super) fn load(input: Input, delimiter: u8, wants: &BTreeMap<String, Want>) 
                         return Err(DataError::NotFinite { file: file(), row, column, text });
                     }
                     Err(_) => {
-                        let (column, text, line) = (slot.cell_name(at), cell.into(), line_of(&record));
+                        let (column, text) = (slot.cell_name(at), cell.into());
                         let expected = "a number".into();
                         return Err(DataError::BadCell { file: file(), line, column, text, expected });
                     }
@@ -261,30 +283,24 @@ pub(super) fn load(input: Input, delimiter: u8, wants: &BTreeMap<String, Want>) 
 
 /// Rows of numbers without a header, each row one vector of `width` cells: (rows, cells).
 pub(super) fn bare_rows(input: Input, width: usize) -> Result<Vec<f64>, DataError> {
-    let (file, packed) = (input.file.clone(), input.packed());
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(input.reader);
+    let mut rows = Rows::new(input, b',');
     let mut values = Vec::new();
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|e| text_error(&file, packed, e))? {
-        let line = line_of(&record);
+    while let Some((line, record)) = rows.next()? {
         if record.len() != width {
-            return Err(DataError::RowWidth { file, line, found: record.len(), expected: width });
+            return Err(DataError::RowWidth { file: rows.file, line, found: record.len(), expected: width });
         }
         for (at, cell) in record.iter().enumerate() {
-            let value = cell.parse::<f64>().ok().filter(|v| v.is_finite());
-            let (column, expected) = (|| (at + 1).to_string(), || "a finite number".to_string());
-            values.push(value.ok_or_else(|| DataError::BadCell {
-                file: file.clone(),
-                line,
-                column: column(),
-                text: cell.into(),
-                expected: expected(),
-            })?);
+            match cell.parse::<f64>() {
+                Ok(value) if value.is_finite() => values.push(value),
+                _ => {
+                    let (column, expected) = ((at + 1).to_string(), "a finite number".to_string());
+                    return Err(DataError::BadCell { file: rows.file, line, column, text: cell.into(), expected });
+                }
+            }
         }
     }
     if values.is_empty() {
-        return Err(DataError::Empty { file });
+        return Err(DataError::Empty { file: rows.file });
     }
     Ok(values)
 }

@@ -223,7 +223,7 @@ fn members<T>(path: &Path, mut each: impl FnMut(Input, &str) -> Result<T, DataEr
     let unreadable = |source| DataError::Unreadable { path: path.to_path_buf(), source };
     let mut input = Input::open(path)?;
     let file = input.file.clone();
-    let source: Box<dyn ReadSeek> = if input.packed() {
+    let source: Box<dyn ReadSeek> = if input.packed {
         let mut bytes = Vec::new();
         let read = input.reader.read_to_end(&mut bytes);
         read.map_err(|e| input.error(e))?;

@@ -12,7 +12,8 @@ pub(super) struct Input<'a> {
     pub reader: Box<dyn BufRead + 'a>,
     /// The file's name in messages.
     pub file: String,
-    packed: bool,
+    /// Whether the bytes are unpacked on the way.
+    pub packed: bool,
 }
 
 impl<'a> Input<'a> {
@@ -49,11 +50,6 @@ impl<'a> Input<'a> {
     /// Gives a reading error its kind: a broken archive or an unreadable file.
     pub fn error(&self, source: std::io::Error) -> DataError {
         read_error(&self.file, self.packed, source)
-    }
-
-    /// Whether the bytes are unpacked on the way.
-    pub fn packed(&self) -> bool {
-        self.packed
     }
 
     /// Exactly `count` bytes and then the end (E0710 otherwise). Memory grows with what is there, not with what a header claims.

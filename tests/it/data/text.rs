@@ -69,6 +69,12 @@ fn what_is_wrong_is_said_with_its_place() {
     assert!(text.starts_with("line 4 of") && text.ends_with("has 1 cells where the header has 2"), "{text}");
     let (code, text) = fail("a.csv", b"x,y\n1,2\n3,four\n");
     assert_eq!(code, "E0706");
+    for (line, lines) in
+        [(3, "1,2\nx,3"), (3, "1,2\r\nx,3\r\n"), (5, "1,2\r\n\r\n\n\"x\",3\r\n"), (4, "\"1\n\",2\nx,3\n")]
+    {
+        let text = fail("a.csv", format!("x,y\n{lines}").as_bytes()).1;
+        assert!(text.starts_with(&format!("`x` in column `x` on line {line} of")), "{lines:?}: {text}");
+    }
     assert!(text.starts_with("`four` in column `y` on line 3 of") && text.ends_with("is not a number"), "{text}");
     let (code, text) = fail("a.csv", b"x,y\n1,2\n3,NaN\n");
     assert_eq!(code, "E0707");
