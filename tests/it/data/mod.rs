@@ -2,6 +2,7 @@
 
 mod arrays;
 mod batches;
+mod checkpoint;
 mod sets;
 mod text;
 
