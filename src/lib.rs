@@ -3,4 +3,5 @@
 
 pub mod base;
 pub mod data;
+pub mod report;
 pub mod train;

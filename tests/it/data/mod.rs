@@ -3,6 +3,8 @@
 mod arrays;
 mod batches;
 mod checkpoint;
+mod report;
+mod sample;
 mod sets;
 mod text;
 
