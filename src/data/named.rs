@@ -19,6 +19,11 @@ static DIGITS: &[u8] = include_bytes!("digits/digits.csv.gz");
 /// Splits that a folder may hold a file of, in the order in which they are read.
 const SPLIT_FILES: [&str; 4] = ["train", "valid", "test", "rows"];
 
+const MNIST_FILES: [&str; 4] = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"];
+/// Splits and rows of the fixed binarisation.
+const BINARIZED_ROWS: [(&str, usize); 3] = [("train", 50_000), ("valid", 10_000), ("test", 10_000)];
+const FREY_FILE: &str = "freyfaces.u8.gz";
+
 /// What a name stands for.
 enum Known {
     Digits,
@@ -99,9 +104,22 @@ fn images(width: usize, labelled: bool, rows: usize, splits: &[&str]) -> Schema 
 pub(super) fn schema(name: &str, locations: &Locations) -> Result<Schema, DataError> {
     match find(name, locations)? {
         Known::Digits => Ok(images(64, true, 1797, &["train", "test", "all"])),
-        Known::Mnist(_) => Ok(images(784, true, 70_000, &["train", "test", "fit", "valid"])),
-        Known::BinarizedMnist(_) => Ok(images(784, false, 70_000, &["train", "valid", "test"])),
-        Known::Frey(_) => Ok(images(560, false, 1965, &["rows"])),
+        Known::Mnist(folder) => {
+            for stem in MNIST_FILES {
+                idx::schema(Input::open(&mnist_file(&folder, stem))?, stem)?;
+            }
+            Ok(images(784, true, 70_000, &["train", "test", "fit", "valid"]))
+        }
+        Known::BinarizedMnist(folder) => {
+            for (split, _) in BINARIZED_ROWS {
+                Input::open(&folder.join(format!("binarized_mnist_{split}.bits.gz")))?;
+            }
+            Ok(images(784, false, 70_000, &["train", "valid", "test"]))
+        }
+        Known::Frey(folder) => {
+            Input::open(&folder.join(FREY_FILE))?;
+            Ok(images(560, false, 1965, &["rows"]))
+        }
         Known::File(source) => super::schema(&source, &absolute()),
         Known::Files(files) => {
             let (_, first) = &files[0];
@@ -126,7 +144,7 @@ pub(super) fn load(name: &str, locations: &Locations, wants: &BTreeMap<String, c
         Known::Mnist(folder) => mnist(&folder),
         Known::BinarizedMnist(folder) => binarized_mnist(&folder),
         Known::Frey(folder) => {
-            let data = Input::open(&folder.join("freyfaces.u8.gz"))?.body(1965 * 560)?;
+            let data = Input::open(&folder.join(FREY_FILE))?.body(1965 * 560)?;
             Table::from_columns(vec![("image".into(), Column::bytes(vec![560], data, 255.0))])
         }
         Known::File(source) => super::load_as(&source, &absolute(), wants),
@@ -183,11 +201,16 @@ fn digits() -> Result<Table, DataError> {
     Ok(table)
 }
 
-/// The four official IDX files, packed or not.
+/// One of the official files, packed or not.
+fn mnist_file(folder: &Path, stem: &str) -> PathBuf {
+    let packed = folder.join(format!("{stem}-ubyte.gz"));
+    if packed.exists() { packed } else { folder.join(format!("{stem}-ubyte")) }
+}
+
+/// The four official IDX files.
 fn mnist(folder: &Path) -> Result<Table, DataError> {
     let array = |stem: &str| {
-        let packed = folder.join(format!("{stem}-ubyte.gz"));
-        let path = if packed.exists() { packed } else { folder.join(format!("{stem}-ubyte")) };
+        let path = mnist_file(folder, stem);
         Ok((path.clone(), idx::load(Input::open(&path)?)?.1))
     };
     let part = |stem: &str, rows: usize| {
@@ -223,7 +246,7 @@ fn mnist(folder: &Path) -> Result<Table, DataError> {
 /// Rows of 98 bytes, the first pixel in the most significant bit.
 fn binarized_mnist(folder: &Path) -> Result<Table, DataError> {
     let mut parts = Vec::new();
-    for (split, rows) in [("train", 50_000), ("valid", 10_000), ("test", 10_000)] {
+    for (split, rows) in BINARIZED_ROWS {
         let bits = Input::open(&folder.join(format!("binarized_mnist_{split}.bits.gz")))?.body(rows * 98)?;
         let pixels = bits.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
         let image = Column { range: Some((0.0, 1.0)), ..Column::bytes(vec![784], pixels, 1.0) };

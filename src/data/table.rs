@@ -61,6 +61,17 @@ impl Table {
         })
     }
 
+    /// The index of the row that people call `number`, counted from 1 (E0716 beyond the last).
+    pub fn row(&self, number: usize) -> Result<usize, DataError> {
+        match number.checked_sub(1).filter(|&row| row < self.rows) {
+            Some(row) => Ok(row),
+            None => Err(DataError::Request {
+                what: format!("there is no row {number}"),
+                mend: format!("Rows are counted from 1 to {}.", self.rows),
+            }),
+        }
+    }
+
     /// What it looks like from outside.
     pub fn schema(&self) -> Schema {
         Schema {

@@ -38,8 +38,23 @@ use std::path::Path;
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     let failed = |source| ReportError::Write { path: path.to_path_buf(), source };
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
+    let mut file = readable().tempfile_in(dir).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
+}
+
+/// Files that end up with the permissions of any other new file: a scratch file's are its owner's alone.
+#[cfg(unix)]
+fn readable() -> tempfile::Builder<'static, 'static> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(std::fs::Permissions::from_mode(0o666));
+    builder
+}
+
+/// Where files have no permissions of that kind, a new one's are right as they are.
+#[cfg(not(unix))]
+fn readable() -> tempfile::Builder<'static, 'static> {
+    tempfile::Builder::new()
 }

@@ -217,3 +217,39 @@ fn parameters_keep_their_texts() {
     assert_eq!(load_params(&path).unwrap_err().code(), "E0907");
     assert_eq!(load_params(&dir.path().join("gone")).unwrap_err().code(), "E0902");
 }
+
+/// Named in the environment of the process that is to be killed: the directory it writes to.
+const WRITER: &str = "GHMC_TEST_CHECKPOINT_WRITER";
+
+#[test]
+fn killed_at_any_moment() {
+    let big = |step: u64| {
+        let mut state = state(step);
+        state.buffers.push(("big".into(), Buffer::F64 { shape: vec![20_000], data: vec![step as f64; 20_000] }));
+        state
+    };
+    if let Some(dir) = std::env::var_os(WRITER) {
+        for step in 1.. {
+            save(Path::new(&dir), &big(step)).unwrap();
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut newest = 0;
+    for kill in 0..20 {
+        let mut writer = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "data::checkpoint::killed_at_any_moment"])
+            .env(WRITER, dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_micros(20_000 + 1_777 * kill));
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        let Some(back) = load_latest(dir.path(), "run").unwrap() else { continue };
+        assert!(back.generation >= newest, "no finished generation is lost");
+        assert_eq!(back.skipped, [], "a killed writer leaves nothing damaged behind");
+        assert_eq!(back.checkpoint, big(back.checkpoint.position["step"].as_u64().unwrap()));
+        newest = back.generation;
+    }
+    assert!(newest > 0, "no writer ever came to write");
+}

@@ -132,6 +132,14 @@ fn the_summary_keeps_its_contract() {
         })
     );
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let plain = dir.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&plain), "others may read it as they may any file");
+    }
     assert_eq!(summary.write(&dir.path().join("gone/summary.json")).unwrap_err().code(), "E0911");
 }
 

@@ -18,6 +18,8 @@ fn digits_are_built_in() {
     let (train, test) = (table.split("train").unwrap(), table.split("test").unwrap());
     assert_eq!((train.len(), test.len(), table.split("all").unwrap().len()), (1438, 359, 1797));
     assert_eq!(test[..3], [4, 9, 14], "rows 5, 10, 15 counted from 1");
+    assert_eq!(table.row(1797).unwrap(), 1796);
+    assert_eq!([0, 1798].map(|number| table.row(number).unwrap_err().code()), ["E0716"; 2]);
     let label = table.column("label").unwrap();
     let mut counts = [0; 10];
     for code in label.gather::<f64>(table.split("all").unwrap()) {
@@ -51,6 +53,18 @@ fn an_override_goes_before_everything() {
     assert_eq!(load(&named("digits"), &here).unwrap().rows, 2);
     here.overrides.insert("digits".into(), dir.path().join("gone.csv"));
     assert_eq!(load(&named("digits"), &here).unwrap_err().code(), "E0701");
+}
+
+#[test]
+fn a_folder_without_its_files_is_noticed_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut here = Locations::default();
+    for name in ["mnist", "binarized-mnist", "frey"] {
+        here.overrides.insert(name.into(), dir.path().into());
+        assert_eq!(schema(&named(name), &here).unwrap_err().code(), "E0702", "{name}");
+    }
+    here.overrides.insert("flags".into(), dir.path().into());
+    assert_eq!(schema(&named("flags"), &here).unwrap_err().code(), "E0701");
 }
 
 #[test]
@@ -117,4 +131,13 @@ fn binarized_mnist_has_its_means() {
         let mean = pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / pixels.len() as f64;
         assert!((mean - expect).abs() < 1e-6, "{split}: {mean}");
     }
+}
+
+#[test]
+fn faces_are_whole() {
+    let Some(here) = large() else { return };
+    let table = load(&named("frey"), &here).unwrap();
+    let grey = table.column("image").unwrap().gather::<f64>(table.split("rows").unwrap());
+    let (low, high) = grey.iter().fold((1.0f64, 0.0f64), |(l, h), &v| (l.min(v), h.max(v)));
+    assert_eq!((table.rows, (low * 255.0).round(), (high * 255.0).round()), (1965, 8.0, 238.0));
 }
