@@ -14,6 +14,7 @@ mod open;
 mod source;
 mod table;
 mod transform;
+mod write;
 
 pub use batch::{Batches, split_rows};
 pub use column::{Column, Element, Values, sorted_labels};
@@ -22,6 +23,7 @@ pub use errors::DataError;
 pub use source::{Locations, Source};
 pub use table::Table;
 pub use transform::{binarise, reveal, scale, threshold};
+pub use write::write_csv;
 
 use crate::base::schema::Schema;
 use open::Input;

@@ -2,7 +2,7 @@
 
 use super::{at, fail, folder, gzip, read};
 use ghmc::base::schema::{ColumnKind, Extent};
-use ghmc::data::{Source, Want, load_as, schema};
+use ghmc::data::{Source, Want, load_as, schema, write_csv};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -120,4 +120,14 @@ proptest! {
         let rows: Vec<usize> = (0..values.len()).collect();
         prop_assert_eq!(table.column("v").unwrap().gather::<f64>(&rows), values);
     }
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let text = b"x[1],x[2],k,n\n0.1,?,\"a,b\",3\n-2.5e-300,4,\"say \"\"b\"\"\",?\n";
+    let table = read("a.csv", text).unwrap();
+    let mut out = Vec::new();
+    write_csv(&table, &[0, 1], &mut out).unwrap();
+    assert_eq!(read("a.csv", &out).unwrap(), table);
+    assert!(out.starts_with(b"x[1],x[2],k,n\n0.1,?,\"a,b\",3\n"));
 }
