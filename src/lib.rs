@@ -7,6 +7,8 @@ pub mod diag;
 pub mod analysis;
 pub mod model;
 pub mod plan;
+pub mod sema;
+pub mod syntax;
 // The right bank: how numbers are made.
 pub mod kernel;
 pub mod runtime;
@@ -14,3 +16,7 @@ pub mod tensor;
 // The bridge.
 pub mod dist;
 pub mod engine;
+// The doors.
+pub mod data;
+pub mod report;
+pub mod train;

@@ -1,3 +1,6 @@
 //! The integration tests, in one binary.
 
+mod data;
+mod oracle;
+mod syntax;
 mod tensor;

@@ -1,0 +1,3 @@
+//! Training: what goes on around the steps of an engine.
+
+pub mod checkpoint;
