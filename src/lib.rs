@@ -2,4 +2,15 @@
 //! A compiler and runtime for graphical models, neural networks and every mixture of the two.
 
 pub mod base;
+pub mod diag;
+// The left bank: what a model means.
+pub mod analysis;
 pub mod model;
+pub mod plan;
+// The right bank: how numbers are made.
+pub mod kernel;
+pub mod runtime;
+pub mod tensor;
+// The bridge.
+pub mod dist;
+pub mod engine;

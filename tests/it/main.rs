@@ -1,3 +1,4 @@
-//! Every integration test, in one binary.
+//! The integration tests, in one binary.
 
 mod oracle;
+mod tensor;

@@ -263,3 +263,52 @@ fn a_partly_open_variable_keeps_what_is_clamped() {
     let yes: Vec<f64> = (0..3).map(|t| marginal[[t, 1].as_slice()]).collect();
     assert!((yes[0] - 1.0).abs() < 1e-12 && (yes[1] - e / (1.0 + e)).abs() < 1e-12 && yes[2].abs() < 1e-12);
 }
+
+#[test]
+fn the_oracle_agrees_with_the_forward_recursion() {
+    let mut b = Build::new();
+    let (t, k, f) = (b.axis("T", 5), b.axis("K", 3), b.axis("F", 2));
+    let prev = b.axis_of_kind("Prev", AxisKind::Alias(k), None);
+    let (start, transition) = ([0.5, 0.2, 0.3], [[0.7, 0.3, 0.0], [0.1, 0.6, 0.3], [0.25, 0.25, 0.5]]);
+    let emission = [[0.9, 0.1], [0.4, 0.6], [0.0, 1.0]];
+    let start_param = b.param("start", &[k], Domain::Simplex, &start);
+    let a = b.param("A", &[prev, k], Domain::Simplex, transition.as_flattened());
+    let emit = b.param("emit", &[k, f], Domain::Simplex, emission.as_flattened());
+    let (s, x) = (b.var("s", &[t], Domain::Cat(k), &[]), b.var("x", &[t], Domain::Cat(f), &[]));
+    let i = b.index("t", t);
+    let here = pick(b.v(s), vec![at(i, 0)]);
+    let before = pick(b.p(a), vec![by(pick(b.v(s), vec![at(i, -1)]))]);
+    let p = choose(is_first(i), b.p(start_param), before);
+    b.distributed(&[i], s, &[at(i, 0)], Family::Categorical, &[(Arg::P, p)]);
+    let rolled = pick(b.p(emit), vec![by(here)]);
+    b.distributed(&[i], x, &[at(i, 0)], Family::Categorical, &[(Arg::P, rolled)]);
+    let seen = [0usize, 1, 1, 0, 1];
+    b.set(x, &seen.map(|f| f as f64));
+
+    let emitted = |alpha: [f64; 3], f: usize| std::array::from_fn(|k| alpha[k] * emission[k][f]);
+    let step = |alpha: [f64; 3]| std::array::from_fn(|k| (0..3).map(|j| alpha[j] * transition[j][k]).sum());
+    let mut alpha: [f64; 3] = emitted(start, seen[0]);
+    for &f in &seen[1..] {
+        alpha = emitted(step(alpha), f);
+    }
+    let total: f64 = alpha.iter().sum();
+    assert!((super::log_partition(&b.program, b.model, &b.values) - total.ln()).abs() < 1e-12);
+    let marginal = &super::marginals(&b.program, b.model, &b.values)[&s];
+    for k in 0..3 {
+        assert!((marginal[[4, k].as_slice()] - alpha[k] / total).abs() < 1e-12);
+    }
+    assert_eq!(marginal[[3, 2].as_slice()], 0.0);
+}
+
+#[test]
+fn bound_variables_that_are_not_named_are_summed_out() {
+    let (mut b, [rain, sprinkler, wet]) = lawn();
+    for var in [rain, sprinkler, wet] {
+        b.set(var, &[1.0]);
+    }
+    let m = b.model;
+    let loglik = |targets: &[_], given: &[_]| super::loglik(&b.program, m, &b.values, targets, given).exp();
+    assert!((loglik(&[rain], &[wet]) - 0.16038 / 0.44838).abs() < 1e-9);
+    assert!((loglik(&[rain, sprinkler], &[wet]) - 0.2 * 0.01 * 0.99 / 0.44838).abs() < 1e-9);
+    assert!((loglik(&[sprinkler], &[]) - (0.2 * 0.01 + 0.8 * 0.4)).abs() < 1e-12);
+}
