@@ -352,31 +352,11 @@ impl Evaluator<'_> {
                     match prefix {
                         Some(index) => Some(self.position(index, scope, expr.span)?),
                         None if base.ty.axes[at.len()..].contains(&axis) => self.reach(&[base], axis, scope)?,
-                        None => {
-                            let values = at.iter().filter_map(|s| match s {
-                                Subscript::By(value) => Some(value.as_ref()),
-                                _ => None,
-                            });
-                            self.reach(&values.collect::<Vec<_>>(), axis, scope)?
-                        }
+                        // It is an axis of a value in the subscripts, which follow the base among the children.
+                        None => self.reach(&expr.children()[1..], axis, scope)?,
                     }
                 }
-                Node::Call(_, e)
-                | Node::Indicator(e)
-                | Node::Reduce(_, e, _)
-                | Node::Softmax(e, _)
-                | Node::Is(e, _) => self.reach(&[e], axis, scope)?,
-                Node::Binary(_, l, r) | Node::Compare(_, l, r) | Node::Contract { left: l, right: r, .. } => {
-                    self.reach(&[l, r], axis, scope)?
-                }
-                Node::If { cond, then, other } => self.reach(&[cond, then, other], axis, scope)?,
-                Node::Concat(parts, sum) if *sum != axis => {
-                    self.reach(&parts.iter().collect::<Vec<_>>(), axis, scope)?
-                }
-                Node::Table { of, entries } => {
-                    self.reach(&of.iter().chain(entries).collect::<Vec<_>>(), axis, scope)?
-                }
-                _ => None,
+                _ => self.reach(&expr.children(), axis, scope)?,
             };
             let reach = reach.map_or_else(|| self.extent(axis), Ok)?;
             if found.is_some_and(|other| other != reach) {
