@@ -4,6 +4,7 @@
 //! program is nothing but parameters, variables and the factors of one log-density a model.
 
 pub mod axis;
+pub mod evaluate;
 pub mod expr;
 pub mod family;
 pub mod graph;
