@@ -3,4 +3,16 @@
 
 pub mod base;
 pub mod diag;
+// The left bank: what a model means.
+pub mod analysis;
+pub mod model;
+pub mod plan;
+pub mod sema;
 pub mod syntax;
+// The right bank: how numbers are made.
+pub mod kernel;
+pub mod runtime;
+pub mod tensor;
+// The bridge.
+pub mod dist;
+pub mod engine;

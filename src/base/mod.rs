@@ -3,3 +3,4 @@
 pub mod id;
 pub mod schema;
 pub mod span;
+pub mod stream;

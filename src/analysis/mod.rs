@@ -1,0 +1,15 @@
+//! Facts about a model's log-density, read off its sparsity and its form. Nothing here changes the model.
+//!
+//! A `Situation` says which variables are fixed; `find_components` splits what is left into blocks that do not touch,
+//! and `Component` carries what engines ask about: plates it repeats over, how many joint states it has, whether it is
+//! a chain, which variables can be summed in closed form. Reasons for a "no" are values that name a place.
+
+mod chain;
+mod degree;
+mod parts;
+mod situation;
+
+pub use chain::{ChainFact, find_chain};
+pub use degree::{Degree, find_degree, find_factor_degree};
+pub use parts::{Parts, find_parts};
+pub use situation::{Component, Piece, Reason, Situation, find_components, find_pieces};

@@ -1,0 +1,225 @@
+//! What is fixed and what is not, and how the rest falls apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::span::Span;
+use crate::model::{AxisId, Factor, FactorKind, Model, ModelId, Program, Subscript, VarId};
+
+/// A reason with the place it speaks of.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Reason {
+    /// One sentence, without a full stop.
+    pub text: String,
+    /// The statement it is about.
+    pub at: Option<Span>,
+}
+
+impl Reason {
+    /// A reason about a place.
+    pub fn at(span: Span, text: impl Into<String>) -> Reason {
+        Reason { text: text.into(), at: Some(span) }
+    }
+
+    /// A reason about the whole.
+    pub fn of(text: impl Into<String>) -> Reason {
+        Reason { text: text.into(), at: None }
+    }
+}
+
+/// A model with some of its variables fixed.
+#[derive(Clone, Copy)]
+pub struct Situation<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// The model.
+    pub model: ModelId,
+    /// Variables whose values are known: bound, given, evidence.
+    pub fixed: &'a BTreeSet<VarId>,
+    /// Variables set from outside, `do(x = v)`: fixed, and cut from the factor that defines them.
+    pub cut: &'a BTreeSet<VarId>,
+    /// Variables that are asked for: latent, and never pruned as barren.
+    pub asked: &'a BTreeSet<VarId>,
+}
+
+/// No variables.
+pub static NOTHING: BTreeSet<VarId> = BTreeSet::new();
+
+/// One summand of log p̃: a factor of the model, or one factor inside an undirected sub-model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Piece<'a> {
+    /// The summand.
+    pub factor: &'a Factor,
+    /// The position in `Model::factors` of the factor it is or lies in.
+    pub position: usize,
+    /// Whether it lies inside an undirected sub-model.
+    pub inside: bool,
+}
+
+/// Latent variables that touch each other, and the summands that touch them.
+#[derive(Clone, Debug)]
+pub struct Component<'a> {
+    /// Its variables, in the model's order.
+    pub vars: Vec<VarId>,
+    /// The summands that touch them, in the order written.
+    pub pieces: Vec<Piece<'a>>,
+    /// Plates over which it is repeated without touching itself, as root axes.
+    pub plates: Vec<AxisId>,
+}
+
+impl<'a> Situation<'a> {
+    /// A model with some variables fixed, and nothing cut or asked for.
+    pub fn new(program: &'a Program, model: ModelId, fixed: &'a BTreeSet<VarId>) -> Situation<'a> {
+        Situation { program, model, fixed, cut: &NOTHING, asked: &NOTHING }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'a Model {
+        &self.program.models[self.model]
+    }
+
+    /// Variables that are not fixed, in the model's order.
+    pub fn latent(&self) -> Vec<VarId> {
+        self.model().vars.iter().copied().filter(|v| !self.fixed.contains(v)).collect()
+    }
+
+    /// Latent variables whose factors sum to one whatever the rest is: nothing fixed hangs below them.
+    ///
+    /// They drop out of every log-partition (Koller & Friedman 2009, section 9.3: barren nodes).
+    pub fn barren(&self) -> BTreeSet<VarId> {
+        let model = self.model();
+        let mut barren: BTreeSet<VarId> = BTreeSet::new();
+        loop {
+            let mut grown = false;
+            for (position, factor) in model.factors.iter().enumerate() {
+                let targets = factor.targets();
+                let stays = |v: &VarId| self.fixed.contains(v) || self.asked.contains(v) || barren.contains(v);
+                if targets.is_empty() || targets.iter().any(stays) {
+                    continue;
+                }
+                let read_elsewhere = model.factors.iter().enumerate().any(|(other, f)| {
+                    other != position
+                        && !f.targets().iter().any(|t| barren.contains(t))
+                        && f.scope().iter().any(|v| targets.contains(v))
+                });
+                if !read_elsewhere {
+                    barren.extend(targets);
+                    grown = true;
+                }
+            }
+            if !grown {
+                return barren;
+            }
+        }
+    }
+}
+
+/// The summands of log p̃ that count in a situation: those of barren variables and of cut ones are left out.
+pub fn find_pieces<'a>(situation: &Situation<'a>) -> Vec<Piece<'a>> {
+    let barren = situation.barren();
+    let mut pieces = Vec::new();
+    for (position, factor) in situation.model().factors.iter().enumerate() {
+        let targets = factor.targets();
+        let drops = |v: &VarId| barren.contains(v) || situation.cut.contains(v);
+        if !targets.is_empty() && targets.iter().all(drops) {
+            continue;
+        }
+        let inside = matches!(factor.kind, FactorKind::Undirected { .. });
+        pieces.extend(factor.leaves().into_iter().map(|factor| Piece { factor, position, inside }));
+    }
+    pieces
+}
+
+/// Splits the latent variables into components that share no summand.
+pub fn find_components<'a>(situation: &Situation<'a>) -> Vec<Component<'a>> {
+    let barren = situation.barren();
+    let latent: Vec<VarId> = situation.latent().into_iter().filter(|v| !barren.contains(v)).collect();
+    let pieces = find_pieces(situation);
+    let mut group: BTreeMap<VarId, usize> = latent.iter().enumerate().map(|(i, &v)| (v, i)).collect();
+    for piece in &pieces {
+        let touched: Vec<usize> = piece.factor.scope().iter().filter_map(|v| group.get(v).copied()).collect();
+        if let Some(&to) = touched.iter().min() {
+            for g in group.values_mut() {
+                if touched.contains(g) {
+                    *g = to;
+                }
+            }
+        }
+    }
+    let mut names: Vec<usize> = group.values().copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+        .into_iter()
+        .map(|name| {
+            let vars: Vec<VarId> = latent.iter().copied().filter(|v| group[v] == name).collect();
+            let touched: Vec<Piece<'a>> =
+                pieces.iter().filter(|p| p.factor.scope().iter().any(|v| vars.contains(v))).copied().collect();
+            let plates = find_plates(situation.program, &vars, &touched);
+            Component { vars, pieces: touched, plates }
+        })
+        .collect()
+}
+
+/// Plates that every variable stands in and every summand reads at one position only.
+fn find_plates(program: &Program, vars: &[VarId], pieces: &[Piece<'_>]) -> Vec<AxisId> {
+    let Some(&first) = vars.first() else { return Vec::new() };
+    let stays = |axis: AxisId| {
+        vars.iter().all(|&v| program.vars[v].index.contains(&axis))
+            && pieces.iter().all(|p| {
+                let mut positions = p.factor.reads();
+                if let FactorKind::Conditional { target, .. } = &p.factor.kind {
+                    positions.push(crate::model::walk::Read {
+                        var: target.var,
+                        at: target.at.clone(),
+                        span: p.factor.span,
+                    });
+                }
+                let mut indices = BTreeSet::new();
+                let local = positions.iter().filter(|r| vars.contains(&r.var)).all(|r| {
+                    let at = program.vars[r.var].index.iter().position(|&a| a == axis).and_then(|i| r.at.get(i));
+                    match at {
+                        Some(Subscript::At { index, offset: 0 }) => {
+                            indices.insert(*index);
+                            true
+                        }
+                        _ => false,
+                    }
+                });
+                local && indices.len() == 1
+            })
+    };
+    program.vars[first].index.iter().copied().filter(|&axis| stays(axis)).collect()
+}
+
+impl Component<'_> {
+    /// How many entries a variable has that are not on the component's plates; none if an extent is unknown.
+    pub fn entries(&self, program: &Program, var: VarId) -> Option<usize> {
+        program.vars[var]
+            .axes()
+            .iter()
+            .filter(|a| !self.plates.contains(a))
+            .map(|&a| program.axes.extent(a))
+            .try_fold(1usize, |n, extent| n.checked_mul(extent?))
+    }
+
+    /// How many states one entry of a discrete variable has.
+    pub fn states(program: &Program, var: VarId) -> Option<usize> {
+        match program.vars[var].domain {
+            crate::model::Domain::Bool | crate::model::Domain::Spin => Some(2),
+            crate::model::Domain::Cat(axis) => program.axes.extent(axis),
+            _ => None,
+        }
+    }
+
+    /// log₂ of the number of joint states of some of its variables, at one position of its plates.
+    pub fn log2_states(&self, program: &Program, vars: &[VarId]) -> Option<f64> {
+        vars.iter()
+            .map(|&v| Some(self.entries(program, v)? as f64 * (Self::states(program, v)? as f64).log2()))
+            .sum::<Option<f64>>()
+    }
+
+    /// A continuous variable in it, if there is one.
+    pub fn continuous(&self, program: &Program) -> Option<VarId> {
+        self.vars.iter().copied().find(|&v| !program.vars[v].domain.is_discrete())
+    }
+}

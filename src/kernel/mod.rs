@@ -1,0 +1,10 @@
+//! Pure functions on slices of numbers: the arithmetic that everything above is made of. No graph, no names, no input or output.
+//!
+//! What may be `unsafe` in this crate lives here, behind entries that check their bounds. Every kernel gives the same bits
+//! whatever the number of threads: work is split by size alone, and every sum has a fixed order.
+
+pub mod math;
+pub mod random;
+pub mod real;
+pub mod scalar;
+pub mod special;

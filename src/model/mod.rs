@@ -1,0 +1,25 @@
+//! The typed program: what a checked file means, as plain data that prints.
+//!
+//! `sema` makes it, everything after reads it. Sub-models and nets are already expanded into expressions here, so a
+//! program is nothing but parameters, variables and the factors of one log-density a model.
+
+pub mod axis;
+pub mod expr;
+pub mod family;
+pub mod graph;
+pub mod program;
+pub mod request;
+pub mod walk;
+
+pub use axis::{Axis, AxisId, AxisKind};
+pub use expr::{Compare, Expr, Function, Node, Objective, Operator, Reduction, Subject, Subscript, Type};
+pub use family::{Arg, Dist, Family};
+pub use graph::FactorGraph;
+pub use program::{
+    Binding, Data, DataId, DataSource, Domain, Factor, FactorKind, Guide, IndexId, IndexVar, Model, ModelId, Owner,
+    Param, ParamId, Program, Target, Transform, Var, VarId,
+};
+pub use request::{
+    Argument, Ask, Call, DataRef, Evidence, EvidenceValue, Group, Infer, Init, Line, Metric, Question, Require, Stage,
+    Train, Verb,
+};

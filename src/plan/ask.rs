@@ -1,0 +1,339 @@
+//! The choice for a question: an exact posterior, the guide where it must stand in, draws, or the value of an objective.
+
+use std::collections::BTreeSet;
+
+use super::choose::{bound_by, choose_leaf, objectives};
+use super::method::{Method, read_method};
+use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising};
+use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
+use super::rules::order::{guide_order, order_factors};
+use super::rules::partition::choose_partition;
+use crate::analysis::Situation;
+use crate::diag::{Code, Diagnostic};
+use crate::model::{
+    Ask, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Program, Question, Subject, VarId, Verb,
+};
+
+/// Sweeps of block Gibbs for draws where the file does not say.
+const SWEEPS: usize = 1000;
+
+/// Plans the answer to a question.
+pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnostic>> {
+    let method = match ask.by.first() {
+        None => None,
+        Some(call) => Some(read_method(call)?),
+    };
+    let (Subject::Model(model) | Subject::Guide(model)) = ask.of else {
+        return Err(Box::new(
+            Diagnostic::at(Code::WrongKind, ask.span, "data cannot be asked").help("ask a model of it"),
+        ));
+    };
+    if ask.verb == Verb::Compare {
+        return Err(Box::new(
+            Diagnostic::at(Code::NotSupported, ask.span, "`compare` is not built yet: there is one engine a question")
+                .help("ask it as a `query` or `evaluate`"),
+        ));
+    }
+    let chooser = Chooser { program, ask, model, method: method.as_ref() };
+    let (answer, kind) = chooser.choose(&ask.question, None)?;
+    if ask.on.is_none() && chooser.needs_data(&answer) {
+        return Err(Box::new(
+            Diagnostic::at(Code::NothingBound, ask.span, format!("`{}` needs data to be asked on", ask.name))
+                .help("add `on DATA` (or a split: `on DATA.test`)"),
+        ));
+    }
+    Ok(AskPlan {
+        verb: ask.verb,
+        name: ask.name.clone(),
+        of: ask.of,
+        on: ask.on.clone(),
+        row: ask.row,
+        answer,
+        kind,
+        span: ask.span,
+    })
+}
+
+struct Chooser<'a> {
+    program: &'a Program,
+    ask: &'a Ask,
+    model: ModelId,
+    method: Option<&'a Method>,
+}
+
+impl Chooser<'_> {
+    fn needs_data(&self, answer: &Answer) -> bool {
+        let bound = |evidence: &[Evidence]| evidence.iter().any(|e| e.value == EvidenceValue::Bound);
+        match answer {
+            Answer::Posterior { evidence, metric, .. } | Answer::Guide { evidence, metric, .. } => {
+                metric.is_some() || bound(evidence)
+            }
+            Answer::Value { .. } => true,
+            Answer::Draws { evidence, .. } => bound(evidence),
+            Answer::LogZ(_) => false,
+        }
+    }
+
+    fn choose(&self, question: &Question, metric: Option<(Metric, VarId)>) -> Result<(Answer, Kind), Box<Diagnostic>> {
+        let span = self.ask.span;
+        match question {
+            Question::Probability { targets, evidence } if self.ask.verb == Verb::Sample => {
+                self.choose_draws(&targets.iter().map(|t| t.0).collect::<Vec<_>>(), evidence)
+            }
+            Question::Probability { targets, evidence } => {
+                self.choose_posterior(targets.clone(), AnswerShape::Distribution, evidence, metric)
+            }
+            Question::Argmax { targets, each, evidence } => {
+                let shape = if *each { AnswerShape::EachArgmax } else { AnswerShape::JointArgmax };
+                self.choose_posterior(targets.iter().map(|&v| (v, None)).collect(), shape, evidence, metric)
+            }
+            Question::Mean { targets, evidence } => {
+                self.choose_posterior(targets.iter().map(|&v| (v, None)).collect(), AnswerShape::Mean, evidence, metric)
+            }
+            Question::Metric { metric, truth, prediction } => match prediction.as_ref() {
+                Question::Argmax { .. } | Question::Mean { .. } => self.choose(prediction, Some((*metric, *truth))),
+                _ => Err(Box::new(
+                    Diagnostic::at(Code::WrongKind, span, "a measure compares the truth with one prediction a row")
+                        .help(format!("write `{}(y, argmax(y | x))`", metric.name())),
+                )),
+            },
+            Question::Value(expr) => {
+                let bound = match &self.ask.on {
+                    Some(on) => bound_by(self.program, self.model, on.data),
+                    None => BTreeSet::new(),
+                };
+                let mut leaves = Vec::new();
+                let mut kind = Kind::Exact;
+                for objective in objectives(expr) {
+                    let leaf = choose_leaf(self.program, objective, &bound, self.method, span)?;
+                    kind = kind.and(match &leaf {
+                        Leaf::LogLik(plan) => match plan.kind {
+                            Some(kind) => kind,
+                            None => {
+                                let name = plan.normalisers.first().map_or("it", |n| n.name.as_str()).to_string();
+                                return Err(Box::new(
+                                    Diagnostic::at(
+                                        Code::TooExpensive,
+                                        span,
+                                        format!("the log-partition of {name} is out of reach, and the likelihood with it"),
+                                    )
+                                    .help("annealed importance sampling is not built yet; evaluate an error or a conditional instead"),
+                                ));
+                            }
+                        },
+                        Leaf::Variational(_) => Kind::LowerBound,
+                        Leaf::GuideDensity { .. } => Kind::Exact,
+                    });
+                    leaves.push(leaf);
+                }
+                Ok((Answer::Value { expr: expr.clone(), leaves }, kind))
+            }
+            Question::LogZ(name) => self.choose_log_z(name.as_deref()),
+        }
+    }
+
+    fn choose_log_z(&self, name: Option<&str>) -> Result<(Answer, Kind), Box<Diagnostic>> {
+        let empty = BTreeSet::new();
+        let all: BTreeSet<VarId> = self.program.models[self.model].vars.iter().copied().collect();
+        let span = self.ask.span;
+        let situation = Situation::new(self.program, self.model, &all);
+        let parts = find_undirected(&situation);
+        let part = match name {
+            Some(name) => parts.iter().find(|p| p.name == name),
+            None => parts.first(),
+        };
+        let Some(part) = part else {
+            return Err(Box::new(
+                Diagnostic::at(Code::UnknownName, span, "there is no undirected part of that name")
+                    .help("name it where it is used: `~ sub(..) as memory`"),
+            ));
+        };
+        let normaliser = choose_normaliser(&situation, part, &empty, None, span).map_err(|_| {
+            Diagnostic::at(
+                Code::TooExpensive,
+                span,
+                format!("log Z of {} is out of reach of the exact engines", part.name),
+            )
+            .help("annealed importance sampling is not built yet")
+        })?;
+        match normaliser.how {
+            Normalising::Exact(_) => Ok((Answer::LogZ(normaliser), Kind::Exact)),
+            Normalising::Contrastive { .. } => Err(Box::new(
+                Diagnostic::at(Code::TooExpensive, span, "this log-partition has only its gradient")
+                    .help("annealed importance sampling is not built yet"),
+            )),
+        }
+    }
+
+    fn choose_posterior(
+        &self,
+        targets: Vec<(VarId, Option<usize>)>,
+        shape: AnswerShape,
+        evidence: &[Evidence],
+        metric: Option<(Metric, VarId)>,
+    ) -> Result<(Answer, Kind), Box<Diagnostic>> {
+        let program = self.program;
+        let declared = &program.models[self.model];
+        let cut: BTreeSet<VarId> = evidence.iter().filter(|e| e.intervention).map(|e| e.var).collect();
+        let mut fixed: BTreeSet<VarId> = evidence.iter().map(|e| e.var).collect();
+        let ports = declared.vars.iter().copied().filter(|&v| program.vars[v].given);
+        fixed.extend(ports);
+        if matches!(self.ask.of, Subject::Guide(_)) {
+            return self.choose_guide(targets, shape, evidence, metric, &fixed);
+        }
+        let asked: BTreeSet<VarId> = targets.iter().map(|t| t.0).collect();
+        let situation = Situation { program, model: self.model, fixed: &fixed, cut: &cut, asked: &asked };
+        let not = match choose_partition(&situation, self.method) {
+            Ok(partition) => {
+                let kind = Kind::Exact;
+                let evidence = self.with_ports(evidence);
+                return Ok((
+                    Answer::Posterior { guided: Vec::new(), partition, targets, shape, evidence, metric },
+                    kind,
+                ));
+            }
+            Err(not) => not,
+        };
+        let Some(guide) = &declared.guide else {
+            return Err(Box::new(not.diagnostic(program, self.ask.span)));
+        };
+        let guided: Vec<VarId> =
+            guide_order(&guide.factors, &fixed).into_iter().filter(|v| !asked.contains(v)).collect();
+        let known: BTreeSet<VarId> = fixed.iter().chain(&guided).copied().collect();
+        let readable = guide
+            .factors
+            .iter()
+            .filter(|f| f.targets().iter().any(|t| guided.contains(t)))
+            .all(|f| f.reads().iter().all(|r| known.contains(&r.var)));
+        match choose_partition(&Situation { fixed: &known, ..situation }, self.method) {
+            Ok(partition) if readable => {
+                let evidence = self.with_ports(evidence);
+                Ok((Answer::Posterior { guided, partition, targets, shape, evidence, metric }, Kind::Estimate))
+            }
+            _ => Err(Box::new(not.diagnostic(program, self.ask.span))),
+        }
+    }
+
+    /// Evidence with the model's `given` variables, which data must bind.
+    fn with_ports(&self, evidence: &[Evidence]) -> Vec<Evidence> {
+        let declared = &self.program.models[self.model];
+        let mut all = evidence.to_vec();
+        for &var in &declared.vars {
+            if self.program.vars[var].given && !all.iter().any(|e| e.var == var) {
+                all.push(Evidence { var, value: EvidenceValue::Bound, intervention: false });
+            }
+        }
+        all
+    }
+
+    fn choose_guide(
+        &self,
+        targets: Vec<(VarId, Option<usize>)>,
+        shape: AnswerShape,
+        evidence: &[Evidence],
+        metric: Option<(Metric, VarId)>,
+        fixed: &BTreeSet<VarId>,
+    ) -> Result<(Answer, Kind), Box<Diagnostic>> {
+        let Some(guide) = &self.program.models[self.model].guide else {
+            return Err(Box::new(
+                Diagnostic::at(Code::NoEngine, self.ask.span, "this model has no guide").help("ask the model itself"),
+            ));
+        };
+        let order = guide_order(&guide.factors, fixed);
+        if let Some((var, _)) = targets.iter().find(|(v, _)| !order.contains(v)) {
+            return Err(Box::new(
+                Diagnostic::at(
+                    Code::NoEngine,
+                    self.ask.span,
+                    format!("the guide says nothing of `{}`", self.program.vars[*var].name),
+                )
+                .help("ask the model itself"),
+            ));
+        }
+        let kind = if order.len() == 1 { Kind::Exact } else { Kind::Estimate };
+        let evidence = self.with_ports(evidence);
+        Ok((Answer::Guide { model: self.model, order, targets, shape, evidence, metric }, kind))
+    }
+
+    fn choose_draws(&self, targets: &[VarId], evidence: &[Evidence]) -> Result<(Answer, Kind), Box<Diagnostic>> {
+        let program = self.program;
+        let declared = &program.models[self.model];
+        let span = self.ask.span;
+        let evidence = self.with_ports(evidence);
+        let fixed: BTreeSet<VarId> = evidence.iter().map(|e| e.var).collect();
+        let sweeps = match self.method {
+            Some(Method::Gibbs(n)) => *n,
+            None => SWEEPS,
+            Some(_) => {
+                return Err(Box::new(
+                    Diagnostic::at(
+                        Code::OverrideRefused,
+                        span,
+                        "draws are made in order, with Gibbs for undirected parts",
+                    )
+                    .help("write `by gibbs(1000)`, or leave it out"),
+                ));
+            }
+        };
+        let order = order_factors(&declared.factors);
+        let mut gibbs = Vec::new();
+        for &position in &order {
+            let factor = &declared.factors[position];
+            let own = factor.targets();
+            match &factor.kind {
+                FactorKind::Undirected { vars, .. } => {
+                    let whole: BTreeSet<VarId> = vars.iter().copied().collect();
+                    let parts = find_undirected(&Situation::new(program, self.model, &whole));
+                    let Some(part) = parts.into_iter().find(|p| p.of == super::plan::NormaliserOf::Group(position))
+                    else {
+                        continue;
+                    };
+                    let free: Vec<VarId> = part.vars.iter().copied().filter(|v| !fixed.contains(v)).collect();
+                    if free.is_empty() {
+                        continue;
+                    }
+                    let sweep = find_sweep(program, &part, &[]).map_err(|reason| {
+                        let mut d =
+                            Diagnostic::at(Code::NoEngine, span, format!("{} cannot be drawn in blocks", part.name));
+                        if let Some(at) = reason.at {
+                            d = d.label(at, reason.text);
+                        }
+                        d.help("only undirected parts without coupling inside a block are drawn yet")
+                    })?;
+                    let sweep = sweep
+                        .into_iter()
+                        .map(|set| set.into_iter().filter(|v| !fixed.contains(v)).collect::<Vec<_>>())
+                        .filter(|set| !set.is_empty())
+                        .collect();
+                    gibbs.push((position, sweeps, sweep));
+                }
+                FactorKind::Conditional { .. } => {
+                    let below_fixed = own.iter().any(|v| fixed.contains(v));
+                    let free_parent = factor.reads().iter().any(|r| !fixed.contains(&r.var));
+                    if below_fixed && free_parent {
+                        return Err(Box::new(
+                            Diagnostic::at(
+                                Code::NotSupported,
+                                span,
+                                "draws given a variable below free ones are not built yet",
+                            )
+                            .label(factor.span, "this is held fixed and has parents that are not")
+                            .help("hold its parents fixed too, or query a distribution instead"),
+                        ));
+                    }
+                }
+                FactorKind::Deterministic { .. } | FactorKind::Potential(_) => {}
+            }
+        }
+        if declared.factors.iter().any(|f| matches!(f.kind, FactorKind::Potential(_))) {
+            return Err(Box::new(
+                Diagnostic::at(Code::NotSupported, span, "draws from a model with free potentials are not built yet")
+                    .help("make them an undirected sub-model: `(a, b) ~ m(..)`"),
+            ));
+        }
+        let kind = if gibbs.is_empty() { Kind::Exact } else { Kind::Estimate };
+        let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), order, gibbs };
+        let times = self.ask.times.unwrap_or(1);
+        Ok((Answer::Draws { draws, targets: targets.to_vec(), evidence, times }, kind))
+    }
+}

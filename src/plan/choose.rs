@@ -1,0 +1,521 @@
+//! OPEN FIRST: the choice for every training line and every question of a file.
+
+use std::collections::BTreeSet;
+
+use super::ask::choose_ask;
+use super::method::{Method, Optimiser, Rule, Schedule, read_method, read_optimiser, read_schedule};
+use super::plan::{
+    Leaf, LinePlan, LogLikPlan, Normaliser, Normalising, ObjectivePlan, Partition, Plan, Refusal, StagePlan, TrainPlan,
+    Update,
+};
+use super::rules::em;
+use super::rules::layerwise::choose_layers;
+use super::rules::loglik::{NoLogLik, Request, choose_loglik};
+use super::rules::variational::choose_variational;
+use super::rules::wake_sleep::choose_wake_sleep;
+use crate::analysis::Reason;
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic, Problems};
+use crate::model::{
+    DataId, Expr, Factor, Group, Line, ModelId, Node, Objective, ParamId, Program, Stage, Subject, Train, Type, VarId,
+};
+
+/// Passes over the data where the file does not say.
+const EPOCHS: usize = 50;
+/// Rows a gradient step sees where the file does not say.
+const BATCH: usize = 100;
+
+/// Chooses an engine for everything the program asks for; what has none becomes a problem.
+pub fn choose_plan(program: &Program, problems: &mut Problems) -> Plan {
+    let mut plan = Plan::default();
+    for train in &program.trains {
+        match choose_train(program, train) {
+            Ok(chosen) => plan.trains.push(chosen),
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    for ask in &program.asks {
+        match choose_ask(program, ask) {
+            Ok(chosen) => plan.asks.push(chosen),
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    plan
+}
+
+/// The variables of a model that a data set binds, by name.
+pub fn bound_by(program: &Program, model: ModelId, data: DataId) -> BTreeSet<VarId> {
+    let names: BTreeSet<&str> = bound_names(program, data);
+    program.models[model].vars.iter().copied().filter(|&v| names.contains(program.vars[v].name.as_str())).collect()
+}
+
+fn bound_names(program: &Program, data: DataId) -> BTreeSet<&str> {
+    use crate::model::DataSource;
+    let declared = &program.data[data];
+    let own = declared.bindings.iter().map(|b| b.name.as_str());
+    let inherited: BTreeSet<&str> = match &declared.source {
+        DataSource::Of(of) => bound_names(program, of.data),
+        DataSource::Sample { model, .. } if declared.bindings.is_empty() => {
+            program.models[*model].vars.iter().map(|&v| program.vars[v].name.as_str()).collect()
+        }
+        DataSource::Sample { .. } | DataSource::Read { .. } => BTreeSet::new(),
+    };
+    own.chain(inherited).collect()
+}
+
+fn choose_train(program: &Program, train: &Train) -> Result<TrainPlan, Box<Diagnostic>> {
+    let mut bound = BTreeSet::new();
+    for &model in &train.models {
+        bound.extend(bound_by(program, model, train.on.data));
+    }
+    let mut stages = Vec::new();
+    for stage in &train.stages {
+        stages.extend(choose_stage(program, stage, &bound)?);
+    }
+    Ok(TrainPlan { on: train.on.clone(), bound: bound.into_iter().collect(), stages })
+}
+
+/// What a line becomes: one line, or a stage for each layer.
+enum Chosen {
+    Line(Box<LinePlan>, Option<usize>),
+    Layers(Vec<(String, LinePlan, Vec<(ParamId, ParamId)>)>, Option<usize>),
+}
+
+fn choose_stage(program: &Program, stage: &Stage, bound: &BTreeSet<VarId>) -> Result<Vec<StagePlan>, Box<Diagnostic>> {
+    let epochs = stage.epochs.unwrap_or(EPOCHS);
+    let make = |name: String, lines: Vec<LinePlan>, then: Vec<(ParamId, ParamId)>, batch: Option<usize>| StagePlan {
+        name,
+        batch: match lines.iter().any(|l| l.update == Update::Em) {
+            true => None,
+            false => Some(batch.unwrap_or(BATCH)),
+        },
+        lines,
+        ties: stage.ties.clone(),
+        inits: stage.inits.clone(),
+        then,
+        epochs,
+        patience: stage.patience.clone(),
+    };
+    let mut lines = Vec::new();
+    let mut batch = None;
+    for line in &stage.lines {
+        match choose_line(program, line, bound)? {
+            Chosen::Line(line, rows) => {
+                lines.push(*line);
+                batch = batch.or(rows);
+            }
+            Chosen::Layers(layers, rows) => {
+                if stage.lines.len() > 1 {
+                    return Err(Box::new(
+                        Diagnostic::at(Code::BadSchedule, line.span, "greedy layers alternate with nothing")
+                            .help("give `layerwise` a stage of its own"),
+                    ));
+                }
+                let mut stages: Vec<StagePlan> = layers
+                    .into_iter()
+                    .map(|(name, line, then)| make(format!("{}: {name}", stage.name), vec![line], then, rows))
+                    .collect();
+                // What the stage starts from is set once, before its first layer.
+                for later in stages.iter_mut().skip(1) {
+                    later.inits.clear();
+                }
+                return Ok(stages);
+            }
+        }
+    }
+    Ok(vec![make(stage.name.clone(), lines, Vec::new(), batch)])
+}
+
+fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Result<Chosen, Box<Diagnostic>> {
+    let own: BTreeSet<VarId> = program.models[line.model].vars.iter().copied().filter(|v| bound.contains(v)).collect();
+    let method = match line.by.as_slice() {
+        [] => None,
+        [one] => Some(read_method(one)?),
+        [_, second, ..] => {
+            return Err(Box::new(
+                Diagnostic::at(Code::BadSchedule, second.span, "a training line has one engine")
+                    .help("alternate lines instead, one engine each"),
+            ));
+        }
+    };
+    let (optimiser, batch) = match &line.with {
+        None => (None, None),
+        Some(call) => {
+            let (optimiser, batch) = read_optimiser(call)?;
+            (Some(optimiser), batch)
+        }
+    };
+    let is_loglik = matches!(line.objective.as_ref().map(|e| &e.node), None | Some(Node::Objective(_)))
+        && line
+            .objective
+            .as_ref()
+            .is_none_or(|e| matches!(&e.node, Node::Objective(o) if matches!(**o, Objective::LogLik { .. })));
+    let wants_whole = |what: &str| {
+        Diagnostic::at(
+            Code::OverrideRefused,
+            line.span,
+            format!("{what} learns `loglik`, and this is another objective"),
+        )
+        .help("write `maximise loglik`, or leave out `by`")
+    };
+    match &method {
+        Some(Method::Layerwise(steps)) => {
+            if !is_loglik {
+                return Err(Box::new(wants_whole("`layerwise`")));
+            }
+            let layers = choose_layers(program, line.model, &own, steps, line.span)?;
+            let layers = layers
+                .into_iter()
+                .map(|(name, layer)| {
+                    let all = layer_params(program, &layer);
+                    let group = restrict(program, &line.over, all);
+                    let then = layer.then.clone();
+                    let plan = LinePlan {
+                        objective: ObjectivePlan::Layer(layer),
+                        group,
+                        update: Update::Gradient(optimiser.clone().unwrap_or_else(contrastive_default)),
+                        reason: "contrastive divergence, a layer at a time".to_string(),
+                        span: line.span,
+                    };
+                    (name, plan, then)
+                })
+                .collect();
+            return Ok(Chosen::Layers(layers, batch));
+        }
+        Some(Method::WakeSleep(parts)) => {
+            if !is_loglik {
+                return Err(Box::new(wants_whole("`wake_sleep`")));
+            }
+            let plan = choose_wake_sleep(program, line.model, &own, parts, Vec::new(), line.span)?;
+            return Ok(Chosen::Line(Box::new(wake_sleep_line(program, line, plan, optimiser)), batch));
+        }
+        Some(Method::Gibbs(_)) => {
+            return Err(Box::new(
+                Diagnostic::at(Code::NotSupported, line.span, "learning by Gibbs samples alone is not built yet")
+                    .help("use `cd(k)` for undirected parts, or a guide"),
+            ));
+        }
+        _ => {}
+    }
+    let (expr, leaves) = match &line.objective {
+        Some(expr) => {
+            let mut leaves = Vec::new();
+            for objective in objectives(expr) {
+                leaves.push(choose_leaf(program, objective, &own, method.as_ref(), line.span)?);
+            }
+            (expr.clone(), leaves)
+        }
+        None => match choose_default(program, line, &own, method.as_ref())? {
+            Default::Leaf(expr, leaf) => (expr, vec![*leaf]),
+            Default::WakeSleep(plan) => {
+                return Ok(Chosen::Line(Box::new(wake_sleep_line(program, line, *plan, optimiser)), batch));
+            }
+        },
+    };
+    let all = leaves.iter().flat_map(|l| leaf_params(program, l)).chain(expr.params()).collect();
+    let group = restrict(program, &line.over, all);
+    if group.is_empty() {
+        return Err(Box::new(
+            Diagnostic::at(Code::NothingToLearn, line.span, "this objective depends on no parameter it may change")
+                .help("name the right group after `over`, or declare a `param`"),
+        ));
+    }
+    let (update, reason) = choose_update(program, &leaves, &group, method.as_ref(), optimiser, line.span)?;
+    Ok(Chosen::Line(
+        Box::new(LinePlan {
+            objective: ObjectivePlan::Expression { expr, leaves },
+            group,
+            update,
+            reason,
+            span: line.span,
+        }),
+        batch,
+    ))
+}
+
+fn wake_sleep_line(
+    program: &Program,
+    line: &Line,
+    plan: super::plan::WakeSleepPlan,
+    optimiser: Option<Optimiser>,
+) -> LinePlan {
+    let model = &program.models[plan.model];
+    let mut all: BTreeSet<ParamId> = model.factors.iter().flat_map(Factor::params).collect();
+    if let Some(guide) = &model.guide {
+        all.extend(guide.factors.iter().flat_map(Factor::params));
+    }
+    LinePlan {
+        group: restrict(program, &line.over, all),
+        reason: "wake: the model on the guide's draws; sleep: the guide on the model's".to_string(),
+        objective: ObjectivePlan::WakeSleep(plan),
+        update: Update::Gradient(optimiser.unwrap_or_else(contrastive_default)),
+        span: line.span,
+    }
+}
+
+/// The objectives inside an expression, in the order of reading.
+pub fn objectives(expr: &Expr) -> Vec<&Objective> {
+    let mut found = Vec::new();
+    expr.visit(&mut |e| {
+        if let Node::Objective(objective) = &e.node {
+            found.push(objective.as_ref());
+        }
+    });
+    found
+}
+
+/// Plans one model quantity.
+pub fn choose_leaf(
+    program: &Program,
+    objective: &Objective,
+    bound: &BTreeSet<VarId>,
+    method: Option<&Method>,
+    at: Span,
+) -> Result<Leaf, Box<Diagnostic>> {
+    match objective {
+        Objective::LogLik { model, targets, given } => {
+            Ok(Leaf::LogLik(loglik(program, *model, targets, given, bound, method, at)?))
+        }
+        Objective::LogDensity { of: Subject::Model(model), targets, given } => {
+            Ok(Leaf::LogLik(loglik(program, *model, targets, given, bound, method, at)?))
+        }
+        Objective::LogDensity { of: Subject::Guide(model), targets, .. } => {
+            let Some(guide) = &program.models[*model].guide else {
+                return Err(Box::new(
+                    Diagnostic::at(Code::NoEngine, at, "this model has no guide")
+                        .help("write one, or leave this part out"),
+                ));
+            };
+            let conditionals: Vec<usize> = (0..guide.factors.len())
+                .filter(|&i| guide.factors[i].targets().iter().any(|t| targets.contains(t)))
+                .collect();
+            let fixed: BTreeSet<VarId> = conditionals.iter().flat_map(|&i| guide.factors[i].scope()).collect();
+            if let Some(&latent) = fixed.iter().find(|v| !bound.contains(v)) {
+                return Err(Box::new(
+                    Diagnostic::at(
+                        Code::NotSupported,
+                        at,
+                        "a guide's density at variables that are not bound is not built yet",
+                    )
+                    .label(program.vars[latent].span, "no data binds this"),
+                ));
+            }
+            Ok(Leaf::GuideDensity { model: *model, conditionals, fixed: fixed.into_iter().collect() })
+        }
+        Objective::LogDensity { of: Subject::Data(_), .. } => Err(Box::new(
+            Diagnostic::at(Code::NoEngine, at, "data has samples and no density").help("name a model or a guide"),
+        )),
+        Objective::Elbo { model, kl_weight } => {
+            let weight = match kl_weight {
+                None => Schedule::Constant(1.0),
+                Some(argument) => read_schedule(argument, at)?,
+            };
+            let own = bound.iter().copied().filter(|&v| program.vars[v].model == *model).collect();
+            Ok(Leaf::Variational(choose_variational(program, *model, &own, weight, None, at)?))
+        }
+        Objective::Expect { body, .. } => Err(Box::new(
+            Diagnostic::at(Code::NotSupported, body.span, "an expectation written out is understood but not built yet")
+                .help("`elbo` and `loglik` are"),
+        )),
+    }
+}
+
+fn loglik(
+    program: &Program,
+    model: ModelId,
+    targets: &[VarId],
+    given: &[VarId],
+    bound: &BTreeSet<VarId>,
+    method: Option<&Method>,
+    at: Span,
+) -> Result<LogLikPlan, Box<Diagnostic>> {
+    match try_loglik(program, model, targets, given, bound, method, at) {
+        Ok(plan) => Ok(plan),
+        Err(NoLogLik::Posterior(not)) => Err(Box::new(not.diagnostic(program, at))),
+        Err(NoLogLik::Told(problem)) => Err(problem),
+    }
+}
+
+fn try_loglik(
+    program: &Program,
+    model: ModelId,
+    targets: &[VarId],
+    given: &[VarId],
+    bound: &BTreeSet<VarId>,
+    method: Option<&Method>,
+    at: Span,
+) -> Result<LogLikPlan, NoLogLik> {
+    let declared = &program.models[model];
+    let ports = declared.vars.iter().copied().filter(|&v| program.vars[v].given);
+    let b: BTreeSet<VarId> = given.iter().copied().chain(ports).collect();
+    let a: BTreeSet<VarId> = match targets {
+        [] => declared.vars.iter().copied().filter(|v| bound.contains(v)).collect(),
+        some => some.iter().copied().collect(),
+    };
+    let fixed = a.union(&b).copied().collect();
+    choose_loglik(&Request { program, model, fixed, given: b, method, at })
+}
+
+enum Default {
+    Leaf(Expr, Box<Leaf>),
+    WakeSleep(Box<super::plan::WakeSleepPlan>),
+}
+
+/// The objective for a model when the file names none: the likelihood where it can be had, else a bound, else wake-sleep.
+fn choose_default(
+    program: &Program,
+    line: &Line,
+    bound: &BTreeSet<VarId>,
+    method: Option<&Method>,
+) -> Result<Default, Box<Diagnostic>> {
+    let leaf = |objective: Objective, leaf: Leaf| {
+        let ty = Type { axes: Vec::new(), domain: crate::model::Domain::Real };
+        Default::Leaf(Expr { node: Node::Objective(Box::new(objective)), ty, span: line.span }, Box::new(leaf))
+    };
+    let model = line.model;
+    match try_loglik(program, model, &[], &[], bound, method, line.span) {
+        Ok(plan) => Ok(leaf(Objective::LogLik { model, targets: Vec::new(), given: Vec::new() }, Leaf::LogLik(plan))),
+        Err(NoLogLik::Told(problem)) => Err(problem),
+        Err(NoLogLik::Posterior(not)) => {
+            if program.models[model].guide.is_none() {
+                return Err(Box::new(not.diagnostic(program, line.span)));
+            }
+            let weight = Schedule::Constant(1.0);
+            match choose_variational(program, model, bound, weight, Some(&not), line.span) {
+                Ok(plan) => Ok(leaf(Objective::Elbo { model, kl_weight: None }, Leaf::Variational(plan))),
+                Err(_) => {
+                    let plan = choose_wake_sleep(program, model, bound, &[], not.refusals, line.span)?;
+                    Ok(Default::WakeSleep(Box::new(plan)))
+                }
+            }
+        }
+    }
+}
+
+/// EM where every M-step is closed, else a gradient; with the reason.
+fn choose_update(
+    program: &Program,
+    leaves: &[Leaf],
+    group: &[ParamId],
+    method: Option<&Method>,
+    optimiser: Option<Optimiser>,
+    at: Span,
+) -> Result<(Update, String), Box<Diagnostic>> {
+    let only = match leaves {
+        [Leaf::LogLik(plan)] => Some(plan),
+        _ => None,
+    };
+    let wants_em = matches!(method, Some(Method::Em));
+    let claim = match only {
+        Some(plan) => em::claim(program, plan, group),
+        None => Err(Refusal {
+            engine: "em",
+            reason: Reason::of("the objective is not a single log-likelihood"),
+            mend: None,
+        }),
+    };
+    let gradient_asked = optimiser.is_some() || matches!(method, Some(Method::Gradient | Method::Contrastive(_)));
+    match claim {
+        Ok(reason) if wants_em || !gradient_asked => Ok((Update::Em, reason)),
+        Err(refusal) if wants_em => {
+            let mut problem =
+                Diagnostic::at(Code::OverrideRefused, at, format!("EM does not apply: {}", refusal.reason.text));
+            if let Some(span) = refusal.reason.at {
+                problem = problem.label(span, "because of this");
+            }
+            Err(Box::new(problem.help("leave out `by em`: the gradient is exact as well")))
+        }
+        claim => {
+            let contrastive = only.is_some_and(|p| p.normalisers.iter().any(is_contrastive));
+            let tabular = group.iter().all(|&p| program.params[p].domain == crate::model::Domain::Simplex);
+            let reason = match claim {
+                Ok(_) => "a gradient was asked for; EM applies too".to_string(),
+                Err(refusal) => format!("a gradient; no EM: {}", refusal.reason.text),
+            };
+            let default = || match (contrastive, tabular) {
+                (true, _) => contrastive_default(),
+                (false, true) => adam(0.05),
+                (false, false) => adam(1e-3),
+            };
+            Ok((Update::Gradient(optimiser.unwrap_or_else(default)), reason))
+        }
+    }
+}
+
+fn is_contrastive(normaliser: &Normaliser) -> bool {
+    matches!(normaliser.how, Normalising::Contrastive { .. })
+}
+
+fn adam(rate: f64) -> Optimiser {
+    Optimiser { rule: Rule::Adam { beta1: 0.9, beta2: 0.999 }, rate: Schedule::Constant(rate), decay: 0.0 }
+}
+
+/// Settings for contrastive divergence after Hinton 2010, "A practical guide", sections 7 to 10.
+fn contrastive_default() -> Optimiser {
+    Optimiser {
+        rule: Rule::Sgd { momentum: Schedule::Ramp(0.5, 0.9, Some(5)) },
+        rate: Schedule::Constant(0.1),
+        decay: 2e-4,
+    }
+}
+
+/// The parameters of `all` that a line may change.
+fn restrict(program: &Program, over: &[Group], all: BTreeSet<ParamId>) -> Vec<ParamId> {
+    if over.is_empty() {
+        return all.into_iter().collect();
+    }
+    let allowed: BTreeSet<ParamId> = over.iter().flat_map(|g| group_params(program, g)).collect();
+    all.into_iter().filter(|p| allowed.contains(p)).collect()
+}
+
+fn group_params(program: &Program, group: &Group) -> BTreeSet<ParamId> {
+    match group {
+        Group::Model(m) => program.models[*m].factors.iter().flat_map(Factor::params).collect(),
+        Group::Guide(m) => program.models[*m].guide.iter().flat_map(|g| &g.factors).flat_map(Factor::params).collect(),
+        Group::Net(n) => program.nets.get(*n).into_iter().flat_map(|n| n.params.iter().copied()).collect(),
+        Group::Param(p) => BTreeSet::from([*p]),
+    }
+}
+
+fn partition_params(program: &Program, partition: &Partition) -> BTreeSet<ParamId> {
+    let factors = &program.models[partition.model].factors;
+    let pieces = partition.settled.iter().chain(partition.blocks.iter().flat_map(|b| &b.pieces));
+    pieces.flat_map(|p| factors[p.position].leaves().get(p.leaf).map(|f| f.params()).unwrap_or_default()).collect()
+}
+
+fn leaf_params(program: &Program, leaf: &Leaf) -> BTreeSet<ParamId> {
+    match leaf {
+        Leaf::LogLik(plan) => {
+            let mut params = partition_params(program, &plan.clamped);
+            if let Some(free) = &plan.free {
+                params.extend(partition_params(program, free));
+            }
+            params
+        }
+        Leaf::Variational(plan) => {
+            let model = &program.models[plan.model];
+            let guide = model.guide.iter().flat_map(|g| &g.factors);
+            model.factors.iter().chain(guide).flat_map(Factor::params).collect()
+        }
+        Leaf::GuideDensity { model, conditionals, .. } => {
+            let guide = program.models[*model].guide.as_ref();
+            conditionals.iter().filter_map(|&i| guide.map(|g| g.factors[i].params())).flatten().collect()
+        }
+    }
+}
+
+fn layer_params(program: &Program, layer: &super::plan::LayerPlan) -> BTreeSet<ParamId> {
+    let model = &program.models[layer.model];
+    match &layer.machine {
+        super::plan::Machine::Pair { generative, recognition, .. } => {
+            let mut params = model.factors[*generative].params();
+            if let Some(guide) = &model.guide {
+                params.extend(guide.factors[*recognition].params());
+            }
+            params
+        }
+        super::plan::Machine::Group(normaliser) => {
+            normaliser.pieces.iter().flat_map(|p| model.factors[p.position].leaves()[p.leaf].params()).collect()
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The plan told: blocks, engines, reasons, costs, and for every better engine why it does not apply.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::method::{Optimiser, Rule};
+use super::plan::{
+    Answer, Block, Cost, Leaf, LinePlan, Machine, Normaliser, Normalising, ObjectivePlan, Partition, Plan, Refusal,
+    Update,
+};
+use super::rules::partition::names;
+use crate::base::span::{Sources, Span};
+use crate::model::{Program, VarId};
+
+/// One explained block.
+struct Told {
+    of: String,
+    vars: Vec<VarId>,
+    engine: String,
+    kind: String,
+    reason: String,
+    cost: Option<Cost>,
+    rejected: Vec<Refusal>,
+}
+
+/// The plan for people: a paragraph a training line and a question.
+pub fn explain_text(program: &Program, plan: &Plan, sources: &Sources) -> String {
+    let mut out = String::new();
+    for train in &plan.trains {
+        let data = &program.data[train.on.data].name;
+        let split = train.on.split.as_ref().map(|s| format!(".{s}")).unwrap_or_default();
+        let _ = writeln!(out, "train on {data}{split}, which binds {}", names(program, &train.bound));
+        for stage in &train.stages {
+            let batch = stage.batch.map_or("all rows a step".to_string(), |b| format!("{b} rows a step"));
+            let _ = writeln!(out, "  stage {}: {} epochs, {batch}", stage.name, stage.epochs);
+            for (a, b) in &stage.ties {
+                let _ = writeln!(out, "    tied: {} = {}", program.params[*a].name, program.params[*b].name);
+            }
+            for line in &stage.lines {
+                let params: Vec<&str> = line.group.iter().map(|&p| program.params[p].name.as_str()).collect();
+                let _ =
+                    writeln!(out, "    moves {} by {} ({})", params.join(", "), update_name(&line.update), line.reason);
+                write_told(&mut out, program, sources, &line_told(line), "    ");
+            }
+        }
+    }
+    for ask in &plan.asks {
+        let verb = format!("{:?}", ask.verb).to_lowercase();
+        let _ = writeln!(out, "{verb} {} ({})", ask.name, ask.kind.sign());
+        write_told(&mut out, program, sources, &answer_told(program, &ask.answer), "  ");
+    }
+    out
+}
+
+/// The plan for programs: `{"blocks": [..]}` as the contract says.
+pub fn explain_json(program: &Program, plan: &Plan, sources: &Sources) -> Value {
+    let lines = plan.trains.iter().flat_map(|t| &t.stages).flat_map(|s| &s.lines).flat_map(line_told);
+    let asks = plan.asks.iter().flat_map(|a| answer_told(program, &a.answer));
+    let blocks: Vec<Value> = lines.chain(asks).map(|told| block_json(program, sources, &told)).collect();
+    json!({ "blocks": blocks })
+}
+
+fn block_json(program: &Program, sources: &Sources, told: &Told) -> Value {
+    let variables: Vec<&str> = told.vars.iter().map(|&v| program.vars[v].name.as_str()).collect();
+    let rejected: Vec<Value> =
+        told.rejected.iter().map(|r| json!({ "engine": r.engine, "reason": refusal_text(sources, r) })).collect();
+    json!({
+        "variables": variables,
+        "engine": told.engine,
+        "kind": told.kind,
+        "reason": told.reason,
+        "cost": told.cost.map(|c| json!({ "flops": c.flops, "bytes": c.bytes })),
+        "rejected": rejected,
+    })
+}
+
+fn write_told(out: &mut String, program: &Program, sources: &Sources, told: &[Told], indent: &str) {
+    for block in told {
+        let vars = names(program, &block.vars);
+        let of = if block.of.is_empty() { String::new() } else { format!("{}: ", block.of) };
+        let _ = writeln!(out, "{indent}  {of}{vars} by {} {}", block.engine, block.kind);
+        let _ = writeln!(out, "{indent}    because {}", block.reason);
+        if let Some(cost) = block.cost {
+            let _ =
+                writeln!(out, "{indent}    about {} flops and {} bytes a datum", round(cost.flops), round(cost.bytes));
+        }
+        for refusal in &block.rejected {
+            let _ = writeln!(out, "{indent}    not {}: {}", refusal.engine, refusal_text(sources, refusal));
+        }
+    }
+}
+
+fn round(number: f64) -> String {
+    match number {
+        n if n < 1e4 => format!("{n:.0}"),
+        n if n < 1e7 => format!("{:.1}k", n / 1e3),
+        n if n < 1e10 => format!("{:.1}M", n / 1e6),
+        n => format!("{:.1}G", n / 1e9),
+    }
+}
+
+fn refusal_text(sources: &Sources, refusal: &Refusal) -> String {
+    let place = refusal.reason.at.map(|span| place_text(sources, span)).unwrap_or_default();
+    let mend = refusal.mend.as_ref().map(|m| format!("; it would with {m}")).unwrap_or_default();
+    format!("{}{place}{mend}", refusal.reason.text)
+}
+
+fn place_text(sources: &Sources, span: Span) -> String {
+    let (line, _) = sources.file(span.file).line_column(span.start);
+    let text = sources.text(span);
+    let first = text.lines().next().unwrap_or("").trim();
+    format!(" (line {line}: `{first}`)")
+}
+
+fn update_name(update: &Update) -> String {
+    match update {
+        Update::Em => "expectation-maximisation".to_string(),
+        Update::Gradient(Optimiser { rule, rate, decay }) => {
+            let decay = if *decay > 0.0 { format!(", decay = {decay}") } else { String::new() };
+            match rule {
+                Rule::Sgd { momentum } => format!("sgd({rate}, momentum = {momentum}{decay})"),
+                Rule::Adam { .. } => format!("adam({rate}{decay})"),
+            }
+        }
+    }
+}
+
+fn block_told(of: &str, block: &Block) -> Told {
+    Told {
+        of: of.to_string(),
+        vars: block.vars.clone(),
+        engine: block.engine.name().to_string(),
+        kind: block.kind.sign().to_string(),
+        reason: block.reason.clone(),
+        cost: block.cost,
+        rejected: block.rejected.clone(),
+    }
+}
+
+fn partition_told(of: &str, partition: &Partition) -> Vec<Told> {
+    partition.blocks.iter().map(|b| block_told(of, b)).collect()
+}
+
+fn normaliser_told(normaliser: &Normaliser) -> Vec<Told> {
+    let base = |engine: String, kind: &str, cost: Option<Cost>| Told {
+        of: "log Z".to_string(),
+        vars: normaliser.vars.clone(),
+        engine,
+        kind: kind.to_string(),
+        reason: normaliser.reason.clone(),
+        cost,
+        rejected: normaliser.rejected.clone(),
+    };
+    match &normaliser.how {
+        Normalising::Exact(block) => vec![base(block.engine.name().to_string(), "=", block.cost)],
+        Normalising::Contrastive { steps, hidden, .. } => {
+            let mut told = vec![base(format!("contrastive divergence CD-{steps}"), "≈", None)];
+            told.extend(hidden.iter().map(|b| block_told("given the visible", b)));
+            told
+        }
+    }
+}
+
+fn leaf_told(leaf: &Leaf) -> Vec<Told> {
+    match leaf {
+        Leaf::LogLik(plan) => {
+            let mut told = partition_told("", &plan.clamped);
+            if let Some(free) = &plan.free {
+                told.extend(partition_told("log Z", free));
+            }
+            told.extend(plan.normalisers.iter().flat_map(normaliser_told));
+            if told.is_empty() {
+                told.push(Told {
+                    of: String::new(),
+                    vars: plan.clamped.fixed.clone(),
+                    engine: "direct".to_string(),
+                    kind: "=".to_string(),
+                    reason: "nothing is latent: the likelihood itself".to_string(),
+                    cost: None,
+                    rejected: Vec::new(),
+                });
+            }
+            told
+        }
+        Leaf::Variational(plan) => vec![Told {
+            of: String::new(),
+            vars: plan.draws.iter().map(|d| d.0).collect(),
+            engine: match plan.analytic.is_empty() {
+                true => "reparameterised variational bound".to_string(),
+                false => "reparameterised variational bound, KL in closed form".to_string(),
+            },
+            kind: "≥".to_string(),
+            reason: plan.reason.clone(),
+            cost: None,
+            rejected: plan.rejected.clone(),
+        }],
+        Leaf::GuideDensity { fixed, .. } => vec![Told {
+            of: "guide".to_string(),
+            vars: fixed.clone(),
+            engine: "direct".to_string(),
+            kind: "=".to_string(),
+            reason: "every variable it reads is bound".to_string(),
+            cost: None,
+            rejected: Vec::new(),
+        }],
+    }
+}
+
+fn line_told(line: &LinePlan) -> Vec<Told> {
+    match &line.objective {
+        ObjectivePlan::Expression { leaves, .. } => leaves.iter().flat_map(leaf_told).collect(),
+        ObjectivePlan::Layer(layer) => match &layer.machine {
+            Machine::Group(normaliser) => normaliser_told(normaliser),
+            Machine::Pair { visible, hidden, .. } => vec![Told {
+                of: "layer".to_string(),
+                vars: vec![*visible, *hidden],
+                engine: format!("contrastive divergence CD-{}", layer.steps),
+                kind: "≈".to_string(),
+                reason: layer.reason.clone(),
+                cost: None,
+                rejected: Vec::new(),
+            }],
+        },
+        ObjectivePlan::WakeSleep(plan) => {
+            let mut told = vec![Told {
+                of: String::new(),
+                vars: plan.draws.clone(),
+                engine: "wake-sleep".to_string(),
+                kind: "≈".to_string(),
+                reason: plan.reason.clone(),
+                cost: None,
+                rejected: plan.rejected.clone(),
+            }];
+            told.extend(plan.normalisers.iter().flat_map(normaliser_told));
+            told
+        }
+    }
+}
+
+fn answer_told(program: &Program, answer: &Answer) -> Vec<Told> {
+    let guide = |vars: Vec<VarId>, reason: &str| Told {
+        of: String::new(),
+        vars,
+        engine: "guide".to_string(),
+        kind: "≈".to_string(),
+        reason: reason.to_string(),
+        cost: None,
+        rejected: Vec::new(),
+    };
+    match answer {
+        Answer::Posterior { guided, partition, .. } => {
+            let mut told = Vec::new();
+            if !guided.is_empty() {
+                told.push(guide(guided.clone(), "no exact engine reaches them; the guide's means stand in"));
+            }
+            told.extend(partition_told("", partition));
+            told
+        }
+        Answer::Guide { order, .. } => vec![guide(order.clone(), "the guide was asked")],
+        Answer::Value { leaves, .. } => leaves.iter().flat_map(leaf_told).collect(),
+        Answer::LogZ(normaliser) => normaliser_told(normaliser),
+        Answer::Draws { draws, .. } => {
+            let vars: Vec<VarId> =
+                program.models[draws.model].vars.iter().copied().filter(|v| !draws.fixed.contains(v)).collect();
+            let engine = match draws.gibbs.first() {
+                Some((_, sweeps, _)) => format!("draws in order, block Gibbs({sweeps}) for undirected parts"),
+                None => "draws in order".to_string(),
+            };
+            let kind = if draws.gibbs.is_empty() { "=" } else { "≈" };
+            vec![Told {
+                of: String::new(),
+                vars,
+                engine,
+                kind: kind.to_string(),
+                reason: "parents come before children".to_string(),
+                cost: None,
+                rejected: Vec::new(),
+            }]
+        }
+    }
+}

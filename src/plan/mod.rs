@@ -1,0 +1,22 @@
+//! Which engine answers what, and why: chosen automatically, explained always.
+//!
+//! In: a typed program and the facts about its models. Out: a `Plan`, plain data that prints, compares and is carried out
+//! by `engine` and `train` without further choice. Every rule answers with a claim or a refusal that names its reason.
+
+mod ask;
+mod choose;
+mod cost;
+mod explain;
+mod method;
+#[allow(clippy::module_inception)]
+mod plan;
+mod rules;
+
+pub use choose::choose_plan;
+pub use explain::{explain_json, explain_text};
+pub use method::{Optimiser, Schedule};
+pub use plan::{
+    Answer, AnswerShape, AskPlan, Block, Cost, Draws, Engine, Expectation, Kind, LayerPlan, Leaf, LinePlan, LogLikPlan,
+    Machine, Normaliser, NormaliserOf, Normalising, ObjectivePlan, Partition, PieceRef, Plan, Refusal, StagePlan,
+    TrainPlan, Update, VariationalPlan, WakeSleepPlan,
+};

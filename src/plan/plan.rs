@@ -1,0 +1,475 @@
+//! The plan as data: blocks with their engines, objectives with the blocks they need, stages, answers.
+
+use serde::Serialize;
+
+use super::method::{Optimiser, Schedule};
+use crate::analysis::Reason;
+use crate::base::span::Span;
+use crate::model::{AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Subject, VarId, Verb};
+
+/// What a printed number is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Kind {
+    /// Exact, up to rounding.
+    #[serde(rename = "=")]
+    Exact,
+    /// A lower bound.
+    #[serde(rename = "≥")]
+    LowerBound,
+    /// An estimate.
+    #[serde(rename = "≈")]
+    Estimate,
+}
+
+impl Kind {
+    /// The sign that is printed before the number.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Kind::Exact => "=",
+            Kind::LowerBound => "≥",
+            Kind::Estimate => "≈",
+        }
+    }
+
+    /// The kind of a sum of two numbers.
+    pub fn and(self, other: Kind) -> Kind {
+        self.max(other)
+    }
+}
+
+/// Predicted work and memory for one datum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Cost {
+    /// Floating-point operations.
+    pub flops: f64,
+    /// Bytes of the largest intermediate value.
+    pub bytes: f64,
+}
+
+/// Why a better engine does not apply.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Refusal {
+    /// The engine.
+    pub engine: &'static str,
+    /// Why not.
+    pub reason: Reason,
+    /// What would make it apply.
+    pub mend: Option<String>,
+}
+
+/// One summand of log p̃, by position: the model's factor, and the factor inside it if that is a sub-model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PieceRef {
+    /// Position in `Model::factors`.
+    pub position: usize,
+    /// Position among that factor's leaves.
+    pub leaf: usize,
+}
+
+/// How a block's log-partition is computed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Engine {
+    /// Sum the variables of `summed` in closed form inside an enumeration of the joint states of `kept`.
+    Enumeration {
+        /// Entries independent given the rest.
+        summed: Vec<VarId>,
+        /// Enumerated jointly.
+        kept: Vec<VarId>,
+    },
+    /// Forward-backward along a plate (Rabiner 1989), over the joint state of the block's variables at one position.
+    ForwardBackward {
+        /// The plate.
+        along: AxisId,
+        /// The indices that the block's summands use on it.
+        indices: Vec<IndexId>,
+    },
+}
+
+impl Engine {
+    /// The name by which `explain`, `infer` and `by` know it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Engine::Enumeration { kept, .. } if kept.is_empty() => "closed form",
+            Engine::Enumeration { .. } => "enumeration",
+            Engine::ForwardBackward { .. } => "forward-backward",
+        }
+    }
+}
+
+/// Latent variables treated together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Block {
+    /// The variables.
+    pub vars: Vec<VarId>,
+    /// The summands that touch them.
+    pub pieces: Vec<PieceRef>,
+    /// Plates over which the block repeats.
+    pub plates: Vec<AxisId>,
+    /// How.
+    pub engine: Engine,
+    /// What its numbers are.
+    pub kind: Kind,
+    /// Why this engine.
+    pub reason: String,
+    /// Predicted cost a datum, where all extents are known.
+    pub cost: Option<Cost>,
+    /// Better engines that do not apply.
+    pub rejected: Vec<Refusal>,
+}
+
+/// A log-partition with some variables fixed: the summands without latent variables, and a block for each component.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Partition {
+    /// The model.
+    pub model: ModelId,
+    /// Fixed variables.
+    pub fixed: Vec<VarId>,
+    /// Summands that touch no latent variable.
+    pub settled: Vec<PieceRef>,
+    /// The latent rest.
+    pub blocks: Vec<Block>,
+}
+
+/// What a normaliser belongs to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum NormaliserOf {
+    /// An undirected sub-model, by its factor's position.
+    Group(usize),
+    /// The model's own potentials.
+    Model,
+}
+
+/// How log Z is dealt with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Normalising {
+    /// Computed.
+    Exact(Box<Block>),
+    /// Only its gradient, by contrastive divergence (Hinton 2002): `steps` sweeps of block Gibbs from the data.
+    Contrastive {
+        /// Sweeps, perhaps scheduled over epochs.
+        steps: Schedule,
+        /// Variables resampled together, in the order of a sweep; the first is resampled first.
+        sweep: Vec<Vec<VarId>>,
+        /// Variables whose value starts the chain and whose sample ends it; the rest is summed in closed form.
+        visible: Vec<VarId>,
+        /// Given a visible state: how the other variables are summed.
+        hidden: Option<Box<Block>>,
+    },
+}
+
+/// A log-partition that stands with a minus in the objective.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Normaliser {
+    /// What it normalises.
+    pub of: NormaliserOf,
+    /// Its name for people.
+    pub name: String,
+    /// Its variables.
+    pub vars: Vec<VarId>,
+    /// Its summands.
+    pub pieces: Vec<PieceRef>,
+    /// How.
+    pub how: Normalising,
+    /// Why so.
+    pub reason: String,
+    /// Better ways that do not apply.
+    pub rejected: Vec<Refusal>,
+}
+
+/// `loglik(A | B)`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LogLikPlan {
+    /// log Z with A and B fixed.
+    pub clamped: Partition,
+    /// log Z with B fixed, where anything but B is scored by a subtraction and not by a normalised conditional.
+    pub free: Option<Partition>,
+    /// Normalisers of undirected parts.
+    pub normalisers: Vec<Normaliser>,
+    /// What the value is; none if only the gradient is known.
+    pub kind: Option<Kind>,
+}
+
+/// The evidence lower bound.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VariationalPlan {
+    /// The model.
+    pub model: ModelId,
+    /// Guide variables in the order drawn, each with how its expectation is taken.
+    pub draws: Vec<(VarId, Expectation)>,
+    /// Variables whose Kullback–Leibler part is computed in closed form.
+    pub analytic: Vec<VarId>,
+    /// Fixed variables.
+    pub fixed: Vec<VarId>,
+    /// Weight of the Kullback–Leibler part.
+    pub kl_weight: Schedule,
+    /// Why so.
+    pub reason: String,
+    /// Better engines that do not apply.
+    pub rejected: Vec<Refusal>,
+}
+
+/// How an expectation under a guide's conditional is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Expectation {
+    /// A draw written as a differentiable function of noise (Kingma & Welling 2014).
+    Reparameterised,
+    /// A sum over its states.
+    Enumerated,
+}
+
+/// Learning a directed model and its guide by each other's samples (Hinton et al. 1995; up-down: Hinton et al. 2006).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WakeSleepPlan {
+    /// The model.
+    pub model: ModelId,
+    /// Fixed variables: data in the wake phase, dreamed in the sleep phase.
+    pub fixed: Vec<VarId>,
+    /// Guide variables in the order drawn.
+    pub draws: Vec<VarId>,
+    /// Positions of the model's directed conditionals, parents first.
+    pub conditionals: Vec<usize>,
+    /// Undirected parts, learned by contrastive divergence from the wake state; their chain starts the sleep phase.
+    pub normalisers: Vec<Normaliser>,
+    /// Why so.
+    pub reason: String,
+    /// Better engines that do not apply.
+    pub rejected: Vec<Refusal>,
+}
+
+/// One layer of greedy learning: a bipartite machine made of a directed conditional and the guide's inverse of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerPlan {
+    /// The model.
+    pub model: ModelId,
+    /// Fixed variables of the data.
+    pub fixed: Vec<VarId>,
+    /// Guide variables whose means feed the layer, in order.
+    pub below: Vec<VarId>,
+    /// What the layer learns.
+    pub machine: Machine,
+    /// Sweeps of contrastive divergence.
+    pub steps: Schedule,
+    /// Parameters that start from others when the layer is done.
+    pub then: Vec<(ParamId, ParamId)>,
+    /// Why so.
+    pub reason: String,
+}
+
+/// What one layer of greedy learning is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Machine {
+    /// visible·logit(hidden) + hidden·guide logit at zero: the potential that both conditionals share.
+    Pair {
+        /// The variable below.
+        visible: VarId,
+        /// The position of its conditional in the model.
+        generative: usize,
+        /// The variable above.
+        hidden: VarId,
+        /// The position of its conditional in the guide.
+        recognition: usize,
+    },
+    /// An undirected part of the model.
+    Group(Box<Normaliser>),
+}
+
+/// A model quantity inside an objective, in the order of reading.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Leaf {
+    /// A log-likelihood.
+    LogLik(LogLikPlan),
+    /// An evidence lower bound.
+    Variational(VariationalPlan),
+    /// log of a guide's conditionals at the variables' values.
+    GuideDensity {
+        /// The model whose guide it is.
+        model: ModelId,
+        /// The positions of the guide's conditionals that are summed.
+        conditionals: Vec<usize>,
+        /// Variables whose values it needs.
+        fixed: Vec<VarId>,
+    },
+}
+
+/// What a training line climbs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum ObjectivePlan {
+    /// An expression over model quantities, maximised as its mean over rows.
+    Expression {
+        /// The expression.
+        expr: Expr,
+        /// Its quantities.
+        leaves: Vec<Leaf>,
+    },
+    /// A layer of greedy learning.
+    Layer(LayerPlan),
+    /// Wake and sleep.
+    WakeSleep(WakeSleepPlan),
+}
+
+/// How parameters move.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Update {
+    /// Expectation-maximisation: expected counts under the posterior, then their closed-form maximum (Dempster et al. 1977).
+    Em,
+    /// A gradient step.
+    Gradient(Optimiser),
+}
+
+/// A line of a stage.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LinePlan {
+    /// What it climbs.
+    pub objective: ObjectivePlan,
+    /// The parameters it moves.
+    pub group: Vec<ParamId>,
+    /// How.
+    pub update: Update,
+    /// Why that update.
+    pub reason: String,
+    /// Where it was asked for.
+    pub span: Span,
+}
+
+/// A stage.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StagePlan {
+    /// Its name.
+    pub name: String,
+    /// Its lines, alternating.
+    pub lines: Vec<LinePlan>,
+    /// Parameters held equal.
+    pub ties: Vec<(ParamId, ParamId)>,
+    /// Parameters that start from elsewhere.
+    pub inits: Vec<Init>,
+    /// Parameters copied when it ends.
+    pub then: Vec<(ParamId, ParamId)>,
+    /// Passes over the data.
+    pub epochs: usize,
+    /// Rows a step; all where none.
+    pub batch: Option<usize>,
+    /// Early stopping.
+    pub patience: Option<(usize, DataRef)>,
+}
+
+/// Training.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrainPlan {
+    /// The data.
+    pub on: DataRef,
+    /// Variables that the data binds.
+    pub bound: Vec<VarId>,
+    /// Its stages.
+    pub stages: Vec<StagePlan>,
+}
+
+/// How draws are made: the model's factors in order, guide and Gibbs where conditioning asks for them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Draws {
+    /// The model.
+    pub model: ModelId,
+    /// Variables held fixed.
+    pub fixed: Vec<VarId>,
+    /// Positions of factors, parents first.
+    pub order: Vec<usize>,
+    /// Sweeps of block Gibbs for undirected parts, with the sets resampled together, by factor position.
+    pub gibbs: Vec<(usize, usize, Vec<Vec<VarId>>)>,
+}
+
+/// How an answer is made.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Answer {
+    /// A posterior over some variables.
+    Posterior {
+        /// Guide variables set to their means first, in order.
+        guided: Vec<VarId>,
+        /// The log-partition whose derivative answers.
+        partition: Partition,
+        /// What is asked for.
+        targets: Vec<(VarId, Option<usize>)>,
+        /// Joint maximum, maxima of marginals, a distribution, or an expectation.
+        shape: AnswerShape,
+        /// What is held fixed.
+        evidence: Vec<Evidence>,
+        /// Compared with the truth, where a metric asks.
+        metric: Option<(Metric, VarId)>,
+    },
+    /// The guide asked directly: its conditionals, with earlier ones set to their means.
+    Guide {
+        /// The model.
+        model: ModelId,
+        /// Guide variables in order, up to those asked for.
+        order: Vec<VarId>,
+        /// What is asked for.
+        targets: Vec<(VarId, Option<usize>)>,
+        /// Joint maximum, maxima of marginals, a distribution, or an expectation.
+        shape: AnswerShape,
+        /// What is held fixed.
+        evidence: Vec<Evidence>,
+        /// Compared with the truth, where a metric asks.
+        metric: Option<(Metric, VarId)>,
+    },
+    /// The mean over rows of an expression of model quantities.
+    Value {
+        /// The expression.
+        expr: Expr,
+        /// Its quantities.
+        leaves: Vec<Leaf>,
+    },
+    /// Draws.
+    Draws {
+        /// How.
+        draws: Draws,
+        /// What is kept.
+        targets: Vec<VarId>,
+        /// What is held fixed.
+        evidence: Vec<Evidence>,
+        /// How many for each setting of the evidence.
+        times: usize,
+    },
+    /// A log-partition.
+    LogZ(Normaliser),
+}
+
+/// What an answer about a distribution looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum AnswerShape {
+    /// The distribution itself.
+    Distribution,
+    /// The likeliest joint state.
+    JointArgmax,
+    /// The likeliest state of each entry.
+    EachArgmax,
+    /// The expectation.
+    Mean,
+}
+
+/// A question with its plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AskPlan {
+    /// How it was asked.
+    pub verb: Verb,
+    /// Its name.
+    pub name: String,
+    /// Of what.
+    pub of: Subject,
+    /// On which data.
+    pub on: Option<DataRef>,
+    /// Only that row, from 1.
+    pub row: Option<usize>,
+    /// How it is answered.
+    pub answer: Answer,
+    /// What the printed number is.
+    pub kind: Kind,
+    /// Where it was asked.
+    pub span: Span,
+}
+
+/// Everything a file asks for, decided.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// Training, in order.
+    pub trains: Vec<TrainPlan>,
+    /// Questions, in order.
+    pub asks: Vec<AskPlan>,
+}

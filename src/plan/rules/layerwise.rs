@@ -1,0 +1,125 @@
+//! Greedy layers (Hinton, Osindero & Teh 2006): bottom up, each directed conditional and the guide's inverse of it make
+//! one bipartite machine; undirected parts come last. Each learns by contrastive divergence on the guide's means below.
+
+use std::collections::BTreeSet;
+
+use super::contrastive::{choose_normaliser, find_undirected};
+use super::order::guide_order;
+use crate::analysis::{Degree, Situation, find_degree};
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic};
+use crate::model::{Arg, Expr, Factor, FactorKind, Family, ModelId, Node, Operator, ParamId, Program, VarId};
+use crate::plan::method::Schedule;
+use crate::plan::plan::{LayerPlan, Machine};
+
+/// The logit of a Bernoulli or categorical conditional.
+fn logit(factor: &Factor) -> Option<&Expr> {
+    match &factor.kind {
+        FactorKind::Conditional { dist, .. } if matches!(dist.family, Family::Bernoulli | Family::Categorical) => {
+            dist.arg(Arg::Logit)
+        }
+        _ => None,
+    }
+}
+
+/// The one parameter that is added to an expression as it stands: a bias.
+fn bias(expr: &Expr) -> Option<ParamId> {
+    match &expr.node {
+        Node::Param(id) => Some(*id),
+        Node::Binary(Operator::Add, a, b) => match (bias(a), bias(b)) {
+            (Some(id), None) | (None, Some(id)) => Some(id),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn conditional_of(factors: &[Factor], var: VarId) -> Option<usize> {
+    factors.iter().position(|f| matches!(&f.kind, FactorKind::Conditional { target, .. } if target.var == var))
+}
+
+/// Plans the layers of a model on data that binds `fixed`.
+pub fn choose_layers(
+    program: &Program,
+    model: ModelId,
+    fixed: &BTreeSet<VarId>,
+    steps: &Schedule,
+    at: Span,
+) -> Result<Vec<(String, LayerPlan)>, Diagnostic> {
+    let declared = &program.models[model];
+    let Some(guide) = &declared.guide else {
+        return Err(Diagnostic::at(Code::NoEngine, at, format!("greedy layers need a guide for `{}`", declared.name))
+            .label(declared.span, "this model has none")
+            .help(format!("write `guide {} {{ .. }}` with a conditional for each hidden layer", declared.name)));
+    };
+    let order = guide_order(&guide.factors, fixed);
+    let mut layers = Vec::new();
+    let mut below: Vec<VarId> = Vec::new();
+    for &hidden in &order {
+        let above = BTreeSet::from([hidden]);
+        let visible = declared.factors.iter().enumerate().find_map(|(i, f)| match &f.kind {
+            FactorKind::Conditional { target, .. }
+                if (fixed.contains(&target.var) || below.contains(&target.var))
+                    && f.reads().iter().any(|r| r.var == hidden) =>
+            {
+                Some((i, target.var))
+            }
+            _ => None,
+        });
+        let recognition = conditional_of(&guide.factors, hidden);
+        let name = &program.vars[hidden].name;
+        let (Some((generative, visible)), Some(recognition)) = (visible, recognition) else {
+            return Err(Diagnostic::at(Code::NoEngine, at, format!("`{name}` makes no layer with anything below it"))
+                .label(program.vars[hidden].span, "no conditional of a lower variable reads it")
+                .help("greedy layers go bottom up: each guide variable must be the parent of one below it"));
+        };
+        let (p, q) = (&declared.factors[generative], &guide.factors[recognition]);
+        let affine = |e: &Expr| find_degree(e, &above) <= Degree::Poly(1);
+        let (Some(down), Some(up)) = (logit(p).filter(|e| affine(e)), logit(q)) else {
+            return Err(Diagnostic::at(Code::NoEngine, at, format!("the layer of `{name}` is not bipartite"))
+                .label(p.span, "this must be linear in the layer above, with `logit = ..`")
+                .label(q.span, "and this with `logit = ..`")
+                .help("greedy layers pair a conditional and its inverse that share one weight matrix"));
+        };
+        let _ = down;
+        let mut then = Vec::new();
+        let own = conditional_of(&declared.factors, hidden).and_then(|i| logit(&declared.factors[i]));
+        if let (Some(to), Some(from)) = (own.and_then(bias), bias(up)) {
+            then.push((to, from));
+        }
+        layers.push((
+            format!("{name} on {}", program.vars[visible].name),
+            LayerPlan {
+                model,
+                fixed: fixed.iter().copied().collect(),
+                below: below.clone(),
+                machine: Machine::Pair { visible, generative, hidden, recognition },
+                steps: steps.clone(),
+                then,
+                reason: format!(
+                    "`{}` given `{name}` and the guide's `{name}` given `{}` share one potential",
+                    program.vars[visible].name, program.vars[visible].name
+                ),
+            },
+        ));
+        below.push(hidden);
+    }
+    let known: BTreeSet<VarId> = fixed.iter().chain(&below).copied().collect();
+    let situation = Situation::new(program, model, &known);
+    for part in find_undirected(&situation) {
+        let normaliser = choose_normaliser(&situation, &part, &known, Some(steps), at)?;
+        layers.push((
+            part.name.clone(),
+            LayerPlan {
+                model,
+                fixed: fixed.iter().copied().collect(),
+                below: below.clone(),
+                machine: Machine::Group(Box::new(normaliser)),
+                steps: steps.clone(),
+                then: Vec::new(),
+                reason: format!("the undirected part {} on the guide's means below it", part.name),
+            },
+        ));
+    }
+    Ok(layers)
+}

@@ -1,0 +1,85 @@
+//! `loglik(A | B)`: the log-partitions it is the difference of, and the normalisers of undirected parts.
+
+use std::collections::BTreeSet;
+
+use super::contrastive::{Undirected, choose_normaliser, find_undirected};
+use super::partition::{NotExact, choose_partition};
+use crate::analysis::{Situation, find_components, find_pieces};
+use crate::base::span::Span;
+use crate::diag::Diagnostic;
+use crate::model::{ModelId, Program, VarId};
+use crate::plan::method::{Method, Schedule};
+use crate::plan::plan::{Kind, LogLikPlan, NormaliserOf, Normalising};
+
+/// What a log-likelihood is asked of.
+pub struct Request<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// The model.
+    pub model: ModelId,
+    /// A and B together.
+    pub fixed: BTreeSet<VarId>,
+    /// B.
+    pub given: BTreeSet<VarId>,
+    /// An engine asked for.
+    pub method: Option<&'a Method>,
+    /// Where.
+    pub at: Span,
+}
+
+/// Why a log-likelihood has no plan.
+pub enum NoLogLik {
+    /// The posterior given the data is out of reach of the exact engines.
+    Posterior(NotExact),
+    /// Something else, told.
+    Told(Box<Diagnostic>),
+}
+
+/// Plans a log-likelihood.
+pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
+    let situation = Situation::new(request.program, request.model, &request.fixed);
+    let clamped = choose_partition(&situation, request.method).map_err(NoLogLik::Posterior)?;
+    let below = Situation { fixed: &request.given, ..situation };
+    let steps: Option<&Schedule> = match request.method {
+        Some(Method::Contrastive(steps)) => Some(steps),
+        _ => None,
+    };
+    let mut normalisers = Vec::new();
+    let told = |d: Diagnostic| NoLogLik::Told(Box::new(d));
+    let free_parts = find_undirected(&below);
+    for part in find_undirected(&situation) {
+        // A part that counts in both log-partitions cancels from their difference.
+        if !free_parts.iter().any(|p| p.of == part.of) {
+            normalisers.push(choose_normaliser(&situation, &part, &request.fixed, steps, request.at).map_err(told)?);
+        }
+    }
+    let mut free = None;
+    if !find_pieces(&below).is_empty() {
+        match choose_partition(&below, None) {
+            Ok(partition) if steps.is_none() => free = Some(partition),
+            other => {
+                let pieces = find_pieces(&below);
+                if pieces.iter().any(|p| p.inside) || !pieces.iter().all(|p| p.factor.targets().is_empty()) {
+                    return Err(match other {
+                        Err(not) => NoLogLik::Posterior(not),
+                        Ok(_) => told(
+                            Diagnostic::at(
+                                crate::diag::Code::OverrideRefused,
+                                request.at,
+                                "contrastive divergence learns potentials, and these are conditionals",
+                            )
+                            .help("leave out `by`: the exact gradient is at hand"),
+                        ),
+                    });
+                }
+                let vars = find_components(&below).into_iter().flat_map(|c| c.vars).collect();
+                let name = request.program.models[request.model].name.clone();
+                let part = Undirected { of: NormaliserOf::Model, name, vars, pieces };
+                normalisers
+                    .push(choose_normaliser(&situation, &part, &request.fixed, steps, request.at).map_err(told)?);
+            }
+        }
+    }
+    let known = normalisers.iter().all(|n| matches!(n.how, Normalising::Exact(_)));
+    Ok(LogLikPlan { clamped, free, normalisers, kind: known.then_some(Kind::Exact) })
+}

@@ -1,0 +1,10 @@
+//! The rules of the planner, a file a method. Each reads facts and answers with a claim or a refusal; none computes.
+
+pub mod contrastive;
+pub mod em;
+pub mod layerwise;
+pub mod loglik;
+pub mod order;
+pub mod partition;
+pub mod variational;
+pub mod wake_sleep;

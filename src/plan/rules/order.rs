@@ -1,0 +1,35 @@
+//! Directed factors in an order in which parents come first.
+
+use std::collections::BTreeSet;
+
+use crate::model::{Factor, FactorKind, VarId};
+
+/// Positions of the factors that define variables (conditionals and undirected sub-models), parents before children.
+/// Ties keep the order written. A reading at an earlier plate position (`s[t-1]`) does not count as a parent.
+pub fn order_factors(factors: &[Factor]) -> Vec<usize> {
+    let defining: Vec<usize> =
+        (0..factors.len()).filter(|&i| !matches!(factors[i].kind, FactorKind::Potential(_))).collect();
+    let defined: BTreeSet<VarId> = defining.iter().flat_map(|&i| factors[i].targets()).collect();
+    let mut done: BTreeSet<VarId> = BTreeSet::new();
+    let mut order = Vec::new();
+    let mut left = defining;
+    while !left.is_empty() {
+        let ready = left.iter().position(|&i| {
+            let own = factors[i].targets();
+            factors[i]
+                .reads()
+                .iter()
+                .all(|r| !defined.contains(&r.var) || done.contains(&r.var) || own.contains(&r.var))
+        });
+        // Without a ready factor two variables read each other along a plate; the order written stands.
+        let position = left.remove(ready.unwrap_or(0));
+        done.extend(factors[position].targets());
+        order.push(position);
+    }
+    order
+}
+
+/// The variables that a guide's conditionals define, in the order in which they are drawn, without the fixed ones.
+pub fn guide_order(factors: &[Factor], fixed: &BTreeSet<VarId>) -> Vec<VarId> {
+    order_factors(factors).into_iter().flat_map(|i| factors[i].targets()).filter(|v| !fixed.contains(v)).collect()
+}

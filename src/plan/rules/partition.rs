@@ -1,0 +1,187 @@
+//! Exact log-partitions: closed form, forward-backward, enumeration; the first that applies to each component.
+
+use std::collections::BTreeSet;
+
+use crate::analysis::{Component, Piece, Reason, Situation, find_chain, find_components, find_parts, find_pieces};
+use crate::diag::{Code, Diagnostic};
+use crate::model::{Program, VarId};
+use crate::plan::cost::find_cost;
+use crate::plan::method::Method;
+use crate::plan::plan::{Block, Engine, Kind, Partition, PieceRef, Refusal};
+
+/// Joint states above which nothing is enumerated: 2^20 rows of f64 are already 8 MiB a variable.
+pub const MAX_LOG2_STATES: f64 = 20.0;
+/// Joint states of a chain at one position above which its transition table (the square) is not built.
+const MAX_CHAIN_LOG2_STATES: f64 = 10.0;
+
+/// The positions of summands in the model.
+pub fn refs(situation: &Situation<'_>, pieces: &[Piece<'_>]) -> Vec<PieceRef> {
+    pieces
+        .iter()
+        .filter_map(|p| {
+            let leaves = situation.model().factors[p.position].leaves();
+            let leaf = leaves.iter().position(|f| std::ptr::eq(*f, p.factor))?;
+            Some(PieceRef { position: p.position, leaf })
+        })
+        .collect()
+}
+
+/// Why no exact engine applies to a component.
+#[derive(Clone, Debug)]
+pub struct NotExact {
+    /// The component's variables.
+    pub vars: Vec<VarId>,
+    /// What each exact engine says.
+    pub refusals: Vec<Refusal>,
+}
+
+/// An exact engine for a component, or every exact engine's refusal.
+pub fn choose_block(
+    situation: &Situation<'_>,
+    component: &Component<'_>,
+    asked: Option<&Method>,
+) -> Result<Block, NotExact> {
+    let program = situation.program;
+    let mut refusals = Vec::new();
+    let pieces = refs(situation, &component.pieces);
+    let block = |engine: Engine, reason: String, rejected: Vec<Refusal>| Block {
+        vars: component.vars.clone(),
+        pieces: pieces.clone(),
+        plates: component.plates.clone(),
+        cost: find_cost(program, component, &engine),
+        engine,
+        kind: Kind::Exact,
+        reason,
+        rejected,
+    };
+    if let Some(var) = component.continuous(program) {
+        let reason = Reason::at(program.vars[var].span, format!("`{}` is continuous", program.vars[var].name));
+        for engine in ["closed form", "forward-backward", "enumeration"] {
+            refusals.push(Refusal { engine, reason: reason.clone(), mend: None });
+        }
+        return Err(NotExact { vars: component.vars.clone(), refusals });
+    }
+    let parts = find_parts(program, component);
+    let forced_chain = matches!(asked, Some(Method::ForwardBackward));
+    let forced_enumeration = matches!(asked, Some(Method::Enumeration));
+    if parts.kept.is_empty() && !forced_chain {
+        let reason = format!(
+            "given the rest, {} independent entries: log p̃ is affine in {}",
+            if parts.summed.len() == 1 { "it has" } else { "they have" },
+            names(program, &parts.summed)
+        );
+        return Ok(block(Engine::Enumeration { summed: parts.summed, kept: Vec::new() }, reason, refusals));
+    }
+    if let Some((var, why)) = parts.why.first() {
+        refusals.push(Refusal {
+            engine: "closed form",
+            reason: Reason { text: format!("`{}`: {}", program.vars[*var].name, why.text), at: why.at },
+            mend: None,
+        });
+    }
+    if !forced_enumeration {
+        match find_chain(program, component) {
+            Ok(chain) => match log2_chain_states(program, component, chain.along) {
+                Some(bits) if bits <= MAX_CHAIN_LOG2_STATES => {
+                    let reason = format!(
+                        "{} couple only neighbours along {}",
+                        names(program, &component.vars),
+                        program.axes[chain.along].name
+                    );
+                    let engine = Engine::ForwardBackward { along: chain.along, indices: chain.indices };
+                    return Ok(block(engine, reason, refusals));
+                }
+                Some(bits) => refusals.push(Refusal {
+                    engine: "forward-backward",
+                    reason: Reason::of(format!("2^{bits:.0} joint states at one position is too many")),
+                    mend: None,
+                }),
+                None => refusals.push(unknown_size("forward-backward")),
+            },
+            Err(reason) => refusals.push(Refusal { engine: "forward-backward", reason, mend: None }),
+        }
+    }
+    if !forced_chain {
+        match component.log2_states(program, &parts.kept) {
+            Some(bits) if bits <= MAX_LOG2_STATES => {
+                let summed = if parts.summed.is_empty() {
+                    String::new()
+                } else {
+                    format!(", with {} summed in closed form", names(program, &parts.summed))
+                };
+                let reason = format!("{:.0} joint states of {}{summed}", bits.exp2(), names(program, &parts.kept));
+                let engine = Engine::Enumeration { summed: parts.summed, kept: parts.kept };
+                return Ok(block(engine, reason, refusals));
+            }
+            Some(bits) => refusals.push(Refusal {
+                engine: "enumeration",
+                reason: Reason::of(format!(
+                    "2^{bits:.0} joint states of {}, and 2^{MAX_LOG2_STATES:.0} is the limit",
+                    names(program, &parts.kept)
+                )),
+                mend: Some("fewer or smaller variables, or a guide".to_string()),
+            }),
+            None => refusals.push(unknown_size("enumeration")),
+        }
+    }
+    Err(NotExact { vars: component.vars.clone(), refusals })
+}
+
+fn unknown_size(engine: &'static str) -> Refusal {
+    Refusal {
+        engine,
+        reason: Reason::of("an axis has no size yet"),
+        mend: Some("bind data, or give the axis a size".to_string()),
+    }
+}
+
+fn log2_chain_states(program: &Program, component: &Component<'_>, along: crate::model::AxisId) -> Option<f64> {
+    let mut bits = 0.0;
+    for &var in &component.vars {
+        let length = program.axes.extent(along)?.max(1);
+        let entries = component.entries(program, var)? / length;
+        bits += entries as f64 * (Component::states(program, var)? as f64).log2();
+    }
+    Some(bits)
+}
+
+/// The log-partition of a situation by exact engines throughout, or what stands in the way.
+pub fn choose_partition(situation: &Situation<'_>, asked: Option<&Method>) -> Result<Partition, NotExact> {
+    let mut blocks = Vec::new();
+    let mut touched: BTreeSet<PieceRef> = BTreeSet::new();
+    for component in find_components(situation) {
+        let block = choose_block(situation, &component, asked)?;
+        touched.extend(&block.pieces);
+        blocks.push(block);
+    }
+    let settled = refs(situation, &find_pieces(situation)).into_iter().filter(|p| !touched.contains(p)).collect();
+    Ok(Partition { model: situation.model, fixed: situation.fixed.iter().copied().collect(), settled, blocks })
+}
+
+impl NotExact {
+    /// The diagnostic that says so.
+    pub fn diagnostic(&self, program: &Program, at: crate::base::span::Span) -> Diagnostic {
+        let too_large = self.refusals.iter().any(|r| r.engine == "enumeration" && r.mend.is_some());
+        let code = if too_large { Code::TooExpensive } else { Code::NoEngine };
+        let mut diagnostic = Diagnostic::at(code, at, format!("no exact engine fits {}", names(program, &self.vars)));
+        for refusal in &self.refusals {
+            match refusal.reason.at {
+                Some(span) => {
+                    diagnostic = diagnostic.label(span, format!("no {}: {}", refusal.engine, refusal.reason.text));
+                }
+                None => diagnostic = diagnostic.note(format!("no {}: {}", refusal.engine, refusal.reason.text)),
+            }
+        }
+        diagnostic.help("write a guide for these variables, or make them fewer")
+    }
+}
+
+/// Names for people: "`a`, `b` and `c`".
+pub fn names(program: &Program, vars: &[VarId]) -> String {
+    let quoted: Vec<String> = vars.iter().map(|&v| format!("`{}`", program.vars[v].name)).collect();
+    match quoted.as_slice() {
+        [] => "nothing".to_string(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}

@@ -1,0 +1,77 @@
+//! Wake-sleep (Hinton, Dayan, Frey & Neal 1995) and up-down (Hinton, Osindero & Teh 2006): a directed model and its guide
+//! learn from each other's samples; an undirected top is learned by contrastive divergence from the wake state.
+
+use std::collections::BTreeSet;
+
+use super::contrastive::{choose_normaliser, find_undirected};
+use super::order::{guide_order, order_factors};
+use crate::analysis::Situation;
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic};
+use crate::model::{FactorKind, ModelId, Program, VarId};
+use crate::plan::method::Schedule;
+use crate::plan::plan::{Refusal, WakeSleepPlan};
+
+/// Plans wake-sleep for a model on data that binds `fixed`.
+pub fn choose_wake_sleep(
+    program: &Program,
+    model: ModelId,
+    fixed: &BTreeSet<VarId>,
+    parts: &[(String, Schedule)],
+    rejected: Vec<Refusal>,
+    at: Span,
+) -> Result<WakeSleepPlan, Diagnostic> {
+    let declared = &program.models[model];
+    let Some(guide) = &declared.guide else {
+        return Err(Diagnostic::at(Code::NoEngine, at, format!("wake-sleep needs a guide for `{}`", declared.name))
+            .primary(declared.span, "this model has none")
+            .help(format!("write `guide {} {{ .. }}` with a conditional for each latent variable", declared.name)));
+    };
+    let draws = guide_order(&guide.factors, fixed);
+    let known: BTreeSet<VarId> = fixed.iter().chain(&draws).copied().collect();
+    let situation = Situation::new(program, model, &known);
+    let mut normalisers = Vec::new();
+    let undirected = find_undirected(&situation);
+    for (name, _) in parts {
+        if !undirected.iter().any(|p| &p.name == name) {
+            let there: Vec<&str> = undirected.iter().map(|p| p.name.as_str()).collect();
+            return Err(Diagnostic::at(Code::UnknownName, at, format!("no undirected part is called `{name}`")).help(
+                if there.is_empty() {
+                    "this model has none: leave the setting out".to_string()
+                } else {
+                    format!("there are: {}", there.join(", "))
+                },
+            ));
+        }
+    }
+    for part in &undirected {
+        let default = Schedule::Constant(1.0);
+        let steps = parts.iter().find(|(n, _)| *n == part.name).map_or(&default, |(_, s)| s);
+        normalisers.push(choose_normaliser(&situation, part, &known, Some(steps), at)?);
+    }
+    let summed: Vec<VarId> = undirected.iter().flat_map(|p| p.vars.clone()).collect();
+    for var in situation.latent() {
+        if !summed.contains(&var) {
+            return Err(Diagnostic::at(
+                Code::NoEngine,
+                at,
+                format!("wake-sleep has no way to draw `{}`", program.vars[var].name),
+            )
+            .label(program.vars[var].span, "latent, and not in the guide")
+            .help("add a conditional for it to the guide"));
+        }
+    }
+    let conditionals = order_factors(&declared.factors)
+        .into_iter()
+        .filter(|&i| matches!(declared.factors[i].kind, FactorKind::Conditional { .. }))
+        .collect();
+    Ok(WakeSleepPlan {
+        model,
+        fixed: fixed.iter().copied().collect(),
+        draws,
+        conditionals,
+        normalisers,
+        reason: "a guide draws the latent variables; model and guide learn from each other's samples".to_string(),
+        rejected,
+    })
+}

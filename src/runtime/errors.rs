@@ -1,0 +1,38 @@
+//! What can go wrong while a program runs.
+
+/// Why a run stopped. States are left as they were before it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// A watched value is infinite or not a number.
+    #[error("`{label}` is not finite at {index:?}")]
+    NotFinite {
+        /// The label the watch was given.
+        label: String,
+        /// The index of the first such element, an entry for each axis.
+        index: Vec<usize>,
+    },
+    /// The program reads an input that was not given.
+    #[error("the program reads input `{0}`, which was not given")]
+    MissingInput(String),
+    /// The program reads a state that is not there.
+    #[error("the program reads state `{0}`, which is not there")]
+    MissingState(String),
+    /// An input or state holds another number of elements, or another shape, than the program reads.
+    #[error("`{name}` should have shape {expected:?} and has {found:?}")]
+    Shape {
+        /// The input or state.
+        name: String,
+        /// The program's shape.
+        expected: Vec<usize>,
+        /// What was given; for an input, which is a flat slice, its length.
+        found: Vec<usize>,
+    },
+    /// A gathered or scattered index is not a whole number within the axis.
+    #[error("an index of {value} into an axis of {extent}")]
+    IndexOutOfRange {
+        /// The index.
+        value: String,
+        /// The axis's extent.
+        extent: usize,
+    },
+}

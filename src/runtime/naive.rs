@@ -1,0 +1,414 @@
+//! The slow and obvious executor: one node after the other, one element after the other. The oracle of every pass and kernel.
+
+use std::collections::BTreeMap;
+
+use super::Context;
+use super::errors::RunError;
+use super::states::States;
+use crate::base::id::Id;
+use crate::base::stream::Draws;
+use crate::kernel::random;
+use crate::kernel::real::Real;
+use crate::kernel::scalar::Law;
+use crate::tensor::graph::{Graph, NodeId};
+use crate::tensor::op::{Binary, Op, Reduction, ScanOp, Semiring, WhileOp};
+use crate::tensor::shape::{count, strides};
+
+/// An array of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor<T> {
+    /// Extents of the axes.
+    pub shape: Vec<usize>,
+    /// Elements in row-major order.
+    pub data: Vec<T>,
+}
+
+impl<T: Real> Tensor<T> {
+    fn build(shape: &[usize], mut f: impl FnMut(&[usize]) -> T) -> Self {
+        let mut at = vec![0; shape.len()];
+        let mut data = Vec::with_capacity(count(shape));
+        for _ in 0..count(shape) {
+            data.push(f(&at));
+            for axis in (0..shape.len()).rev() {
+                at[axis] += 1;
+                if at[axis] < shape[axis] {
+                    break;
+                }
+                at[axis] = 0;
+            }
+        }
+        Self { shape: shape.to_vec(), data }
+    }
+
+    fn offset(&self, at: &[usize]) -> usize {
+        at.iter().zip(strides(&self.shape)).map(|(i, s)| i * s).sum()
+    }
+
+    fn at(&self, at: &[usize]) -> T {
+        self.data[self.offset(at)]
+    }
+
+    fn leading(&self, i: usize) -> Self {
+        let n = count(&self.shape[1..]);
+        Self { shape: self.shape[1..].to_vec(), data: self.data[i * n..(i + 1) * n].to_vec() }
+    }
+}
+
+/// The flat position `i` as an index of each axis.
+pub(super) fn unravel(i: usize, shape: &[usize]) -> Vec<usize> {
+    strides(shape).iter().zip(shape).map(|(s, d)| i / s % d).collect()
+}
+
+struct Run<'a, T> {
+    context: &'a Context,
+    /// Positions of the loops around, outermost first.
+    path: Vec<u64>,
+    states: Option<&'a States<T>>,
+}
+
+/// Runs `graph` once: updates `states`, and gives the outputs by name.
+pub fn interpret<T: Real>(
+    graph: &Graph,
+    context: &Context,
+    states: &mut States<T>,
+    inputs: &[(&str, &[T])],
+) -> Result<BTreeMap<String, Tensor<T>>, RunError> {
+    let mut given = BTreeMap::new();
+    let roots = graph.roots();
+    let live = graph.ancestors(&roots);
+    for (name, &n) in graph.input_nodes().iter().filter(|(_, n)| live[n.index()]) {
+        let (_, data) = inputs.iter().find(|(k, _)| k == name).ok_or_else(|| RunError::MissingInput(name.clone()))?;
+        let expected = graph.shape(n).to_vec();
+        if data.len() != count(&expected) {
+            return Err(RunError::Shape { name: name.clone(), expected, found: vec![data.len()] });
+        }
+        given.insert(name.clone(), Tensor { shape: expected, data: data.to_vec() });
+    }
+    let mut run = Run { context, path: Vec::new(), states: Some(states) };
+    let values = run.graph(graph, &roots, &given)?;
+    let value = |n: &NodeId| values[n.index()].first().cloned().ok_or_else(|| RunError::MissingInput(String::new()));
+    for (label, n) in graph.watches() {
+        let v = value(n)?;
+        if let Some(i) = v.data.iter().position(|x| !x.is_finite()) {
+            return Err(RunError::NotFinite { label: label.clone(), index: unravel(i, &v.shape) });
+        }
+    }
+    let updates: Vec<(String, Tensor<T>)> =
+        graph.updates().iter().map(|(name, n)| Ok((name.clone(), value(n)?))).collect::<Result<_, RunError>>()?;
+    let outputs =
+        graph.outputs().iter().map(|(name, n)| Ok((name.clone(), value(n)?))).collect::<Result<_, RunError>>()?;
+    for (name, new) in updates {
+        states.insert(name, &new.shape, new.data);
+    }
+    Ok(outputs)
+}
+
+impl<T: Real> Run<'_, T> {
+    /// The values of the nodes that `roots` need; loops have several.
+    fn graph(
+        &mut self,
+        graph: &Graph,
+        roots: &[NodeId],
+        inputs: &BTreeMap<String, Tensor<T>>,
+    ) -> Result<Vec<Vec<Tensor<T>>>, RunError> {
+        let live = graph.ancestors(roots);
+        let mut values: Vec<Vec<Tensor<T>>> = vec![Vec::new(); graph.len()];
+        for n in graph.ids().filter(|n| live[n.index()]) {
+            values[n.index()] = match graph.op(n) {
+                Op::Scan(op) => self.scan(op, &self.arguments(graph, n, &values))?,
+                Op::While(op) => self.bounded(op, &self.arguments(graph, n, &values))?,
+                Op::Project(i) => vec![values[graph.inputs_of(n)[0].index()][*i].clone()],
+                _ => vec![self.node(graph, n, &self.arguments(graph, n, &values), inputs)?],
+            };
+        }
+        Ok(values)
+    }
+
+    fn arguments(&self, graph: &Graph, n: NodeId, values: &[Vec<Tensor<T>>]) -> Vec<Tensor<T>> {
+        match graph.op(n) {
+            Op::Project(_) => Vec::new(),
+            _ => graph.inputs_of(n).iter().map(|i| values[i.index()][0].clone()).collect(),
+        }
+    }
+
+    fn draws(&self, site: u32) -> Draws {
+        Draws::new(self.context.seed, self.context.step, site, &self.path)
+    }
+
+    fn node(
+        &self,
+        graph: &Graph,
+        n: NodeId,
+        args: &[Tensor<T>],
+        inputs: &BTreeMap<String, Tensor<T>>,
+    ) -> Result<Tensor<T>, RunError> {
+        let shape = graph.shape(n);
+        let op = graph.op(n);
+        let value = match op {
+            Op::Input(name) => inputs.get(name).cloned().ok_or_else(|| RunError::MissingInput(name.clone()))?,
+            Op::State(name) => {
+                let missing = || RunError::MissingState(name.clone());
+                let (found, data) = self.states.and_then(|s| s.get(name)).ok_or_else(missing)?;
+                if found != shape {
+                    return Err(RunError::Shape {
+                        name: name.clone(),
+                        expected: shape.to_vec(),
+                        found: found.to_vec(),
+                    });
+                }
+                Tensor { shape: shape.to_vec(), data: data.to_vec() }
+            }
+            Op::Constant(data) => Tensor { shape: shape.to_vec(), data: data.0.iter().map(|&v| T::of(v)).collect() },
+            Op::Iota { axis } => Tensor::build(shape, |at| T::of_index(at[*axis])),
+            Op::Unary(f) => Tensor::build(shape, |at| f.apply(args[0].at(at))),
+            Op::Binary(f) => Tensor::build(shape, |at| f.apply(args[0].at(at), args[1].at(at))),
+            Op::Select => {
+                Tensor::build(shape, |at| if args[0].at(at) != T::ZERO { args[1].at(at) } else { args[2].at(at) })
+            }
+            Op::Broadcast { map } => {
+                Tensor::build(shape, |at| args[0].at(&map.iter().map(|&m| at[m]).collect::<Vec<_>>()))
+            }
+            Op::Reshape => Tensor { shape: shape.to_vec(), data: args[0].data.clone() },
+            Op::Transpose { perm } => Tensor::build(shape, |at| {
+                let mut from = vec![0; at.len()];
+                for (i, &p) in perm.iter().enumerate() {
+                    from[p] = at[i];
+                }
+                args[0].at(&from)
+            }),
+            Op::Slice { axis, start } => Tensor::build(shape, |at| args[0].at(&with(at, *axis, at[*axis] + start))),
+            Op::Pad { axis, before, value, .. } => Tensor::build(shape, |at| {
+                let i = at[*axis];
+                match i >= *before && i < before + args[0].shape[*axis] {
+                    true => args[0].at(&with(at, *axis, i - before)),
+                    false => T::of(value.0),
+                }
+            }),
+            Op::Concat { axis } => Tensor::build(shape, |at| {
+                let mut i = at[*axis];
+                for part in args {
+                    if i < part.shape[*axis] {
+                        return part.at(&with(at, *axis, i));
+                    }
+                    i -= part.shape[*axis];
+                }
+                T::ZERO
+            }),
+            Op::Flip { axis } => Tensor::build(shape, |at| args[0].at(&with(at, *axis, shape[*axis] - 1 - at[*axis]))),
+            Op::Gather { axis } => {
+                let (data, index) = (&args[0], &args[1]);
+                let rank = index.shape.len();
+                let places = whole(index, data.shape[*axis])?;
+                Tensor::build(shape, |at| {
+                    let i = places[index.offset(&at[*axis..axis + rank])];
+                    data.at(&[&at[..*axis], &[i], &at[axis + rank..]].concat())
+                })
+            }
+            Op::Scatter { axis } => {
+                let (from, index) = (&args[0], &args[1]);
+                let rank = index.shape.len();
+                let places = whole(index, shape[*axis])?;
+                let mut out = Tensor::build(shape, |_| T::ZERO);
+                for i in 0..from.data.len() {
+                    let at = unravel(i, &from.shape);
+                    let place = places[index.offset(&at[*axis..axis + rank])];
+                    let to = out.offset(&[&at[..*axis], &[place], &at[axis + rank..]].concat());
+                    out.data[to] += from.data[i];
+                }
+                out
+            }
+            Op::Reduce { kind, axes } => {
+                let start = match kind {
+                    Reduction::Sum => T::ZERO,
+                    Reduction::Max => T::NEG_INFINITY,
+                    Reduction::Min => T::INFINITY,
+                };
+                let mut out = Tensor::build(shape, |_| start);
+                for i in 0..args[0].data.len() {
+                    let at = unravel(i, &args[0].shape);
+                    let kept: Vec<usize> = (0..at.len()).filter(|a| !axes.contains(a)).map(|a| at[a]).collect();
+                    let to = out.offset(&kept);
+                    let v = args[0].data[i];
+                    out.data[to] = match kind {
+                        Reduction::Sum => out.data[to] + v,
+                        Reduction::Max => Binary::Max.apply(out.data[to], v),
+                        Reduction::Min => Binary::Min.apply(out.data[to], v),
+                    };
+                }
+                out
+            }
+            Op::LogSumExp { axis, mode } => Tensor::build(shape, |at| {
+                let line = line(&args[0], at, *axis);
+                match mode {
+                    Semiring::Max => line.iter().fold(T::NEG_INFINITY, |m, &v| m.larger(v)),
+                    Semiring::Soft | Semiring::Sample(_) => log_sum_exp(&line),
+                }
+            }),
+            Op::OneHotArgmax { axis } => self.one_hot(&args[0], *axis, |line, _| {
+                let best = line.iter().fold(T::NEG_INFINITY, |m, &v| if v > m { v } else { m });
+                if best == T::NEG_INFINITY { None } else { line.iter().position(|&v| v == best) }
+            }),
+            Op::OneHotSample { axis, site } => {
+                let draws = self.draws(*site);
+                let rest = crate::tensor::shape::without(shape, *axis);
+                let cols = random::columns(&rest);
+                self.one_hot(&args[0], *axis, |line, flat| {
+                    let (row, col) = random::address(flat, cols);
+                    random::pick(line.iter().copied(), random::at(Law::Uniform, &draws, row, col))
+                })
+            }
+            Op::CumSum { axis, exclusive, reverse } => Tensor::build(shape, |at| {
+                let i = at[*axis];
+                let range = match (*exclusive, *reverse) {
+                    (false, false) => 0..i + 1,
+                    (true, false) => 0..i,
+                    (false, true) => i..shape[*axis],
+                    (true, true) => i + 1..shape[*axis],
+                };
+                range.map(|j| args[0].at(&with(at, *axis, j))).sum()
+            }),
+            Op::Einsum { a, b, out } => {
+                let mut summed: Vec<(u32, usize)> =
+                    a.iter().copied().zip(args[0].shape.iter().copied()).filter(|(l, _)| !out.contains(l)).collect();
+                summed.retain(|(l, _)| !out.contains(l));
+                let extents: Vec<usize> = summed.iter().map(|&(_, e)| e).collect();
+                Tensor::build(shape, |at| {
+                    let mut total = T::ZERO;
+                    for k in 0..count(&extents) {
+                        let inner = unravel(k, &extents);
+                        let pick = |labels: &[u32]| -> Vec<usize> {
+                            labels
+                                .iter()
+                                .map(|l| match out.iter().position(|o| o == l) {
+                                    Some(i) => at[i],
+                                    None => inner[summed.iter().position(|(s, _)| s == l).unwrap_or_default()],
+                                })
+                                .collect()
+                        };
+                        total += args[0].at(&pick(a)) * args[1].at(&pick(b));
+                    }
+                    total
+                })
+            }
+            Op::Random { law, site } => {
+                let draws = self.draws(*site);
+                let cols = random::columns(shape);
+                let mut flat = 0;
+                Tensor::build(shape, |_| {
+                    let (row, col) = random::address(flat, cols);
+                    flat += 1;
+                    random::at(*law, &draws, row, col)
+                })
+            }
+            Op::StopGradient | Op::Anchor | Op::Scan(_) | Op::While(_) | Op::Project(_) => args[0].clone(),
+        };
+        Ok(value)
+    }
+
+    fn one_hot(&self, a: &Tensor<T>, axis: usize, choose: impl Fn(&[T], usize) -> Option<usize>) -> Tensor<T> {
+        let rest = crate::tensor::shape::without(&a.shape, axis);
+        let mut flat = 0;
+        let chosen = Tensor::build(&rest, |at| {
+            let i = choose(&line(a, at, axis), flat);
+            flat += 1;
+            i.map_or(-T::ONE, T::of_index)
+        });
+        Tensor::build(&a.shape, |at| {
+            let outer: Vec<usize> = (0..at.len()).filter(|&i| i != axis).map(|i| at[i]).collect();
+            if chosen.at(&outer) == T::of_index(at[axis]) { T::ONE } else { T::ZERO }
+        })
+    }
+
+    fn scan(&mut self, op: &ScanOp, args: &[Tensor<T>]) -> Result<Vec<Tensor<T>>, RunError> {
+        let body = &op.body;
+        let mut carry = args[..op.carries].to_vec();
+        let empty = |shape: &[usize]| Tensor::build(&[&[op.length], shape].concat(), |_| T::ZERO);
+        let mut stacked: Vec<Tensor<T>> = body.stacked.iter().map(|&n| empty(body.graph.shape(n))).collect();
+        let mut history: Vec<Tensor<T>> = carry.iter().map(|c| empty(&c.shape)).collect();
+        let put = |to: &mut Tensor<T>, t: usize, from: &Tensor<T>| {
+            let n = from.data.len();
+            to.data[t * n..(t + 1) * n].copy_from_slice(&from.data);
+        };
+        let roots: Vec<NodeId> = body.carry.iter().chain(&body.stacked).copied().collect();
+        for i in 0..op.length {
+            let t = if op.reverse { op.length - 1 - i } else { i };
+            let mut inputs = BTreeMap::new();
+            inputs.insert("t".to_string(), Tensor { shape: Vec::new(), data: vec![T::of_index(t)] });
+            for (j, c) in carry.iter().enumerate() {
+                put(&mut history[j], t, c);
+                inputs.insert(format!("c{j}"), c.clone());
+            }
+            for (j, x) in args[op.carries..op.carries + op.sequences].iter().enumerate() {
+                inputs.insert(format!("x{j}"), x.leading(t));
+            }
+            for (j, k) in args[op.carries + op.sequences..].iter().enumerate() {
+                inputs.insert(format!("k{j}"), k.clone());
+            }
+            self.path.push(t as u64);
+            let values = self.graph(&body.graph, &roots, &inputs);
+            self.path.pop();
+            let values = values?;
+            carry = body.carry.iter().map(|n| values[n.index()][0].clone()).collect();
+            for (j, n) in body.stacked.iter().enumerate() {
+                put(&mut stacked[j], t, &values[n.index()][0]);
+            }
+        }
+        Ok(carry.into_iter().chain(stacked).chain(history).collect())
+    }
+
+    fn bounded(&mut self, op: &WhileOp, args: &[Tensor<T>]) -> Result<Vec<Tensor<T>>, RunError> {
+        let carries = op.carry.len();
+        let mut carry = args[..carries].to_vec();
+        let mut roots = op.carry.clone();
+        roots.push(op.condition);
+        let mut steps = 0;
+        while steps < op.max {
+            let mut inputs = BTreeMap::new();
+            inputs.insert("t".to_string(), Tensor { shape: Vec::new(), data: vec![T::of_index(steps)] });
+            for (j, c) in carry.iter().enumerate() {
+                inputs.insert(format!("c{j}"), c.clone());
+            }
+            for (j, k) in args[carries..].iter().enumerate() {
+                inputs.insert(format!("k{j}"), k.clone());
+            }
+            self.path.push(steps as u64);
+            let values = self.graph(&op.graph, &roots, &inputs);
+            self.path.pop();
+            let values = values?;
+            if values[op.condition.index()][0].data[0] == T::ZERO {
+                break;
+            }
+            carry = op.carry.iter().map(|n| values[n.index()][0].clone()).collect();
+            steps += 1;
+        }
+        carry.push(Tensor { shape: Vec::new(), data: vec![T::of_index(steps)] });
+        Ok(carry)
+    }
+}
+
+fn with(at: &[usize], axis: usize, i: usize) -> Vec<usize> {
+    let mut at = at.to_vec();
+    at[axis] = i;
+    at
+}
+
+/// The entries along `axis` at the place `at` of the other axes.
+fn line<T: Real>(a: &Tensor<T>, at: &[usize], axis: usize) -> Vec<T> {
+    (0..a.shape[axis]).map(|i| a.at(&[&at[..axis], &[i], &at[axis..]].concat())).collect()
+}
+
+fn log_sum_exp<T: Real>(line: &[T]) -> T {
+    let top = line.iter().fold(T::NEG_INFINITY, |m, &v| m.larger(v));
+    if !top.is_finite() {
+        return top;
+    }
+    top + line.iter().map(|&v| (v - top).exp()).sum::<T>().ln()
+}
+
+fn whole<T: Real>(index: &Tensor<T>, extent: usize) -> Result<Vec<usize>, RunError> {
+    index
+        .data
+        .iter()
+        .map(|v| v.to_index(extent).ok_or_else(|| RunError::IndexOutOfRange { value: v.to_string(), extent }))
+        .collect()
+}

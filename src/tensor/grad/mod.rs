@@ -1,0 +1,135 @@
+//! Reverse mode as a graph transformation: derivatives are nodes of the same graph, and can be differentiated again.
+//!
+//! Walks the nodes from last to first and hands each one's adjoint to its inputs by that operation's rule: `elementwise` and
+//! `structure` hold the rules of single operations, `loops` those of `scan` and `while`. A rule multiplies an adjoint by a local
+//! derivative through `MulZero`, so that an adjoint of 0 stays 0 where the derivative is infinite or NaN.
+
+mod elementwise;
+mod loops;
+mod structure;
+
+use std::collections::BTreeMap;
+
+use super::graph::{Graph, NodeId};
+use super::op::{Binary, Op};
+use crate::base::id::Id;
+
+/// Adjoints found so far, during one walk.
+struct Walk {
+    /// Nodes that depend on what is differentiated by.
+    active: Vec<bool>,
+    adjoints: BTreeMap<NodeId, NodeId>,
+    /// Adjoints of the members of loops' tuples.
+    members: BTreeMap<NodeId, BTreeMap<usize, NodeId>>,
+}
+
+impl Walk {
+    fn active(&self, n: NodeId) -> bool {
+        self.active.get(n.index()).copied().unwrap_or(false)
+    }
+
+    fn give(&mut self, g: &mut Graph, to: NodeId, adjoint: NodeId) {
+        if !self.active(to) || g.is_splat(adjoint, 0.0) {
+            return;
+        }
+        debug_assert_eq!(g.shape(to), g.shape(adjoint), "an adjoint has its node's shape");
+        let sum = match self.adjoints.get(&to) {
+            Some(&old) => g.add(old, adjoint),
+            None => adjoint,
+        };
+        self.adjoints.insert(to, sum);
+    }
+}
+
+impl Graph {
+    /// The derivatives of the sum of `of`'s elements with respect to `wrt`, each of its node's shape; zeros where nothing connects them.
+    ///
+    /// Members of `wrt` must be inputs, states or anchors ([`Graph::anchor`]): identities look through other nodes.
+    pub fn gradient(&mut self, of: NodeId, wrt: &[NodeId]) -> Vec<NodeId> {
+        let shape = self.shape(of).to_vec();
+        let one = self.full(&shape, 1.0);
+        self.gradient_seeded(&[(of, one)], wrt)
+    }
+
+    /// The derivatives of Σ seed · of with respect to `wrt`; each seed has the shape of its node. See [`Graph::gradient`].
+    pub fn gradient_seeded(&mut self, of: &[(NodeId, NodeId)], wrt: &[NodeId]) -> Vec<NodeId> {
+        let mut walk = Walk { active: self.descendants(wrt), adjoints: BTreeMap::new(), members: BTreeMap::new() };
+        for &(n, seed) in of {
+            walk.give(self, n, seed);
+        }
+        let roots: Vec<NodeId> = of.iter().map(|&(n, _)| n).collect();
+        let read = self.ancestors(&roots);
+        for i in (0..walk.active.len()).rev().filter(|&i| read[i]) {
+            let n = NodeId::from_index(i);
+            if let Some(members) = walk.members.remove(&n) {
+                self.loop_rule(&mut walk, n, &members);
+            } else if let Some(&adjoint) = walk.adjoints.get(&n) {
+                self.rule(&mut walk, n, adjoint);
+            }
+        }
+        wrt.iter()
+            .map(|n| match walk.adjoints.get(n) {
+                Some(&found) => found,
+                None => self.zeros_like(*n),
+            })
+            .collect()
+    }
+
+    /// Hands the adjoint of one node to its inputs.
+    fn rule(&mut self, walk: &mut Walk, n: NodeId, adjoint: NodeId) {
+        if !self.inputs_of(n).iter().any(|&i| walk.active(i)) {
+            return;
+        }
+        match self.op(n).clone() {
+            Op::Unary(f) => self.unary_rule(walk, f, n, adjoint),
+            Op::Binary(f) => self.binary_rule(walk, f, n, adjoint),
+            Op::Select => {
+                let (cond, a, b) = (self.inputs_of(n)[0], self.inputs_of(n)[1], self.inputs_of(n)[2]);
+                let zero = self.zeros_like(n);
+                if walk.active(a) {
+                    let da = self.select(cond, adjoint, zero);
+                    walk.give(self, a, da);
+                }
+                if walk.active(b) {
+                    let db = self.select(cond, zero, adjoint);
+                    walk.give(self, b, db);
+                }
+            }
+            Op::Project(index) => {
+                let tuple = self.inputs_of(n)[0];
+                walk.members.entry(tuple).or_default().insert(index, adjoint);
+            }
+            Op::Anchor => {
+                let a = self.inputs_of(n)[0];
+                walk.give(self, a, adjoint);
+            }
+            Op::Input(_)
+            | Op::State(_)
+            | Op::Constant(_)
+            | Op::Iota { .. }
+            | Op::Random { .. }
+            | Op::OneHotArgmax { .. }
+            | Op::OneHotSample { .. }
+            | Op::StopGradient => {}
+            Op::Scan(_) | Op::While(_) => {}
+            op @ (Op::Broadcast { .. }
+            | Op::Reshape
+            | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::Pad { .. }
+            | Op::Concat { .. }
+            | Op::Flip { .. }
+            | Op::Gather { .. }
+            | Op::Scatter { .. }
+            | Op::Reduce { .. }
+            | Op::LogSumExp { .. }
+            | Op::CumSum { .. }
+            | Op::Einsum { .. }) => self.structure_rule(walk, &op, n, adjoint),
+        }
+    }
+
+    /// adjoint · derivative, 0 where the adjoint is 0.
+    fn chain(&mut self, adjoint: NodeId, derivative: NodeId) -> NodeId {
+        self.binary(Binary::MulZero, adjoint, derivative)
+    }
+}

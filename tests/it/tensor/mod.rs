@@ -1,0 +1,6 @@
+//! Tensor programs: derivatives against differences, the compiled executor against the naive one, random numbers.
+
+mod algebra;
+mod differences;
+mod gradients;
+mod loops;
