@@ -3,7 +3,8 @@
 use std::fmt;
 
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, ThemeCharacters, ThemeStyles,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, NamedSource, SourceCode, SourceSpan,
+    SpanContents, ThemeCharacters, ThemeStyles,
 };
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(style.width.max(40))
         .with_links(false)
-        .with_context_lines(0)
+        .with_context_lines(1)
         .tab_width(2);
     let mut out = String::new();
     let drawn = Drawing::new(diagnostic, sources);
@@ -101,7 +102,7 @@ pub fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> Value {
 #[derive(Debug)]
 struct Drawing<'a> {
     diagnostic: &'a Diagnostic,
-    source: Option<NamedSource<String>>,
+    source: Option<NamedSource<WholeLines>>,
     labels: Vec<LabeledSpan>,
     help: Option<String>,
 }
@@ -132,11 +133,35 @@ impl<'a> Drawing<'a> {
             diagnostic,
             source: file.map(|id| {
                 let file = sources.file(id);
-                NamedSource::new(&file.name, file.text.to_string())
+                NamedSource::new(&file.name, WholeLines(file.text.to_string()))
             }),
             labels,
             help: (!footer.is_empty()).then(|| footer.join("\n")),
         }
+    }
+}
+
+/// A text that is quoted by whole lines, and no line more than the labels need.
+#[derive(Debug)]
+struct WholeLines(String);
+
+impl SourceCode for WholeLines {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        if before == 0 && after == 0 {
+            // Asked for the place itself, to name its line and column.
+            return self.0.read_span(span, 0, 0);
+        }
+        let text = self.0.as_bytes();
+        let start = span.offset().min(text.len());
+        let end = (start + span.len()).min(text.len());
+        let from = text[..start].iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
+        let to = text[end..].iter().position(|&b| b == b'\n').map_or(text.len(), |i| end + i);
+        self.0.read_span(&(from, to - from).into(), 0, 0)
     }
 }
 

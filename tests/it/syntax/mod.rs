@@ -1,0 +1,4 @@
+//! Texts in, trees and diagnostics out.
+
+mod round_trip;
+mod ui;
