@@ -49,10 +49,11 @@ pub fn source_of(reader: &str, path: &str) -> Option<Source> {
 pub type Simulate<'a> = dyn FnMut(&Program, DataId) -> Result<Table, Failure> + 'a;
 
 /// Loads every data set, tells the program's axes their extents and labels, and binds columns.
-/// Simulated sets are made by `simulate`, once the axes that files tell are known.
+/// Sets in `given` are taken from there; simulated ones are made by `simulate`, once the axes that files tell are known.
 pub fn bind_data(
     program: &mut Program,
     locations: &Locations,
+    given: &BTreeMap<String, Table>,
     simulate: &mut Simulate<'_>,
 ) -> Result<DataSets, Failure> {
     let mut sets = DataSets::default();
@@ -63,6 +64,11 @@ pub fn bind_data(
         .chain(ids.iter().filter(|&&id| !matches!(program.data[id].source, DataSource::Read { .. })));
     for &id in order.collect::<Vec<_>>() {
         let declared = program.data[id].clone();
+        if let (Some(table), false) = (given.get(&declared.name), matches!(declared.source, DataSource::Of(_))) {
+            let set = bind_set(program, &declared, &Arc::new(table.clone()), None)?;
+            sets.sets.insert(id, set);
+            continue;
+        }
         let set = match &declared.source {
             DataSource::Read { reader, path } => {
                 let source = source_of(reader, path).ok_or_else(|| {
