@@ -7,6 +7,7 @@ pub mod axis;
 pub mod expr;
 pub mod family;
 pub mod graph;
+pub mod print;
 pub mod program;
 pub mod request;
 pub mod walk;

@@ -113,6 +113,7 @@ impl<'a> Checker<'a> {
         };
         let id = self.program.models.push(model);
         self.model_ids.insert(item.name.text.clone(), id);
+        let problems = self.problems.len();
         let mut scope = Scope::new(id, &item.name.text, Owner::Model(id));
         for port in item.ports.iter().flatten() {
             self.declare_var(&mut scope, &port.decl, &[], port.given, true);
@@ -124,7 +125,9 @@ impl<'a> Checker<'a> {
         let params = self.program.params.iter().filter(|(_, p)| p.owner == Owner::Model(id)).map(|(p, _)| p).collect();
         let model = &mut self.program.models[id];
         (model.vars, model.params, model.factors) = (given.into_iter().chain(free).collect(), params, factors);
-        self.verify(id, &scope);
+        // What was dropped with its error would now look missing.
+        let whole = self.problems.len() == problems;
+        self.verify(id, &scope, whole);
         self.model_names.insert(id, scope);
     }
 

@@ -10,14 +10,13 @@ use super::Checker;
 use super::scope::Scope;
 
 impl Checker<'_> {
-    /// Checks the factors of a finished model.
-    pub fn verify(&mut self, id: ModelId, scope: &Scope) {
+    /// Checks the factors of a finished model; unless it is `whole`, only one by one.
+    pub fn verify(&mut self, id: ModelId, scope: &Scope, whole: bool) {
         let factors = self.program.models[id].factors.clone();
         for factor in &factors {
             self.check_reach(factor);
         }
-        if self.problems.has_errors() {
-            // What was dropped with its error would now look missing.
+        if !whole {
             return;
         }
         self.check_cycles(&factors, &BTreeSet::new());
