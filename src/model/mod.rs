@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod expr;
 pub mod family;
 pub mod graph;
+pub mod print;
 pub mod program;
 pub mod request;
 pub mod walk;

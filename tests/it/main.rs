@@ -2,5 +2,6 @@
 
 mod data;
 mod oracle;
+mod sema;
 mod syntax;
 mod tensor;

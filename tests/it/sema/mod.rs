@@ -1,0 +1,3 @@
+//! Trees in, typed programs and diagnostics out.
+
+mod corners;
