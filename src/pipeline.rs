@@ -15,6 +15,7 @@ use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{Ask, DataId, DataSource, Domain, Program, Question, Subject, VarId, Verb};
 use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan, Update};
 use crate::runtime::States;
+use crate::train::checkpoint::CheckpointError;
 use crate::train::{
     AnswerValue, Answered, DataSets, Event, Failure, Fit, Observer, Outcome, answer_all, answers, bind_data, binding,
     fit::Position, start,
@@ -104,7 +105,16 @@ pub fn diagnostic(failure: Failure) -> Diagnostic {
     match failure {
         Failure::Told(diagnostic) => *diagnostic,
         Failure::Data(error) => Diagnostic::new(Code::UnreadableData, error.to_string()).help(error.help()),
-        Failure::Checkpoint(error) => Diagnostic::new(Code::CorruptFile, error.to_string()).help(error.help()),
+        Failure::Checkpoint(error) => {
+            let code = match &error {
+                CheckpointError::Write { .. } | CheckpointError::Unstorable { .. } => Code::CannotWrite,
+                CheckpointError::Read { .. } => Code::MissingFile,
+                CheckpointError::Version { .. } => Code::WrongVersion,
+                CheckpointError::OtherRun { .. } => Code::OtherModel,
+                CheckpointError::Damaged { .. } | CheckpointError::Parameters { .. } => Code::CorruptFile,
+            };
+            Diagnostic::new(code, error.to_string()).help(error.help())
+        }
     }
 }
 
@@ -282,6 +292,13 @@ impl Compiled {
     /// Warnings that compiling gave.
     pub fn warnings(&self) -> &Problems {
         &self.warnings
+    }
+
+    /// The same program, its training kept in a directory of checkpoints, and gone on with from there if `resume`.
+    pub fn with_checkpoints(mut self, dir: PathBuf, resume: bool) -> Compiled {
+        self.workspace.settings.checkpoints = Some(dir);
+        self.workspace.settings.resume = resume;
+        self
     }
 
     /// The plan told for people.

@@ -61,6 +61,18 @@ pub fn explain_json(program: &Program, plan: &Plan, sources: &Sources) -> Value 
     json!({ "blocks": blocks })
 }
 
+/// A training line in one phrase: its engines with the kind of their numbers, and the update.
+pub fn brief_line(line: &LinePlan) -> String {
+    let mut engines: Vec<String> = Vec::new();
+    for told in line_told(line) {
+        let engine = format!("{} {}", told.engine, told.kind);
+        if !engines.contains(&engine) {
+            engines.push(engine);
+        }
+    }
+    format!("{}, {}", engines.join(", "), update_name(&line.update))
+}
+
 fn block_json(program: &Program, sources: &Sources, told: &Told) -> Value {
     let variables: Vec<&str> = told.vars.iter().map(|&v| program.vars[v].name.as_str()).collect();
     let rejected: Vec<Value> =

@@ -30,6 +30,8 @@ pub struct Answered {
     pub value: AnswerValue,
     /// Rows it speaks of, where it was asked on data.
     pub rows: Option<usize>,
+    /// The log-partition with the evidence held fixed, where one posterior was computed.
+    pub log_mass: Option<f64>,
 }
 
 /// An answer.
@@ -122,6 +124,7 @@ pub fn answer_one<T: Scalar>(
     seed: u64,
 ) -> Result<Answered, Failure> {
     let asker = Asker { program, ask, data, seed };
+    let mut log_mass = None;
     let (value, rows) = match &ask.answer {
         Answer::Posterior { metric: Some(_), .. } | Answer::Guide { metric: Some(_), .. } => {
             let (value, rows) = asker.metric(states)?;
@@ -132,7 +135,9 @@ pub fn answer_one<T: Scalar>(
             for (name, shape, values) in states.iter() {
                 exact.insert(name, shape, values.iter().map(|&v| v.into()).collect());
             }
-            asker.distribution(&mut exact)?
+            let (value, rows, mass) = asker.distribution(&mut exact)?;
+            log_mass = mass;
+            (value, rows)
         }
         Answer::Value { .. } => {
             let (value, rows) = asker.value(states)?;
@@ -141,14 +146,14 @@ pub fn answer_one<T: Scalar>(
         Answer::Draws { .. } => (asker.draws(states)?, None),
         Answer::LogZ(normaliser) => {
             let (crate::model::Subject::Model(model) | crate::model::Subject::Guide(model)) = ask.of else {
-                return Ok(asker.answered(AnswerValue::Settings(Vec::new()), None));
+                return Ok(asker.answered(AnswerValue::Settings(Vec::new()), None, None));
             };
             let mut compiled = compile::<T>(&answer::log_z(program, model, normaliser)?)?;
             run_program(&mut compiled, states, &[], seed, 0).map_err(|e| asker.failed(&e, &[]))?;
             (AnswerValue::Number(scalar_output(&compiled, "value")), None)
         }
     };
-    Ok(asker.answered(value, rows))
+    Ok(asker.answered(value, rows, log_mass))
 }
 
 struct Asker<'a> {
@@ -159,8 +164,8 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    fn answered(&self, value: AnswerValue, rows: Option<usize>) -> Answered {
-        Answered { verb: self.ask.verb, name: self.ask.name.clone(), kind: self.ask.kind, value, rows }
+    fn answered(&self, value: AnswerValue, rows: Option<usize>, log_mass: Option<f64>) -> Answered {
+        Answered { verb: self.ask.verb, name: self.ask.name.clone(), kind: self.ask.kind, value, rows, log_mass }
     }
 
     fn failed(&self, error: &crate::runtime::RunError, rows: &[usize]) -> Failure {
@@ -287,16 +292,19 @@ impl Asker<'_> {
         settings
     }
 
-    fn distribution(&self, states: &mut States<f64>) -> Result<(AnswerValue, Option<usize>), Failure> {
+    /// The answer, the rows it is over, and the log-partition where there is a single one.
+    fn distribution(&self, states: &mut States<f64>) -> Result<(AnswerValue, Option<usize>, Option<f64>), Failure> {
         let rows = self.rows()?;
         let on_data = !rows.is_empty();
         let rows = if on_data { rows } else { vec![0] };
         let mut answers = Vec::new();
+        let mut mass = None;
         for (caption, setting) in self.settings() {
             for (first, chunk) in rows.chunks(ROWS).enumerate() {
                 let mut program = self.compiled::<f64>(chunk.len())?;
                 let inputs = self.inputs::<f64>(chunk, &setting);
                 run_program(&mut program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, chunk))?;
+                mass = program.output("evidence").and_then(|(_, data)| data.first().copied());
                 if let Some((_, evidence)) = program.output("evidence")
                     && let Some(bad) = evidence.iter().position(|e| !e.is_finite())
                 {
@@ -323,8 +331,8 @@ impl Asker<'_> {
         }
         let count = on_data.then_some(rows.len());
         Ok(match answers.len() {
-            1 => (answers.remove(0).1, count),
-            _ => (AnswerValue::Settings(answers), count),
+            1 => (answers.remove(0).1, count, mass),
+            _ => (AnswerValue::Settings(answers), count, None),
         })
     }
 

@@ -1,0 +1,225 @@
+//! Answers for people: figures with sign, n and seed in one table, other answers a line each, sampled pictures as shades.
+
+use ghmc::model::{Metric, Verb};
+use ghmc::plan::{Answer, AskPlan, Kind};
+use ghmc::report::{Figure, Sign, shade_row, short, table};
+use ghmc::train::answers::{Drawn, Entries};
+use ghmc::train::{AnswerValue, Answered};
+
+use super::terminal::clip;
+
+/// A joint distribution is told by so many states, the likeliest first.
+const STATES: usize = 8;
+/// Draws that hold no picture are shown so many.
+const DRAWS: usize = 3;
+
+/// The sign of a kind.
+pub fn sign(kind: Kind) -> Sign {
+    match kind {
+        Kind::Exact => Sign::Exact,
+        Kind::LowerBound => Sign::Lower,
+        Kind::Estimate => Sign::Estimate,
+    }
+}
+
+/// An answer that is one number, as a figure; `seed` is that of a trained or sampled value.
+pub fn figure(answered: &Answered, plan: &AskPlan, seed: Option<u64>) -> Option<Figure> {
+    let (AnswerValue::Number(value) | AnswerValue::Confusion { figure: value, .. }) = answered.value else {
+        return None;
+    };
+    let (unit, note) = match &plan.answer {
+        Answer::Value { .. } => ("nats", "mean over rows"),
+        Answer::LogZ(_) => ("nats", ""),
+        Answer::Posterior { metric: Some((metric, _)), .. } | Answer::Guide { metric: Some((metric, _)), .. } => {
+            match metric {
+                Metric::Error | Metric::Accuracy => ("%", ""),
+                Metric::SquaredError => ("", "mean over rows"),
+            }
+        }
+        Answer::Posterior { .. } | Answer::Guide { .. } | Answer::Draws { .. } => ("", ""),
+    };
+    Some(Figure {
+        name: answered.name.clone(),
+        kind: sign(answered.kind),
+        value,
+        unit: unit.to_string(),
+        interval: None,
+        n: answered.rows.map(|n| n as u64),
+        seed,
+        note: note.to_string(),
+    })
+}
+
+/// Answers that are not figures, in one table of lines no longer than `width`.
+pub fn answers_table(answered: &[Answered], width: usize) -> String {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let longest = answered.iter().map(|a| a.name.chars().count()).max().unwrap_or(0).max(6);
+    let room = width.saturating_sub(longest + 8).max(20);
+    for one in answered {
+        if matches!(one.value, AnswerValue::Number(_) | AnswerValue::Confusion { .. }) {
+            continue;
+        }
+        for (i, line) in answer_lines(&one.value, room).into_iter().enumerate() {
+            let (name, kind) = if i == 0 { (one.name.clone(), one.kind.sign()) } else { (String::new(), "") };
+            rows.push(vec![name, kind.to_string(), line]);
+        }
+    }
+    if rows.is_empty() { String::new() } else { table(&["answer", "kind", "value"], &[false, false, false], &rows) }
+}
+
+/// An answer as lines of at most `room` characters.
+pub fn answer_lines(value: &AnswerValue, room: usize) -> Vec<String> {
+    match value {
+        AnswerValue::Number(number) => vec![short(*number)],
+        AnswerValue::Confusion { figure, .. } => vec![short(*figure)],
+        AnswerValue::Distribution { of, states } => distribution_lines(of, states, room),
+        AnswerValue::Entries(entries) => {
+            let single = entries.iter().all(|e| e.values.len() == 1);
+            let texts: Vec<String> =
+                entries.iter().map(|e| format!("{} = {}", e.name, entries_text(e, room))).collect();
+            if single { vec![clip(&texts.join(", "), room)] } else { texts.iter().map(|t| clip(t, room)).collect() }
+        }
+        AnswerValue::Settings(answers) => {
+            let shown = answers.iter().take(STATES);
+            let mut lines: Vec<String> = shown
+                .flat_map(|(given, value)| {
+                    let inner = answer_lines(value, room.saturating_sub(given.chars().count() + 2).max(20));
+                    inner.into_iter().map(move |line| format!("{given}: {line}")).collect::<Vec<_>>()
+                })
+                .collect();
+            if answers.len() > STATES {
+                lines.push(format!("… {} more", answers.len() - STATES));
+            }
+            lines
+        }
+        AnswerValue::Draws(drawn) => drawn.iter().flat_map(|d| drawn_lines(d, room)).collect(),
+    }
+}
+
+fn distribution_lines(of: &[String], states: &[(Vec<String>, f64)], room: usize) -> Vec<String> {
+    let text = |(labels, p): &(Vec<String>, f64)| format!("{} {}", labels.join(", "), short(*p));
+    let joined = states.iter().map(text).collect::<Vec<_>>().join("   ");
+    let line = format!("{}: {joined}", of.join(", "));
+    if line.chars().count() <= room {
+        return vec![line];
+    }
+    let mut sorted: Vec<&(Vec<String>, f64)> = states.iter().collect();
+    sorted.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let mut lines = vec![format!("{}:", of.join(", "))];
+    lines.extend(sorted.iter().take(STATES).map(|s| clip(&format!("  {}", text(s)), room)));
+    if states.len() > STATES {
+        lines.push(format!("  … {} more", states.len() - STATES));
+    }
+    lines
+}
+
+/// Entries in one line: states that repeat are told once with their number.
+fn entries_text(entries: &Entries, room: usize) -> String {
+    let word = |v: f64| match &entries.labels {
+        Some(labels) => labels.get(v.round() as usize).cloned().unwrap_or_default(),
+        None => short(v),
+    };
+    words_text(&entries.values, &word, entries.labels.is_some(), room)
+}
+
+/// Numbers or states in one line; no more of them are written than could be read.
+fn words_text(values: &[f64], word: &dyn Fn(f64) -> String, repeat: bool, room: usize) -> String {
+    if !repeat {
+        return values.iter().take(room).map(|&v| word(v)).collect::<Vec<_>>().join(" ");
+    }
+    let mut runs: Vec<(String, usize)> = Vec::new();
+    for &value in values {
+        let word = word(value);
+        match runs.last_mut() {
+            Some((last, n)) if *last == word => *n += 1,
+            _ => runs.push((word, 1)),
+        }
+    }
+    let long = runs.len() * 3 > values.len() * 2;
+    let text = |(word, n): &(String, usize)| match n {
+        1 => word.clone(),
+        _ if long => vec![word.clone(); *n].join(" "),
+        n => format!("{word}×{n}"),
+    };
+    runs.iter().take(room).map(text).collect::<Vec<_>>().join(" ")
+}
+
+fn drawn_lines(drawn: &Drawn, room: usize) -> Vec<String> {
+    let n = drawn.settings.len();
+    let width = drawn.values.len() / n.max(1);
+    let word = |v: f64| match &drawn.labels {
+        Some(labels) => labels.get(v as usize).cloned().unwrap_or_default(),
+        None => short(v),
+    };
+    if width == 1 {
+        let line = format!("{} = {}", drawn.name, words_text(&drawn.values, &word, drawn.labels.is_some(), room));
+        return vec![clip(&line, room)];
+    }
+    let mut lines: Vec<String> = drawn
+        .values
+        .chunks(width.max(1))
+        .take(DRAWS)
+        .map(|draw| clip(&format!("{} = {}", drawn.name, words_text(draw, &word, drawn.labels.is_some(), room)), room))
+        .collect();
+    if n > DRAWS {
+        lines.push(format!("… {} more draws of {}", n - DRAWS, drawn.name));
+    }
+    lines
+}
+
+/// One row of drawn pictures as shades, as many as fit, with what was held fixed under each; nothing where none fits.
+pub fn picture_row(drawn: &Drawn, side: usize, width: usize) -> String {
+    let size = side * side;
+    let values = drawn.means.as_ref().unwrap_or(&drawn.values);
+    let tile = 2 * side;
+    let most = (width + 2) / (tile + 2);
+    let mut settings: Vec<&String> = drawn.settings.iter().collect();
+    settings.dedup();
+    let n = drawn.settings.len();
+    // One draw of each setting where they differ, else the first ones.
+    let stride = if settings.len() > 1 { n / settings.len() } else { 1 };
+    let chosen: Vec<usize> = (0..n).step_by(stride.max(1)).take(most).collect();
+    let images: Vec<Vec<f32>> = chosen
+        .iter()
+        .filter_map(|i| values.get(i * size..(i + 1) * size))
+        .map(|image| image.iter().map(|&v| v as f32).collect())
+        .collect();
+    if images.is_empty() {
+        return String::new();
+    }
+    let views: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
+    let mut out = shade_row(&views, side);
+    if settings.len() > 1 {
+        let captions: Vec<String> =
+            chosen.iter().map(|&i| format!("{:^tile$}", clip(&drawn.settings[i], tile))).collect();
+        out.push_str(captions.join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// Whether an answer goes into the table of figures: named by `evaluate`, or a number that a query gave.
+pub fn is_figure(answered: &Answered) -> bool {
+    answered.verb == Verb::Evaluate || matches!(answered.value, AnswerValue::Number(_) | AnswerValue::Confusion { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_that_repeat_are_counted() {
+        let labels = Some(vec!["fair".to_string(), "loaded".to_string()]);
+        let values = vec![0.0, 0.0, 0.0, 1.0, 1.0, 0.0];
+        let entries = Entries { name: "s".into(), shape: vec![6], values, labels };
+        assert_eq!(answer_lines(&AnswerValue::Entries(vec![entries]), 80), ["s = fair×3 loaded×2 fair"]);
+    }
+
+    #[test]
+    fn distributions_stand_in_one_line_where_they_fit() {
+        let states = vec![(vec!["no".to_string()], 0.75), (vec!["yes".to_string()], 0.25)];
+        let value = AnswerValue::Distribution { of: vec!["rain".into()], states };
+        assert_eq!(answer_lines(&value, 80), ["rain: no 0.75   yes 0.25"]);
+        assert_eq!(answer_lines(&value, 20), ["rain:", "  no 0.75", "  yes 0.25"]);
+    }
+}

@@ -1,0 +1,271 @@
+//! The arguments of every command, and what `--help` says of them.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Write a model as its log-density; the compiler chooses the inference, explains it and runs it.
+#[derive(Parser)]
+#[command(name = "ghmc", version, propagate_version = true, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Results go to standard output, progress and diagnostics to standard error.
+Exit codes: 0 done, 1 the input is wrong, 2 wrong usage, 3 the run failed, 130 interrupted after a checkpoint.
+Start with:  ghmc run models/sprinkler.ghm";
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Train as the file says, then evaluate, answer its queries and draw its samples
+    Run(RunArgs),
+    /// Show every problem of some files without running them
+    Check(CheckArgs),
+    /// Show how a file will be computed and why, or the page of a diagnostic code
+    Explain(ExplainArgs),
+    /// Ask a model one question, or for the marginals of all its variables
+    Query(QueryArgs),
+    /// Draw from a model
+    Sample(SampleArgs),
+    /// Bring files into the one layout
+    Fmt(FmtArgs),
+    /// Read a network of another program (not built yet)
+    Import(Anything),
+    /// Write a model for another program (not built yet)
+    Export(Anything),
+}
+
+/// Arguments of a command that is not built yet: whatever they are.
+#[derive(clap::Args)]
+pub struct Anything {
+    /// Any arguments.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub rest: Vec<String>,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Format {
+    /// Whether it is JSON.
+    pub fn is_json(self) -> bool {
+        self == Format::Json
+    }
+}
+
+/// The number type of parameters.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    /// Single precision.
+    F32,
+    /// Double precision.
+    F64,
+}
+
+/// What a file is compiled with.
+#[derive(clap::Args)]
+pub struct Inputs {
+    /// Where the data set NAME lies, a file or a folder; without it: $GHM_DATA/NAME
+    #[arg(long = "data", value_name = "NAME=PATH", value_parser = pair)]
+    pub data: Vec<(String, String)>,
+    /// Set the size of an axis, as in `--set State=16`
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+    /// The seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Keep parameters in single or double precision [default: the plan chooses]
+    #[arg(long, value_name = "TYPE")]
+    pub precision: Option<PrecisionArg>,
+}
+
+/// `NAME=VALUE`, split at the first `=`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((name.trim().to_string(), value.trim().to_string()))
+        }
+        _ => Err("it has the form NAME=VALUE".to_string()),
+    }
+}
+
+/// `ghmc run`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "The run directory holds plan.txt, metrics.jsonl, checkpoint/, params.safetensors, summary.json and report.html.
+Ctrl-C writes a checkpoint and stops; `--resume` goes on to the same bits. A second Ctrl-C stops at once."
+)]
+pub struct RunArgs {
+    /// The model file
+    pub file: PathBuf,
+    /// What it is compiled with.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Worker threads [default: one a core]; the results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// The run directory [default: runs/MODEL-N, N counting up]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in --out, or with the newest runs/MODEL-N
+    #[arg(long)]
+    pub resume: bool,
+    /// Print the results for people or as the content of summary.json
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// No plan and no progress on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `ghmc check`.
+#[derive(clap::Args)]
+pub struct CheckArgs {
+    /// The model files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// What they are compiled with.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Diagnostics drawn on standard error, or as JSON on standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// No line that says that all is well
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// A stage of the compiler to be shown.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Emit {
+    /// The syntax tree.
+    Ast,
+    /// The typed program.
+    Program,
+    /// The factor graph.
+    Model,
+    /// What analysis found: components, chains, closed forms.
+    Facts,
+    /// The plan.
+    Plan,
+    /// The tensor programs of the first step of each training line.
+    Tensor,
+    /// What the compiler added, as `.ghm` (not built yet).
+    Expanded,
+}
+
+/// `ghmc explain`.
+#[derive(clap::Args)]
+pub struct ExplainArgs {
+    /// A model file, or a diagnostic code such as E0304
+    #[arg(value_name = "FILE|CODE")]
+    pub what: String,
+    /// What it is compiled with.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// The stage to show
+    #[arg(long, value_enum, default_value_t = Emit::Plan)]
+    pub emit: Emit,
+    /// Show the stage's data as RON
+    #[arg(long)]
+    pub ron: bool,
+    /// Show the plan for people or as JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `ghmc query`.
+#[derive(clap::Args)]
+pub struct QueryArgs {
+    /// The model file
+    pub file: PathBuf,
+    /// The question in the file's notation, as in 'P(rain | wet = yes)' or 'argmax(s | x) of casino on unseen'
+    #[arg(required_unless_present = "marginals")]
+    pub question: Option<String>,
+    /// What it is compiled with.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// The directory of a finished run, whose parameters are used
+    #[arg(long, value_name = "DIR")]
+    pub params: Option<PathBuf>,
+    /// A JSON file that holds variables fixed: {"wet": "yes", "x3": 1}, or a list of such objects
+    #[arg(long, value_name = "EV.json")]
+    pub evidence: Option<PathBuf>,
+    /// The model that is asked, where the file has several and the question does not say
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Give the posterior marginals of all other discrete variables
+    #[arg(long)]
+    pub marginals: bool,
+    /// Print the answer for people or as JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// How draws are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// A header line, then a line a draw; labels as words.
+    Csv,
+    /// One NumPy array of doubles, a row a draw, in the columns of the CSV; labels as codes from 0.
+    Npy,
+}
+
+/// `ghmc sample`.
+#[derive(clap::Args)]
+pub struct SampleArgs {
+    /// The model file
+    pub file: PathBuf,
+    /// How many draws
+    #[arg(short = 'n', value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub n: u32,
+    /// What it is compiled with.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// The model that is drawn from, where the file has several
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// The directory of a finished run, whose parameters are used
+    #[arg(long, value_name = "DIR")]
+    pub params: Option<PathBuf>,
+    /// Print the draws as CSV or as a NumPy array
+    #[arg(long, value_enum, default_value_t = TableFormat::Csv)]
+    pub format: TableFormat,
+}
+
+/// `ghmc fmt`.
+#[derive(clap::Args)]
+pub struct FmtArgs {
+    /// The model files
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Change nothing; exit with 1 if a file is not in the one layout
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn pairs_split_at_the_first_equals_sign() {
+        assert_eq!(pair("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert!(pair("a").is_err() && pair("=b").is_err() && pair("a=").is_err());
+    }
+}

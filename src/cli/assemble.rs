@@ -1,0 +1,155 @@
+//! A run's results put together: `summary.json` and the report page, from what training and the questions gave.
+
+use std::path::Path;
+
+use ghmc::pipeline::Trained;
+use ghmc::plan::{Leaf, ObjectivePlan, StagePlan};
+use ghmc::report::{Better, Chart, Curve, Environment, Figure, RunReport, Stage, StageSummary, Summary};
+use ghmc::train::Answered;
+use ghmc::train::fit::StageRecord;
+
+use super::answer_json::answer_json;
+use super::answer_text::{figure, is_figure};
+use super::panels::{answer_panels, parameter_panels};
+
+/// How a run was made.
+pub struct Made {
+    /// Worker threads.
+    pub threads: usize,
+    /// Wall time of this process, in seconds.
+    pub seconds: f64,
+    /// The command that repeats it.
+    pub command: String,
+}
+
+/// The figures of a run, those that the file's `report` names first.
+pub fn figures(trained: &Trained, answers: &[Answered]) -> Vec<Figure> {
+    let compiled = trained.compiled();
+    let seed = Some(compiled.settings().seed);
+    let mut figures: Vec<Figure> =
+        answers.iter().zip(&compiled.plan().asks).filter_map(|(a, plan)| figure(a, plan, seed)).collect();
+    let named = &compiled.program().report;
+    figures.sort_by_key(|f| named.iter().position(|n| *n == f.name).unwrap_or(named.len()));
+    figures
+}
+
+/// The summary.
+pub fn summary(trained: &Trained, answers: &[Answered], made: &Made) -> Summary {
+    let stages = trained.position().history.iter().map(|record| StageSummary {
+        name: record.name.clone(),
+        epochs: record.epochs.len() as u64,
+        seconds: record.seconds,
+        objective: last_objective(record),
+    });
+    let queries = answers.iter().filter(|a| a.verb != ghmc::model::Verb::Evaluate);
+    Summary {
+        seed: trained.compiled().settings().seed,
+        evaluate: figures(trained, answers)
+            .into_iter()
+            .filter(|f| {
+                answers.iter().any(|a| a.name == f.name && is_figure(a) && a.verb == ghmc::model::Verb::Evaluate)
+            })
+            .collect(),
+        queries: queries.map(|a| (a.name.clone(), answer_json(a))).collect(),
+        stages: stages.collect(),
+        seconds: made.seconds,
+        threads: made.threads,
+    }
+}
+
+fn last_objective(record: &StageRecord) -> Option<f64> {
+    record.epochs.last()?.objectives.last().copied().filter(|v| v.is_finite())
+}
+
+/// The page.
+pub fn report(trained: &Trained, answers: &[Answered], made: &Made) -> RunReport {
+    let compiled = trained.compiled();
+    let file = compiled.sources().file(compiled.file());
+    let stem = Path::new(&file.name).file_stem().map_or_else(|| file.name.clone(), |s| s.to_string_lossy().into());
+    let named = &compiled.program().report;
+    let mut shown: Vec<&Answered> = answers.iter().collect();
+    shown.sort_by_key(|a| named.iter().position(|n| *n == a.name).unwrap_or(named.len()));
+    let shown: Vec<Answered> = shown.into_iter().cloned().collect();
+    let mut panels = answer_panels(trained, &shown);
+    panels.extend(parameter_panels(trained));
+    let plans = compiled.plan().trains.iter().flat_map(|t| &t.stages);
+    RunReport {
+        title: stem,
+        file: file.name.clone(),
+        about: opening_comment(&file.text),
+        plan: compiled.explain(),
+        graph: None,
+        stages: trained.position().history.iter().zip(plans).map(|(record, plan)| stage(record, plan)).collect(),
+        figures: figures(trained, answers),
+        panels,
+        environment: Environment {
+            seed: compiled.settings().seed,
+            threads: made.threads,
+            seconds: made.seconds,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            command: made.command.clone(),
+        },
+    }
+}
+
+fn stage(record: &StageRecord, plan: &StagePlan) -> Stage {
+    let curve = |name: String, values: Vec<Option<f64>>| Curve {
+        name,
+        points: values.iter().enumerate().map(|(i, v)| ((i + 1) as f64, v.unwrap_or(f64::NAN))).collect(),
+    };
+    let lines = record.epochs.first().map_or(0, |e| e.objectives.len());
+    let mut curves: Vec<Curve> = (0..lines)
+        .map(|line| {
+            let name = if lines == 1 { "training".to_string() } else { format!("line {}", line + 1) };
+            curve(name, record.epochs.iter().map(|e| e.objectives.get(line).copied()).collect())
+        })
+        .collect();
+    if record.epochs.iter().any(|e| e.held_out.is_some()) {
+        curves.push(curve("held out".to_string(), record.epochs.iter().map(|e| e.held_out).collect()));
+    }
+    let value = plan.lines.iter().all(|l| is_value(&l.objective));
+    let chart = Chart {
+        title: "objective".to_string(),
+        x: "epoch".to_string(),
+        unit: if value { "nats a row".to_string() } else { String::new() },
+        log: false,
+        better: if value { Better::Higher } else { Better::Neither },
+        curves,
+    };
+    Stage {
+        name: record.name.clone(),
+        epochs: record.epochs.len() as u64,
+        seconds: record.seconds,
+        objective: last_objective(record),
+        // One point is no curve.
+        charts: if record.epochs.len() > 1 { vec![chart] } else { Vec::new() },
+    }
+}
+
+/// Whether the objective's number is the thing that is maximised, and not a stand-in with the same gradient.
+fn is_value(objective: &ObjectivePlan) -> bool {
+    match objective {
+        ObjectivePlan::Expression { leaves, .. } => leaves.iter().all(|leaf| match leaf {
+            Leaf::LogLik(plan) => plan.kind.is_some(),
+            Leaf::Variational(_) | Leaf::GuideDensity { .. } => true,
+        }),
+        ObjectivePlan::Layer(_) | ObjectivePlan::WakeSleep(_) => false,
+    }
+}
+
+/// The comment that a file opens with, as one paragraph.
+fn opening_comment(text: &str) -> String {
+    let lines = text.lines().skip_while(|l| l.trim().is_empty()).map_while(|l| l.trim().strip_prefix('#'));
+    lines.map(str::trim).collect::<Vec<_>>().join(" ").trim().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_introduced_by_its_first_comment() {
+        assert_eq!(opening_comment("\n# A lawn.\n#  Pearl.\n\n# later\nmodel m {}"), "A lawn. Pearl.");
+        assert_eq!(opening_comment("model m {}"), "");
+    }
+}

@@ -1,0 +1,61 @@
+//! The door: arguments in; results on standard output, progress and diagnostics on standard error, and an exit code out.
+//!
+//! It is the first client of `ghmc::pipeline` and lives in the program, not in the library, so that nothing can import it.
+//! A file a verb: `run`, `check`, `explain`, `query`, `sample`, `layout` (`fmt`). `trouble` says how each failure leaves the process.
+
+mod answer_json;
+mod answer_text;
+mod args;
+mod assemble;
+mod check;
+mod evidence;
+mod explain;
+mod facts;
+mod layout;
+mod open;
+mod pages;
+mod panels;
+mod query;
+mod run;
+mod sample;
+mod terminal;
+mod trouble;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use terminal::Terminal;
+use trouble::{Trouble, exit};
+
+/// Reads the arguments, does what they say, and tells how it went.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let terminal = Terminal::of_process();
+    let (done, json) = match &args.command {
+        Command::Run(a) => (run::run(a, &terminal), a.format.is_json()),
+        Command::Check(a) => (check::check(a, &terminal), a.format.is_json()),
+        Command::Explain(a) => (explain::explain(a, &terminal), a.format.is_json()),
+        Command::Query(a) => (query::query(a, &terminal), a.format.is_json()),
+        Command::Sample(a) => (sample::sample(a, &terminal), false),
+        Command::Fmt(a) => (layout::layout(a, &terminal), false),
+        Command::Import(_) => (
+            Err(Trouble::usage("`ghmc import` is not built yet: networks of other programs cannot be read so far")),
+            false,
+        ),
+        Command::Export(_) => {
+            (Err(Trouble::usage("`ghmc export` is not built yet: models can only be kept as `.ghm` so far")), false)
+        }
+    };
+    let code = match done {
+        Ok(code) => code,
+        Err(trouble) => {
+            trouble.tell(&terminal, json);
+            trouble.exit_code()
+        }
+    };
+    debug_assert!([exit::DONE, exit::INPUT, exit::USAGE, exit::FAILED, exit::INTERRUPTED].contains(&code));
+    ExitCode::from(code)
+}

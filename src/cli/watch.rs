@@ -1,0 +1,229 @@
+//! Watches a run: a bar a stage where there is a terminal, one line a finished stage where there is none, and `metrics.jsonl`.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ghmc::report::{MetricLine, Metrics, ReportError, seconds, short, sparkline};
+use ghmc::train::{Event, Observer};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::terminal::{Terminal, clip};
+
+/// A bar is redrawn so often.
+const REDRAW: Duration = Duration::from_millis(100);
+/// In an epoch of more steps than this, every so many are logged.
+const LOGGED_STEPS: usize = 100;
+/// Characters of the curve that stands behind a finished stage.
+const CURVE: usize = 16;
+
+/// The file of metrics, opened once it is known where the run goes on.
+struct Logbook {
+    path: PathBuf,
+    file: Option<Metrics>,
+}
+
+impl Logbook {
+    /// Opens the file before what happens at step `at` is logged: older lines stand, later ones are cut off.
+    fn reach(&mut self, at: u64) -> Result<&mut Metrics, ReportError> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => Metrics::resume(&self.path, at.saturating_sub(1))?,
+        };
+        Ok(self.file.insert(file))
+    }
+}
+
+/// A stage under way.
+struct Live {
+    bar: Option<ProgressBar>,
+    place: (usize, usize),
+    name: String,
+    epochs: usize,
+    steps: usize,
+    /// Steps of it that this process took, and since when.
+    taken: u64,
+    began: Instant,
+    drawn: Instant,
+    /// The objective's sum and count in the epoch under way.
+    sum: f64,
+    count: f64,
+    curve: Vec<f64>,
+}
+
+/// Listens to a run.
+pub struct Watch<'a> {
+    terminal: &'a Terminal,
+    quiet: bool,
+    stop: &'a AtomicBool,
+    book: Logbook,
+    stage: Option<Live>,
+    /// Why metrics could not be written: the run was then asked to stop.
+    pub broken: Option<ReportError>,
+    /// The step of the last checkpoint.
+    pub saved: u64,
+}
+
+impl<'a> Watch<'a> {
+    /// A watch over a run that begins, or goes on where its metrics are.
+    pub fn new(
+        terminal: &'a Terminal,
+        quiet: bool,
+        stop: &'a AtomicBool,
+        metrics: PathBuf,
+        resume: bool,
+    ) -> Result<Watch<'a>, ReportError> {
+        let file = if resume { None } else { Some(Metrics::create(&metrics)?) };
+        let book = Logbook { path: metrics, file };
+        Ok(Watch { terminal, quiet, stop, book, stage: None, broken: None, saved: 0 })
+    }
+
+    /// Takes the bar away, so that other lines can be written.
+    pub fn clear(&mut self) {
+        if let Some(bar) = self.stage.take().and_then(|live| live.bar) {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn log(&mut self, at: u64, line: Option<MetricLine>) {
+        let logged = self.book.reach(at).and_then(|file| line.map_or(Ok(()), |line| file.log(&line)));
+        if let Err(error) = logged
+            && self.broken.is_none()
+        {
+            // A run whose record cannot be kept stops with its checkpoint rather than going on unseen.
+            self.broken = Some(error);
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn begin(&mut self, place: (usize, usize), name: &str, epochs: usize, steps: usize) {
+        let bar = (self.terminal.live && !self.quiet).then(|| {
+            let bar =
+                ProgressBar::with_draw_target(Some((epochs * steps) as u64), ProgressDrawTarget::stderr_with_hz(20));
+            let colours = if self.terminal.color { ":.cyan/dim" } else { "" };
+            let template = format!("{{prefix}} {{wide_bar{colours}}} {{msg}}");
+            bar.set_style(
+                ProgressStyle::with_template(&template)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar())
+                    .progress_chars("━╸─"),
+            );
+            bar.set_prefix(format!("{}/{} {}", place.0 + 1, place.1, clip(name, self.terminal.width / 4)));
+            bar
+        });
+        let now = Instant::now();
+        self.stage = Some(Live {
+            bar,
+            place,
+            name: name.to_string(),
+            epochs,
+            steps,
+            taken: 0,
+            began: now,
+            drawn: now - REDRAW,
+            sum: 0.0,
+            count: 0.0,
+            curve: Vec::new(),
+        });
+    }
+
+    fn end(&mut self, name: &str, epochs: usize, took: f64, objective: f64) {
+        let Some(live) = self.stage.take() else { return };
+        if let Some(bar) = &live.bar {
+            bar.finish_and_clear();
+        }
+        if self.quiet {
+            return;
+        }
+        let of = format!("{}/{} {name}", live.place.0 + 1, live.place.1);
+        let plural = if epochs == 1 { "epoch" } else { "epochs" };
+        let mut line = format!("{of}: {epochs} {plural}, {}, objective {}", seconds(took), short(objective));
+        if live.bar.is_some() && live.curve.len() > 1 {
+            line.push_str("  ");
+            line.push_str(&self.terminal.paint_dim(&sparkline(&live.curve, CURVE)));
+        }
+        self.terminal.say(&format!("{line}\n"));
+    }
+}
+
+impl Live {
+    fn step(&mut self, epoch: usize, step: usize, objective: f64, width: usize) {
+        self.taken += 1;
+        if step == 0 {
+            (self.sum, self.count) = (0.0, 0.0);
+        }
+        self.sum += objective;
+        self.count += 1.0;
+        let Some(bar) = self.bar.as_ref().filter(|_| self.drawn.elapsed() >= REDRAW) else { return };
+        self.drawn = Instant::now();
+        let done = (epoch * self.steps + step + 1) as u64;
+        let pace = self.taken as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
+        let left = ((self.epochs * self.steps) as u64).saturating_sub(done) as f64 / pace.max(1e-9);
+        let objective = short(self.sum / self.count);
+        let message = match width {
+            0..70 => format!("{}/{}  {objective}", epoch + 1, self.epochs),
+            70.. => format!(
+                "epoch {}/{}  objective {objective}  {} steps/s  {} left",
+                epoch + 1,
+                self.epochs,
+                short(pace.round()),
+                seconds(left.ceil())
+            ),
+        };
+        bar.set_position(done);
+        bar.set_message(message);
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn notice(&mut self, event: &Event) {
+        match event {
+            Event::StageStarted { stage, name, epochs, steps } => self.begin(*stage, name, *epochs, *steps),
+            Event::Step { at, epoch, step, objective } => {
+                let width = self.terminal.width;
+                let mut line = None;
+                if let Some(live) = &mut self.stage {
+                    live.step(*epoch, *step, *objective, width);
+                    // The last step of an epoch is told by the epoch's own line.
+                    if (step + 1).is_multiple_of(LOGGED_STEPS) && step + 1 < live.steps {
+                        line = Some(MetricLine {
+                            at: *at,
+                            stage: live.name.clone(),
+                            epoch: *epoch as u64,
+                            step: (epoch * live.steps + step + 1) as u64,
+                            values: [("objective".to_string(), finite(*objective))].into(),
+                        });
+                    }
+                }
+                self.log(*at, line);
+            }
+            Event::EpochEnded { at, name, epoch, objectives, held_out, .. } => {
+                let steps = self.stage.as_ref().map_or(0, |live| live.steps);
+                let mut values: Vec<(String, Option<f64>)> = match objectives.as_slice() {
+                    [one] => vec![("objective".to_string(), finite(*one))],
+                    many => {
+                        many.iter().enumerate().map(|(i, v)| (format!("objective.{}", i + 1), finite(*v))).collect()
+                    }
+                };
+                values.extend(held_out.map(|v| ("held_out".to_string(), finite(v))));
+                if let Some(live) = &mut self.stage {
+                    live.curve.extend(objectives.last());
+                }
+                let step = ((epoch + 1) * steps) as u64;
+                let values = values.into_iter().collect();
+                self.log(*at, Some(MetricLine { at: *at, stage: name.clone(), epoch: *epoch as u64, step, values }));
+            }
+            Event::StageEnded { name, epochs, seconds, objective, .. } => self.end(name, *epochs, *seconds, *objective),
+            Event::Checkpointed { at } => {
+                self.saved = *at;
+                if let Some(Err(error)) = self.book.file.as_ref().map(Metrics::sync) {
+                    self.broken.get_or_insert(error);
+                    self.stop.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
