@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use ghmc::base::span::Sources;
 use ghmc::diag::{Code, Diagnostic};
 use ghmc::model::{Ask, Domain, Evidence, FactorKind, ModelId, ParamId, Program, Question, Subject, VarId, Verb};
-use ghmc::pipeline::{Compiled, Failed, Trained};
+use ghmc::pipeline::{Compiled, Trained};
 use ghmc::plan::{AskPlan, Kind, Plan, choose_ask, explain_json};
 use ghmc::report::{short, table};
 use ghmc::train::answers::state_labels;
@@ -30,7 +31,7 @@ pub fn query(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Trouble> {
         Some(path) => read_evidence(path)?,
         None => EvidenceFile { cases: vec![Map::new()], list: false },
     };
-    let (program, ask) = asked(&compiled, args)?;
+    let (program, ask, sources) = asked(&compiled, args)?;
     let (Subject::Model(model) | Subject::Guide(model)) = ask.of else {
         return Err(Trouble::of(Diagnostic::new(Code::WrongKind, "data cannot be asked").help("ask a model of it")));
     };
@@ -47,7 +48,7 @@ pub fn query(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Trouble> {
         }
         let began = Instant::now();
         if args.marginals {
-            let told = marginals(&mut trained, &program, &ask, model, held)?;
+            let told = marginals(&mut trained, &program, &ask, &sources, held)?;
             match json {
                 true => results.push(told.json(compiled_in, began.elapsed().as_secs_f64())),
                 false => text.push_str(&told.text(&program)),
@@ -55,13 +56,13 @@ pub fn query(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Trouble> {
             continue;
         }
         let ask = with_evidence(&program, ask.clone(), held)?;
-        let plan = plan_of(&compiled, &program, &ask)?;
-        let answered = answer(&mut trained, &program, &plan)?;
+        let plan = plan_of(&program, &ask, &sources)?;
+        let answered = answer(&mut trained, &program, &plan, &sources)?;
         match json {
             true => {
                 let mut one = answer_json(&answered);
                 one["question"] = json!(args.question);
-                one["engine"] = json!(engines(&compiled, &program, &plan));
+                one["engine"] = json!(engines(&program, &plan, &sources));
                 one["seconds"] = json!({ "compile": compiled_in, "query": began.elapsed().as_secs_f64() });
                 results.push(one);
             }
@@ -76,17 +77,17 @@ pub fn query(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Trouble> {
     Ok(exit::DONE)
 }
 
-/// The question with the program it belongs to. Marginals without a question ask the one model, or the one named.
-fn asked(compiled: &Compiled, args: &QueryArgs) -> Result<(Program, Ask), Trouble> {
+/// The question with the program and the texts it belongs to. Marginals without a question ask the one model, or the one named.
+fn asked(compiled: &Compiled, args: &QueryArgs) -> Result<(Program, Ask, Sources), Trouble> {
     let program = compiled.program();
     if let Some(question) = &args.question {
         let question = match &args.model {
             Some(name) => of_model(question, name),
             None => question.clone(),
         };
-        let (program, _, _) = compiled.plan_question(&question)?;
+        let (program, _, sources) = compiled.plan_question(&question)?;
         return match program.asks.last().cloned() {
-            Some(ask) => Ok((program, ask)),
+            Some(ask) => Ok((program, ask, sources)),
             None => Err(Trouble::usage("there is no question")),
         };
     }
@@ -105,7 +106,7 @@ fn asked(compiled: &Compiled, args: &QueryArgs) -> Result<(Program, Ask), Troubl
         times: None,
         span,
     };
-    Ok((program.clone(), ask))
+    Ok((program.clone(), ask, compiled.sources().clone()))
 }
 
 /// The question, put to a model by name: `of` stands before `on`.
@@ -159,25 +160,12 @@ pub fn first_learned(compiled: &Compiled, model: ModelId) -> Option<String> {
     read.intersection(&moved).next().map(|&id| program.params[id].name.clone())
 }
 
-fn plan_of(compiled: &Compiled, program: &Program, ask: &Ask) -> Result<AskPlan, Trouble> {
-    choose_ask(program, ask).map_err(|d| {
-        // A question typed at the door stands in no file: the text that it was put into is not worth quoting.
-        let mut diagnostic = *d;
-        diagnostic.labels.retain(|l| l.span.file == compiled.file());
-        Trouble::within(compiled.sources(), diagnostic)
-    })
+fn plan_of(program: &Program, ask: &Ask, sources: &Sources) -> Result<AskPlan, Trouble> {
+    choose_ask(program, ask).map_err(|d| Trouble::within(sources, *d))
 }
 
-fn answer(trained: &mut Trained, program: &Program, plan: &AskPlan) -> Result<Answered, Trouble> {
-    let sources = trained.compiled().sources().clone();
-    let file = trained.compiled().file();
-    trained.answer(program, plan).map_err(|e| {
-        let mut diagnostic = ghmc::pipeline::diagnostic(e);
-        diagnostic.labels.retain(|l| l.span.file == file);
-        let mut problems = ghmc::diag::Problems::new();
-        problems.push(diagnostic);
-        Failed { sources, problems }.into()
-    })
+fn answer(trained: &mut Trained, program: &Program, plan: &AskPlan, sources: &Sources) -> Result<Answered, Trouble> {
+    trained.answer(program, plan).map_err(|e| Trouble::within(sources, ghmc::pipeline::diagnostic(e)))
 }
 
 /// The evidence that a question holds.
@@ -224,9 +212,9 @@ fn with_evidence(program: &Program, mut ask: Ask, held: Vec<Evidence>) -> Result
 }
 
 /// The engines of a plan, each once.
-fn engines(compiled: &Compiled, program: &Program, plan: &AskPlan) -> String {
+fn engines(program: &Program, plan: &AskPlan, sources: &Sources) -> String {
     let whole = Plan { trains: Vec::new(), asks: vec![plan.clone()] };
-    let told = explain_json(program, &whole, compiled.sources());
+    let told = explain_json(program, &whole, sources);
     let mut names: Vec<&str> =
         told["blocks"].as_array().into_iter().flatten().filter_map(|b| b["engine"].as_str()).collect();
     names.dedup();
@@ -258,10 +246,12 @@ fn marginals(
     trained: &mut Trained,
     program: &Program,
     ask: &Ask,
-    model: ModelId,
+    sources: &Sources,
     held: Vec<Evidence>,
 ) -> Result<Marginals, Trouble> {
-    let compiled = trained.compiled().clone();
+    let (Subject::Model(model) | Subject::Guide(model)) = ask.of else {
+        return Err(Trouble::usage("data has no marginals: ask a model"));
+    };
     let mut evidence = evidence_of(&ask.question).to_vec();
     for one in held {
         if evidence.iter().any(|e| e.var == one.var) {
@@ -282,17 +272,21 @@ fn marginals(
         name: "marginals".to_string(),
         ..ask.clone()
     };
-    let plan = plan_of(&compiled, program, &mean(targets.clone(), evidence.clone()))?;
-    let answered = answer(trained, program, &plan)?;
+    let plan = plan_of(program, &mean(targets.clone(), evidence.clone()), sources)?;
+    let answered = answer(trained, program, &plan, sources)?;
     // Where the density is not normalised, the probability of the evidence is a ratio of two log-partitions.
     let undirected = |k: &FactorKind| matches!(k, FactorKind::Potential(_) | FactorKind::Undirected { .. });
     let mut log_evidence = answered.log_mass.filter(|_| answered.kind == Kind::Exact);
     if declared.factors.iter().any(|f| undirected(&f.kind)) {
         let all: Vec<VarId> = declared.vars.iter().copied().filter(|&v| !program.vars[v].given).collect();
         let kept = evidence.iter().filter(|e| e.intervention || program.vars[e.var].given).cloned().collect();
-        let plan = plan_of(&compiled, program, &mean(all, kept))?;
-        let whole = answer(trained, program, &plan)?;
+        let plan = plan_of(program, &mean(all, kept), sources)?;
+        let whole = answer(trained, program, &plan, sources)?;
         log_evidence = log_evidence.zip(whole.log_mass.filter(|_| whole.kind == Kind::Exact)).map(|(a, b)| a - b);
+    }
+    if !evidence.iter().any(|e| !e.intervention) {
+        // Nothing was seen: its probability is one, without the rounding of the sums that would show it.
+        log_evidence = Some(0.0);
     }
     let AnswerValue::Entries(entries) = &answered.value else {
         return Err(Trouble::of(
@@ -305,7 +299,7 @@ fn marginals(
         of: Vec::new(),
         shapes: Vec::new(),
         names: Vec::new(),
-        engine: engines(&compiled, program, &plan),
+        engine: engines(program, &plan, sources),
         kind: answered.kind,
     };
     for entry in entries {

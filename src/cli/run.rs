@@ -18,7 +18,7 @@ use super::args::RunArgs;
 use super::assemble::{Made, figures, report, summary};
 use super::open::compile;
 use super::panels::side_of;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, clip};
 use super::trouble::{Trouble, exit, print};
 use super::watch::Watch;
 
@@ -135,7 +135,8 @@ fn plan_lines(compiled: &Compiled, threads: usize, dir: &Path, terminal: &Termin
         plural(threads, "thread"),
         dir.display()
     ));
-    lines.iter().map(|l| format!("{}\n", terminal.paint_dim(l))).collect()
+    let fits = |l: &String| if terminal.live { clip(l, terminal.width) } else { l.clone() };
+    lines.iter().map(|l| format!("{}\n", terminal.paint_dim(&fits(l)))).collect()
 }
 
 fn plural(n: usize, word: &str) -> String {
