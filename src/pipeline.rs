@@ -12,7 +12,7 @@ use ndarray::{ArrayD, IxDyn};
 use crate::base::span::{FileId, Sources};
 use crate::data::{self, Column, Locations, Table};
 use crate::diag::{Code, Diagnostic, Problems};
-use crate::model::{Ask, DataId, DataSource, Domain, Program, Question, Subject, VarId, Verb};
+use crate::model::{Ask, DataId, DataSource, Domain, Program, Question, Subject, VarId, Verb, inline_definitions};
 use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan, Update};
 use crate::runtime::States;
 use crate::train::{
