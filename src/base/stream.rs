@@ -6,16 +6,16 @@
 
 use rand::rand_core::{Infallible, TryRng, utils};
 
-const MULTIPLIER_0: u32 = 0xD251_1F53;
-const MULTIPLIER_1: u32 = 0xCD9E_8D57;
+/// What a round multiplies the first and third word by.
+pub const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 /// What the key's words grow by from round to round.
 pub const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// One round of the cipher.
 #[inline(always)]
 pub fn philox_round(c: [u32; 4], k: [u32; 2]) -> [u32; 4] {
-    let p0 = u64::from(c[0]) * u64::from(MULTIPLIER_0);
-    let p1 = u64::from(c[2]) * u64::from(MULTIPLIER_1);
+    let p0 = u64::from(c[0]) * u64::from(MULTIPLIERS[0]);
+    let p1 = u64::from(c[2]) * u64::from(MULTIPLIERS[1]);
     [(p1 >> 32) as u32 ^ c[1] ^ k[0], p1 as u32, (p0 >> 32) as u32 ^ c[3] ^ k[1], p0 as u32]
 }
 

@@ -41,7 +41,8 @@ impl Graph {
     /// f(a, b), elementwise over exactly equal shapes.
     pub fn binary(&mut self, f: Binary, a: NodeId, b: NodeId) -> NodeId {
         if self.shape(a) != self.shape(b) {
-            return self.push(Op::Binary(f), &[a, b], &self.shape(a).to_vec());
+            let hint = self.shape(a).to_vec();
+            return self.push(Op::Binary(f), &[a, b], &hint);
         }
         if let Some((parts, shape, map)) = self.common_broadcast(&[a, b]) {
             let inner = self.binary(f, parts[0], parts[1]);
@@ -193,7 +194,8 @@ impl Graph {
     /// `a` where `cond` is not 0, else `b`. What the branch not taken holds, be it NaN, reaches neither value nor derivative.
     pub fn select(&mut self, cond: NodeId, a: NodeId, b: NodeId) -> NodeId {
         if self.shape(cond) != self.shape(a) || self.shape(a) != self.shape(b) {
-            return self.push(Op::Select, &[cond, a, b], &self.shape(a).to_vec());
+            let hint = self.shape(a).to_vec();
+            return self.push(Op::Select, &[cond, a, b], &hint);
         }
         if a == b {
             return a;

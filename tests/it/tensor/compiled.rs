@@ -151,7 +151,7 @@ impl Builder {
             11 => {
                 let flat: usize = shape.iter().product();
                 let divisor = [1, 2, 3, 5, 7][self.below(5)];
-                let to = if flat % divisor == 0 { vec![divisor, flat / divisor] } else { vec![flat] };
+                let to = if flat.is_multiple_of(divisor) { vec![divisor, flat / divisor] } else { vec![flat] };
                 Some((self.g.reshape(a, &to), exact))
             }
             12 => {
@@ -254,8 +254,8 @@ impl Builder {
         let rows = self.leaf(&[&[length], shape].concat());
         let (which, swap) = (self.below(5), self.below(2) == 0);
         let results = self.g.scan_with(length, reverse, &[a, b], &[rows], &[b], |g, t, c, x, k| {
-            let t = g.broadcast(t, &shape.to_vec(), &[]);
-            let noise = g.random(Law::Normal, &shape.to_vec(), 77);
+            let t = g.broadcast(t, shape, &[]);
+            let noise = g.random(Law::Normal, shape, 77);
             let noise = g.mul(noise, t);
             let sum = g.add(x[0], noise);
             let sum = g.add(sum, k[0]);
@@ -287,7 +287,7 @@ fn random_graph(seed: u64, size: usize, limit: usize) -> Graph {
         b.g.output(&format!("o{i}"), n);
         b.g.set_state(&format!("new{i}"), n);
     }
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         let leaves: Vec<NodeId> = b.g.input_nodes().values().chain(b.g.state_nodes().values()).copied().collect();
         let leaves: Vec<NodeId> = leaves.into_iter().filter(|&l| !b.g.updates().values().any(|&u| u == l)).collect();
         for (i, d) in b.g.gradient(results[0], &leaves).into_iter().enumerate() {
