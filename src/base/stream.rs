@@ -185,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn samplers_of_other_crates_read_a_stream() {
+        use rand_distr::{Distribution, Gamma};
+        let gamma: Gamma<f64> = Gamma::new(3.0, 0.5).expect("a valid law");
+        let mut stream = Stream::new(1, 2, 3, 4);
+        let draws: Vec<f64> = (0..20_000).map(|_| gamma.sample(&mut stream)).collect();
+        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+        assert!((mean - 1.5).abs() < 5.0 * (0.75f64 / 20_000.0).sqrt(), "{mean}");
+        let mut again = Stream::new(1, 2, 3, 4);
+        assert!(draws[..10].iter().all(|&d| d == gamma.sample(&mut again)));
+        let mut other = Stream::new(1, 2, 3, 5);
+        assert_ne!(gamma.sample(&mut other), draws[0]);
+    }
+
+    #[test]
     fn a_shuffle_is_a_permutation_and_repeats() {
         let order = |seed| {
             let mut items: Vec<u32> = (0..100).collect();

@@ -37,7 +37,7 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_5e-1;
     p = p * r + 0.5;
     let y = p * (r * r) + r + 1.0;
-    // Two factors, so that results below the normal range are reached without an exponent that does not exist.
+    // Two powers, so that results below the normal range are reached without an exponent that does not exist.
     let half = (k >> 1).clamp(-100, 100);
     let rest = (k.wrapping_sub(half)).clamp(-100, 100);
     y * power_of_two(half) * power_of_two(rest)
