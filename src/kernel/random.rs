@@ -134,19 +134,30 @@ fn group_of_blocks<T: Real>(law: Law, draws: &Draws, row: usize, g: usize) -> [T
     }
     let words: [[u32; LANES]; 4] = [c0, c1, c2, c3].map(|c| c.map(|w| w as u32));
     let mut out = [T::ZERO; 64];
-    if law == Law::Normal {
-        for pair in [0, 2] {
-            for lane in 0..LANES {
-                let radius = (T::of(-2.0) * T::unit_above_zero(words[pair][lane]).ln()).sqrt();
-                let (sine, cosine) = T::sin_cos_turns(T::unit(words[pair + 1][lane]));
-                out[pair * LANES + lane] = radius * cosine;
-                out[(pair + 1) * LANES + lane] = radius * sine;
+    // One loop for each law, so that each becomes vector code.
+    macro_rules! each {
+        ($law:ident) => {
+            for (out, words) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(&words) {
+                for lane in 0..LANES {
+                    out[lane] = from_block(Law::$law, [words[lane]; 4], 0);
+                }
+            }
+        };
+    }
+    match law {
+        Law::Uniform => each!(Uniform),
+        Law::Gumbel => each!(Gumbel),
+        Law::Exponential => each!(Exponential),
+        Law::Normal => {
+            for pair in [0, 2] {
+                for lane in 0..LANES {
+                    let radius = (T::of(-2.0) * T::unit_above_zero(words[pair][lane]).ln()).sqrt();
+                    let (sine, cosine) = T::sin_cos_turns(T::unit(words[pair + 1][lane]));
+                    out[pair * LANES + lane] = radius * cosine;
+                    out[(pair + 1) * LANES + lane] = radius * sine;
+                }
             }
         }
-        return out;
-    }
-    for (out, &w) in out.iter_mut().zip(words.as_flattened()) {
-        *out = from_block(law, [w; 4], 0);
     }
     out
 }

@@ -370,6 +370,56 @@ fn compiled_graphs_agree_with_the_naive_executor_in_f32() {
 }
 
 #[test]
+fn work_that_is_split_agrees_with_the_naive_executor() {
+    let mut g = Graph::new();
+    let (x, y) = (g.input("x", &[210, 100]), g.input("y", &[5, 60, 70]));
+    let mut results = Vec::new();
+    for (n, axes) in [(x, 2), (y, 3)] {
+        let shape = g.shape(n).to_vec();
+        for axis in 0..axes {
+            results.push(g.log_sum_exp(n, axis, Semiring::Soft));
+            results.push(g.log_sum_exp(n, axis, Semiring::Max));
+            results.push(g.softmax(n, axis));
+            results.push(g.one_hot_argmax(n, axis));
+            results.push(g.one_hot_sample(n, axis, 3));
+            results.push(g.cumsum(n, axis, true, true));
+            results.push(g.reduce(Reduction::Sum, n, &[axis]));
+            results.push(g.reduce(Reduction::Max, n, &[axis]));
+            let extent = shape[axis];
+            let index = g.constant(&[2 * extent], (0..2 * extent).map(|i| (i * i % extent) as f64).collect());
+            let picked = g.gather(n, axis, index);
+            results.push(picked);
+            results.push(g.scatter(picked, axis, index, &shape));
+            let flipped = g.flip(n, axis);
+            let padded = g.pad(flipped, axis, 3, 1, 0.5);
+            results.push(padded);
+        }
+        results.push(g.sum_all(n));
+        let noise = g.random(Law::Normal, &shape, 5);
+        let sum = g.add(n, noise);
+        results.push(sum);
+        let perm: Vec<usize> = (0..axes).rev().collect();
+        results.push(g.transpose(sum, &perm));
+    }
+    // A batch of products large enough to be split.
+    let z = g.input("z", &[5, 70, 30]);
+    results.push(g.einsum(y, &[0, 1, 2], z, &[0, 2, 3], &[0, 3, 1]));
+    for (i, n) in results.into_iter().enumerate() {
+        g.output(&format!("o{i}"), n);
+    }
+    let want = naive::<f64>(&g, 1, 1).expect("it runs");
+    let got = compiled::<f64>(&g, 1, &Options::default(), 1).expect("it runs");
+    for (name, values) in &want.0 {
+        same(1, name, &got.0[name], values, 1e-11, &Graph::new());
+    }
+    let want = naive::<f32>(&g, 1, 1).expect("it runs");
+    let got = compiled::<f32>(&g, 1, &Options::default(), 1).expect("it runs");
+    for (name, values) in &want.0 {
+        same(1, name, &got.0[name], values, 1e-5, &Graph::new());
+    }
+}
+
+#[test]
 fn states_change_together_at_the_end() {
     let mut g = Graph::new();
     let (a, b) = (g.state("a", &[2]), g.state("b", &[2]));
