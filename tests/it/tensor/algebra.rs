@@ -102,7 +102,7 @@ fn a_graph_prints_and_serialises() {
   %1 = input c0 : 4
   %2 = input x0 : 4
   %3 = add %1 %2 : 4
-  carry %3 | stack 
+  carry %3
 %6 = member 0 of %5 : 4
 output last = %6
 watch p: %3
