@@ -293,6 +293,40 @@ mod tests {
         }
     }
 
+    /// The product by one family of micro-kernels, on the calling thread.
+    fn by<T: Real, K: Kernel>(m: usize, n: usize, k: usize, a: &[T], b: &[T]) -> Vec<T> {
+        let mut c = vec![T::ZERO; m * n];
+        let a = Matrix { data: a, offset: 0, row: k as isize, col: 1 };
+        let b = Matrix { data: b, offset: 0, row: n as isize, col: 1 };
+        assert!(a.fits(m, k) && b.fits(k, n));
+        tile_inner::<T, K>(Tile { rows: (0, m), cols: (0, n), k, n }, a, b, Target(c.as_mut_ptr()));
+        c
+    }
+
+    fn vector_units_agree<T: Real>(tolerance: f64) {
+        for (m, n, k) in [(1, 1, 3), (15, 33, 40), (29, 70, 600), (6, 16, 9)] {
+            let a: Vec<T> = (0..m * k).map(|i| T::of(number(i))).collect();
+            let b: Vec<T> = (0..k * n).map(|i| T::of(number(i + 77))).collect();
+            let plain = by::<T, Plain>(m, n, k, &a, &b);
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                let middle = by::<T, Middle>(m, n, k, &a, &b);
+                for (x, y) in plain.iter().zip(&middle) {
+                    assert!((x.to_f64() - y.to_f64()).abs() <= tolerance * k as f64);
+                }
+                if is_x86_feature_detected!("avx512f") {
+                    assert_eq!(middle, by::<T, Wide>(m, n, k, &a, &b), "fused sums have the same bits on both");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn vector_units_agree_with_each_other() {
+        vector_units_agree::<f32>(3e-7);
+        vector_units_agree::<f64>(6e-16);
+    }
+
     #[test]
     fn products_agree_with_three_loops() {
         against_three_loops::<f32>(3e-7);
