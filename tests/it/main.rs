@@ -1,6 +1,7 @@
 //! The integration tests, in one binary.
 
 mod data;
+mod engines;
 mod oracle;
 mod syntax;
 mod tensor;
