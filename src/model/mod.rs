@@ -9,6 +9,7 @@ pub mod expr;
 pub mod family;
 pub mod graph;
 pub mod inline;
+pub mod print;
 pub mod program;
 pub mod request;
 pub mod walk;

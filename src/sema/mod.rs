@@ -1,12 +1,30 @@
-//! Checking: from the syntax tree to the typed program.
+//! Checking: from the syntax tree to the typed program. Comes in: a tree, the schemas of its data, sizes set from outside; goes out: `model::Program`
+//! and every error that can be told apart. What fails is dropped with its statement; the names it declares count as declared.
+
+mod asks;
+mod axes;
+mod calls;
+mod data;
+mod dists;
+mod exprs;
+mod models;
+mod nets;
+mod objectives;
+mod ranges;
+mod scope;
+mod trains;
+mod types;
+mod verify;
 
 use std::collections::BTreeMap;
 
 use crate::base::schema::Schema;
 use crate::base::span::Span;
-use crate::diag::Problems;
-use crate::model::Program;
+use crate::diag::{Code, Diagnostic, Problems};
+use crate::model::*;
 use crate::syntax::ast;
+
+pub use types::show_type;
 
 /// What a file is checked against besides itself.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +69,161 @@ pub fn sources(file: &ast::File) -> Vec<DataRequest> {
     data.filter_map(request).collect()
 }
 
-/// Checks a file.
-pub fn check(_: &ast::File, _: &Input, _: &mut Problems) -> Option<Program> {
-    None
+/// Checks a file. There is a program unless there was an error; warnings go to the collector as well.
+pub fn check(file: &ast::File, input: &Input, problems: &mut Problems) -> Option<Program> {
+    let mut own = Problems::new();
+    let mut checker = Checker {
+        file,
+        input,
+        problems: &mut own,
+        program: Program::default(),
+        declared_axes: BTreeMap::new(),
+        axes: BTreeMap::new(),
+        extents: BTreeMap::new(),
+        models: BTreeMap::new(),
+        model_ids: BTreeMap::new(),
+        guides: BTreeMap::new(),
+        nets: BTreeMap::new(),
+        file_params: BTreeMap::new(),
+        data: BTreeMap::new(),
+        open_data: Vec::new(),
+        model_names: BTreeMap::new(),
+        expanding: Vec::new(),
+    };
+    checker.run();
+    let program = checker.program;
+    let failed = own.has_errors();
+    problems.extend(own);
+    (!failed).then_some(program)
+}
+
+/// The state of one check.
+struct Checker<'a> {
+    file: &'a ast::File,
+    input: &'a Input,
+    problems: &'a mut Problems,
+    program: Program,
+    /// Axes with an `axis` item or a place in a data column: what a near miss may have meant.
+    declared_axes: BTreeMap<String, Span>,
+    axes: BTreeMap<String, AxisId>,
+    /// Who told an axis its extent.
+    extents: BTreeMap<AxisId, (Span, String)>,
+    models: BTreeMap<String, &'a ast::Model>,
+    model_ids: BTreeMap<String, ModelId>,
+    guides: BTreeMap<String, &'a ast::Guide>,
+    nets: BTreeMap<String, nets::NetInfo<'a>>,
+    file_params: BTreeMap<String, ParamId>,
+    data: BTreeMap<String, DataId>,
+    /// Data sets without a body: every column is bound by its name once the models are known.
+    open_data: Vec<(DataId, &'a ast::Data)>,
+    /// What a model's names stand for, for its guide, its training and its questions.
+    model_names: BTreeMap<ModelId, scope::Scope>,
+    /// Sub-models being put in, outermost first.
+    expanding: Vec<String>,
+}
+
+impl<'a> Checker<'a> {
+    fn run(&mut self) {
+        let file = self.file;
+        self.axis_items();
+        self.register_items();
+        for item in &file.items {
+            if let ast::Item::Data(data) = item {
+                self.data_item(data);
+            }
+        }
+        for item in &file.items {
+            match item {
+                ast::Item::Param(params) => self.file_params(params),
+                ast::Item::Use(u) => self.unsupported(u.span, "`use`"),
+                _ => {}
+            }
+        }
+        for item in &file.items {
+            if let ast::Item::Model(model) = item {
+                self.model_item(model);
+            }
+        }
+        self.guide_items();
+        self.close_data();
+        for item in &file.items {
+            // What fails has reported itself and is left out.
+            let _: Option<()> = match item {
+                ast::Item::Train(train) => self.train_item(train),
+                ast::Item::Ask(ask) => self.ask_item(ask),
+                ast::Item::Infer(infer) => self.infer_item(infer),
+                ast::Item::Require(require) => self.require_item(require),
+                ast::Item::Report(report) => self.report_item(report),
+                _ => None,
+            };
+        }
+    }
+
+    /// Notes every model, guide and net by name, so that order does not matter.
+    fn register_items(&mut self) {
+        let file = self.file;
+        let mut asks: BTreeMap<&str, Span> = BTreeMap::new();
+        for item in &file.items {
+            match item {
+                ast::Item::Model(model) => {
+                    if let Some(first) = self.models.get(&model.name.text) {
+                        let first = first.name.span;
+                        self.twice(&model.name, first, "model");
+                    } else {
+                        self.models.insert(model.name.text.clone(), model);
+                    }
+                }
+                ast::Item::Guide(guide) => match self.guides.get(&guide.model.text) {
+                    Some(first) => {
+                        let diagnostic = Diagnostic::at(
+                            Code::DefinedTwice,
+                            guide.model.span,
+                            format!("the model `{}` has two guides", guide.model.text),
+                        )
+                        .saying("again here")
+                        .label(first.model.span, "first here");
+                        self.problems.push(diagnostic);
+                    }
+                    None => {
+                        self.guides.insert(guide.model.text.clone(), guide);
+                    }
+                },
+                ast::Item::Net(net) => self.net_item(net),
+                ast::Item::Ask(ask) => match asks.get(ask.name.text.as_str()) {
+                    Some(&first) => self.twice(&ask.name, first, "question"),
+                    None => {
+                        asks.insert(&ask.name.text, ask.name.span);
+                    }
+                },
+                _ => {}
+            }
+        }
+    }
+
+    fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Option<std::convert::Infallible> {
+        self.problems.push(Diagnostic::at(code, span, message));
+        None
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.problems.push(diagnostic);
+    }
+
+    fn twice(&mut self, name: &ast::Name, first: Span, what: &str) {
+        self.problems.push(
+            Diagnostic::at(Code::DefinedTwice, name.span, format!("the {what} `{}` is defined twice", name.text))
+                .saying("again here")
+                .label(first, "first here")
+                .help("give one of them another name"),
+        );
+    }
+
+    /// Something the language has and this compiler does not carry out yet.
+    fn unsupported(&mut self, span: Span, what: &str) {
+        self.problems.push(Diagnostic::at(
+            Code::NotSupported,
+            span,
+            format!("{what} is understood but cannot be compiled yet"),
+        ));
+    }
 }

@@ -132,7 +132,7 @@ pub struct Use {
     pub span: Span,
 }
 
-/// `axis State = 8`, `axis Prev = State`, `axis Pixel`
+/// `axis State = 8`, `axis Prev = State`, `axis Weather = sunny, cloudy, rain`, `axis Pixel`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Axis {
@@ -148,6 +148,8 @@ pub enum AxisValue {
     Size(Number),
     /// Another name for an axis.
     Alias(Name),
+    /// The labels of an enumeration, in order: `sunny, cloudy, rain`.
+    Labels(Vec<Name>),
 }
 
 /// `data digits = dataset("digits") { x: Bool[Pixel] = soft(image) }`

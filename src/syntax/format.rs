@@ -341,6 +341,15 @@ fn item(item: &Item) -> Laid<'_> {
             None => format!("axis {}", a.name.text),
             Some(AxisValue::Size(n)) => format!("axis {} = {}", a.name.text, n.text),
             Some(AxisValue::Alias(n)) => format!("axis {} = {}", a.name.text, n.text),
+            Some(AxisValue::Labels(list)) => {
+                let plain = |n: &Name| {
+                    n.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                        && n.text.starts_with(|c: char| c.is_ascii_alphabetic())
+                };
+                let parts: Vec<_> =
+                    list.iter().map(|n| if plain(n) { n.text.clone() } else { format!("\"{}\"", n.text) }).collect();
+                format!("axis {} = {}", a.name.text, parts.join(", "))
+            }
         }),
         Item::Data(d) => {
             let head = format!("data {} = {}", d.name.text, expr(&d.source));
@@ -415,7 +424,11 @@ fn statement(statement: &Stmt) -> Laid<'_> {
             let tilde = (!l.grouped).then_some(column);
             Laid::Flat(format!("{head} ~ {}{}", expr(value), label(as_)), tilde)
         }
-        Stmt::Equal { left: l, value, .. } => Laid::Flat(format!("{} = {}", left(l), expr(value)), None),
+        Stmt::Equal { left: l, value, .. } => {
+            let head = left(l);
+            let column = head.chars().count() + 1;
+            Laid::Flat(format!("{head} = {}", expr(value)), (!l.grouped).then_some(column))
+        }
     }
 }
 

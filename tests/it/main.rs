@@ -3,5 +3,6 @@
 mod data;
 mod engines;
 mod oracle;
+mod sema;
 mod syntax;
 mod tensor;

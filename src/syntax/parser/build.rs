@@ -149,10 +149,26 @@ impl<'p> Builder<'p> {
             Rule::use_item => Item::Use(Use { source: self.text(c.next()?), name: self.name(c.next()?), span }),
             Rule::axis_item => {
                 let name = self.axis_name(c.next()?);
-                let value = match c.next() {
-                    None => None,
-                    Some(p) if p.as_rule() == Rule::number => Some(AxisValue::Size(self.number(p))),
-                    Some(p) => Some(AxisValue::Alias(self.axis_name(p))),
+                let value = match c.take(Rule::number) {
+                    Some(p) => Some(AxisValue::Size(self.number(p))),
+                    None => {
+                        let mut labels = Vec::new();
+                        let mut texts = false;
+                        while let Some(p) = c.take(Rule::state) {
+                            texts |= p.as_str().starts_with('"');
+                            let p = p.into_inner().next()?;
+                            let span = self.span(&p);
+                            labels.push(Name { text: p.as_str().trim_matches('"').to_string(), span });
+                        }
+                        match labels.as_slice() {
+                            [] => None,
+                            [only] if !texts => {
+                                self.check_capital(only);
+                                Some(AxisValue::Alias(only.clone()))
+                            }
+                            _ => Some(AxisValue::Labels(labels)),
+                        }
+                    }
                 };
                 Item::Axis(Axis { name, value, span })
             }

@@ -19,6 +19,7 @@ pub fn word(rule: Rule) -> Option<Word> {
         Rule::number => Thing("a number"),
         Rule::string => Thing("a text in quotes"),
         Rule::cell => Thing("a label"),
+        Rule::state => Thing("an axis or labels"),
         Rule::names => Thing("a name"),
         Rule::use_item => Mark("use"),
         Rule::data_item => Mark("data"),

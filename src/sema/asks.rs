@@ -1,0 +1,565 @@
+//! Questions: what is asked, of which model, on which data, and what is held fixed. Also `infer`, `require` and `report`.
+
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::model::*;
+use crate::syntax::ast::{self, ArgKind, AskKind, Condition, ExprKind};
+
+use super::Checker;
+
+/// Words that begin a question.
+const QUESTIONS: [&str; 10] =
+    ["P", "argmax", "argmax_each", "mean", "error", "accuracy", "squared_error", "loglik", "elbo", "logZ"];
+
+/// Conditions of a question as they are gathered.
+#[derive(Default)]
+struct Conditions {
+    evidence: Vec<Evidence>,
+    row: Option<usize>,
+    /// The first condition whose value the data must tell.
+    needs_data: Option<Span>,
+}
+
+impl Checker<'_> {
+    /// One `query`, `evaluate`, `sample` or `compare`.
+    pub fn ask_item(&mut self, item: &ast::Ask) -> Option<()> {
+        let on = match &item.on {
+            Some(path) => Some(self.data_ref(path)?),
+            None => None,
+        };
+        let of = self.asked(item)?;
+        let model = match of {
+            Subject::Model(m) | Subject::Guide(m) => m,
+            Subject::Data(_) => return None,
+        };
+        if let Some(on) = &on {
+            self.check_bound(model, on);
+        }
+        let mut conditions = Conditions::default();
+        let question = self.question(model, &item.value, &mut conditions);
+        let by: Option<Vec<Call>> = item.by.iter().map(|e| self.algorithm(e)).collect::<Vec<_>>().into_iter().collect();
+        let times = match &item.times {
+            Some(n) => Some(self.count(n, "a number of times")?),
+            None => None,
+        };
+        let question = question?;
+        if let (Some(span), None) = (conditions.needs_data, &on) {
+            let diagnostic =
+                Diagnostic::at(Code::BadEvidence, span, "the value of this comes from data, but no data are named");
+            self.push(diagnostic.help("add `on DATA`, or give a value: `x = yes`"));
+            return None;
+        }
+        let verb = match item.kind {
+            AskKind::Query => Verb::Query,
+            AskKind::Evaluate => Verb::Evaluate,
+            AskKind::Sample => Verb::Sample,
+            AskKind::Compare => Verb::Compare,
+        };
+        if verb == Verb::Sample && !matches!(question, Question::Probability { .. }) {
+            self.push(
+                Diagnostic::at(Code::WrongKind, item.value.span, "a sample is drawn from a distribution")
+                    .help("write `sample NAME = P(x | ..)`"),
+            );
+            return None;
+        }
+        self.program.asks.push(Ask {
+            verb,
+            name: item.name.text.clone(),
+            question,
+            of,
+            on,
+            row: conditions.row,
+            by: by?,
+            times,
+            span: item.span,
+        });
+        Some(())
+    }
+
+    /// The model a question is put to.
+    fn asked(&mut self, item: &ast::Ask) -> Option<Subject> {
+        match item.of.as_slice() {
+            [] => {
+                let mut models = self.model_ids.iter();
+                match (models.next(), models.next()) {
+                    (Some((_, &only)), None) => Some(Subject::Model(only)),
+                    (None, _) => {
+                        if self.models.is_empty() {
+                            self.push(Diagnostic::at(Code::WhichModel, item.span, "there is no model to ask"));
+                        }
+                        None
+                    }
+                    _ => {
+                        let list = self.model_ids.keys().map(|n| format!("`of {n}`")).collect::<Vec<_>>().join(", ");
+                        self.push(
+                            Diagnostic::at(
+                                Code::WhichModel,
+                                item.name.span,
+                                format!("which model is `{}` asked of?", item.name.text),
+                            )
+                            .help(format!("the file has several: add {list}")),
+                        );
+                        None
+                    }
+                }
+            }
+            [one] => match &one.bare().kind {
+                ExprKind::Path(path) => self.subject(path),
+                _ => {
+                    self.error(Code::WrongKind, one.span, "a model is meant here");
+                    None
+                }
+            },
+            [_, second, ..] => {
+                self.unsupported(second.span, "a question to several models");
+                None
+            }
+        }
+    }
+
+    fn question(&mut self, model: ModelId, e: &ast::Expr, conditions: &mut Conditions) -> Option<Question> {
+        let (name, args, given): (Option<&ast::Name>, &[ast::Arg], &[Condition]) = match &e.bare().kind {
+            ExprKind::Call { callee, args, given } => (callee.name(), args, given),
+            ExprKind::Path(path) => (path.single(), &[], &[]),
+            _ => (None, &[], &[]),
+        };
+        let text = name.map_or("", |n| n.text.as_str());
+        let metric = Metric::ALL.into_iter().find(|m| m.name() == text);
+        if let Some(metric) = metric {
+            return self.metric(model, metric, args, e.span, conditions);
+        }
+        match text {
+            "P" => {
+                let targets = self.targets(model, args)?;
+                let evidence = self.conditions(model, given, conditions)?;
+                self.disjoint(&targets.iter().map(|(v, _)| *v).collect::<Vec<_>>(), &evidence, e.span)?;
+                Some(Question::Probability { targets, evidence })
+            }
+            "argmax" | "argmax_each" | "mean" => {
+                let targets = self.targets(model, args)?;
+                let evidence = self.conditions(model, given, conditions)?;
+                if let Some(arg) = args.iter().zip(&targets).find(|(_, (_, state))| state.is_some()).map(|(a, _)| a) {
+                    self.push(
+                        Diagnostic::at(
+                            Code::WrongArguments,
+                            arg.span,
+                            format!("`{text}` asks for variables, not for states"),
+                        )
+                        .help("write the name alone"),
+                    );
+                    return None;
+                }
+                let targets: Vec<VarId> = targets.into_iter().map(|(v, _)| v).collect();
+                self.disjoint(&targets, &evidence, e.span)?;
+                Some(match text {
+                    "mean" => Question::Mean { targets, evidence },
+                    _ => Question::Argmax { targets, each: text == "argmax_each", evidence },
+                })
+            }
+            "logZ" => match args {
+                [] => Some(Question::LogZ(None)),
+                [arg] => {
+                    let part = arg.value.name()?;
+                    let known: Vec<String> = self.program.models[model]
+                        .factors
+                        .iter()
+                        .filter(|f| matches!(f.kind, FactorKind::Undirected { .. }))
+                        .filter_map(|f| f.name.clone())
+                        .collect();
+                    if known.contains(&part.text) {
+                        return Some(Question::LogZ(Some(part.text.clone())));
+                    }
+                    let diagnostic = Diagnostic::at(
+                        Code::UnknownName,
+                        part.span,
+                        format!("no undirected part is called `{}`", part.text),
+                    );
+                    let list = known.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+                    self.push(if list.is_empty() {
+                        diagnostic.help("write `logZ` for the whole model")
+                    } else {
+                        diagnostic.help(format!("there is {list}"))
+                    });
+                    None
+                }
+                _ => {
+                    self.error(Code::WrongArguments, e.span, "`logZ` takes the name of one part");
+                    None
+                }
+            },
+            _ => {
+                if let Some(name) = name
+                    && matches!(e.bare().kind, ExprKind::Call { .. })
+                    && !matches!(text, "loglik" | "elbo" | "log")
+                    && Function::ALL.iter().all(|f| f.name() != text)
+                    && !self.nets.contains_key(text)
+                {
+                    if matches!(text, "chunk_f1" | "line" | "samples" | "iwae" | "fid") {
+                        self.unsupported(e.span, &format!("`{text}`"));
+                        return None;
+                    }
+                    let diagnostic =
+                        Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no question `{text}`"));
+                    self.push(match (nearest(text, QUESTIONS), text) {
+                        (_, "p" | "prob" | "Pr") => diagnostic.help("a probability is asked with `P(..)`"),
+                        (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
+                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `loglik`, `elbo` and `logZ`"),
+                    });
+                    return None;
+                }
+                self.objective(model, e).map(Question::Value)
+            }
+        }
+    }
+
+    fn metric(
+        &mut self,
+        model: ModelId,
+        metric: Metric,
+        args: &[ast::Arg],
+        span: Span,
+        conditions: &mut Conditions,
+    ) -> Option<Question> {
+        let [truth, prediction] = args else {
+            let word = metric.name();
+            self.push(
+                Diagnostic::at(Code::WrongArguments, span, format!("`{word}` compares a truth with a prediction"))
+                    .help(format!("write `{word}(y, argmax(y | x))`")),
+            );
+            return None;
+        };
+        let Some(name) = truth.value.name() else {
+            self.error(Code::WrongArguments, truth.span, "the truth is a variable that the data bind");
+            return None;
+        };
+        let truth_var = self.variable(model, name);
+        let prediction = self.question(model, &prediction.value, conditions)?;
+        let truth_var = truth_var?;
+        conditions.needs_data.get_or_insert(truth.span);
+        let domain = self.program.vars[truth_var].domain.clone();
+        let predicted = match &prediction {
+            Question::Argmax { targets, .. } | Question::Mean { targets, .. } => targets.clone(),
+            _ => {
+                self.push(Diagnostic::at(
+                    Code::WrongArguments,
+                    span,
+                    "a prediction is an `argmax`, an `argmax_each` or a `mean`",
+                ));
+                return None;
+            }
+        };
+        if predicted != [truth_var] {
+            self.push(
+                Diagnostic::at(Code::WrongArguments, span, format!("the prediction is not one of `{}`", name.text))
+                    .help(format!("write `{}({}, argmax({} | ..))`", metric.name(), name.text, name.text)),
+            );
+            return None;
+        }
+        if !metric.covers(&domain) {
+            let has = super::show_type(&self.program, &domain, &[]);
+            self.push(
+                Diagnostic::at(Code::DomainsDisagree, span, format!("`{}` does not measure a `{has}`", metric.name()))
+                    .label(truth.span, format!("`{}` is a `{has}`", name.text))
+                    .help("for labels take `error` or `accuracy`, for numbers `squared_error`"),
+            );
+            return None;
+        }
+        Some(Question::Metric { metric, truth: truth_var, prediction: Box::new(prediction) })
+    }
+
+    fn targets(&mut self, model: ModelId, args: &[ast::Arg]) -> Option<Vec<(VarId, Option<usize>)>> {
+        let mut list = Vec::new();
+        let mut failed = args.is_empty();
+        for arg in args {
+            let target = match &arg.kind {
+                ArgKind::Named(name) => self.variable(model, name).and_then(|var| {
+                    let domain = self.program.vars[var].domain.clone();
+                    let label = word(&arg.value);
+                    let Some(label) = label else {
+                        self.error(Code::BadEvidence, arg.value.span, "a state of the variable is meant here");
+                        return None;
+                    };
+                    Some((var, Some(self.state(&domain, &label, arg.value.span)?)))
+                }),
+                ArgKind::Positional => match arg.value.name() {
+                    Some(name) => self.variable(model, name).map(|v| (v, None)),
+                    None => {
+                        if matches!(arg.value.bare().kind, ExprKind::Index { .. }) {
+                            self.unsupported(arg.span, "a question about one place of a variable");
+                        } else {
+                            self.error(Code::WrongArguments, arg.span, "the name of a variable is meant here");
+                        }
+                        None
+                    }
+                },
+                ArgKind::Splat => {
+                    self.error(Code::WrongArguments, arg.span, "`..` has no place in a question");
+                    None
+                }
+            };
+            match target {
+                Some(target) => list.push(target),
+                None => failed = true,
+            }
+        }
+        (!failed).then_some(list)
+    }
+
+    fn conditions(
+        &mut self,
+        model: ModelId,
+        given: &[Condition],
+        conditions: &mut Conditions,
+    ) -> Option<Vec<Evidence>> {
+        let mut list: Vec<Evidence> = Vec::new();
+        let mut failed = false;
+        for condition in given {
+            match condition {
+                Condition::Row { number, span } => {
+                    conditions.row = self.count(number, "a row");
+                    conditions.needs_data.get_or_insert(*span);
+                    failed |= conditions.row.is_none();
+                }
+                Condition::Arg(arg) => {
+                    let inner = match &arg.value.bare().kind {
+                        ExprKind::Call { callee, args, .. }
+                            if arg.kind == ArgKind::Positional && callee.name().is_some_and(|n| n.text == "do") =>
+                        {
+                            for arg in args {
+                                match self.evidence(model, arg, true, conditions) {
+                                    Some(evidence) => list.push(evidence),
+                                    None => failed = true,
+                                }
+                            }
+                            continue;
+                        }
+                        _ => self.evidence(model, arg, false, conditions),
+                    };
+                    match inner {
+                        Some(evidence) => {
+                            if let Some(before) = list.iter().find(|e| e.var == evidence.var) {
+                                let name = self.program.vars[before.var].name.clone();
+                                self.error(Code::BadEvidence, arg.span, format!("`{name}` is fixed twice"));
+                                failed = true;
+                            }
+                            list.push(evidence);
+                        }
+                        None => failed = true,
+                    }
+                }
+            }
+        }
+        conditions.evidence = list.clone();
+        (!failed).then_some(list)
+    }
+
+    fn evidence(
+        &mut self,
+        model: ModelId,
+        arg: &ast::Arg,
+        intervention: bool,
+        conditions: &mut Conditions,
+    ) -> Option<Evidence> {
+        match &arg.kind {
+            ArgKind::Named(name) => {
+                let var = self.variable(model, name)?;
+                let (domain, axes) = (self.program.vars[var].domain.clone(), self.program.vars[var].axes());
+                let value = &arg.value;
+                if word(value).is_some_and(|w| w == "each") {
+                    if !domain.is_discrete() || !axes.is_empty() {
+                        self.error(
+                            Code::BadEvidence,
+                            value.span,
+                            format!("`each` needs a single discrete variable, and `{}` is none", name.text),
+                        );
+                        return None;
+                    }
+                    return Some(Evidence { var, value: EvidenceValue::Each, intervention });
+                }
+                if !axes.is_empty() {
+                    let has = super::show_type(&self.program, &domain, &axes);
+                    self.push(
+                        Diagnostic::at(
+                            Code::BadEvidence,
+                            value.span,
+                            format!("`{}` is a `{has}`, not a single value", name.text),
+                        )
+                        .help(format!("take it from data: `| {}` with `on DATA`", name.text)),
+                    );
+                    return None;
+                }
+                let number = match &value.bare().kind {
+                    ExprKind::Number(n) => Some(n.value),
+                    ExprKind::Negate(inner) => match &inner.bare().kind {
+                        ExprKind::Number(n) => Some(-n.value),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                if domain.is_discrete() {
+                    let label = word(value);
+                    let Some(label) = label else {
+                        self.error(Code::BadEvidence, value.span, format!("a state of `{}` is meant here", name.text));
+                        return None;
+                    };
+                    let state = match (&domain, label.as_str()) {
+                        (Domain::Bool, "0") => Some(0),
+                        (Domain::Bool, "1") => Some(1),
+                        _ => self.state(&domain, &label, value.span),
+                    };
+                    return Some(Evidence { var, value: EvidenceValue::State(state?), intervention });
+                }
+                let Some(number) = number else {
+                    self.error(
+                        Code::BadEvidence,
+                        value.span,
+                        format!("`{}` is a number; a number is meant here", name.text),
+                    );
+                    return None;
+                };
+                let range = super::ranges::of_domain(&domain);
+                if number < range.low || number > range.high {
+                    let has = super::show_type(&self.program, &domain, &[]);
+                    self.error(Code::OutsideSupport, value.span, format!("{number} is not a `{has}`"));
+                    return None;
+                }
+                Some(Evidence { var, value: EvidenceValue::Number(number), intervention })
+            }
+            ArgKind::Positional => {
+                let Some(name) = arg.value.name() else {
+                    self.push(
+                        Diagnostic::at(Code::BadEvidence, arg.span, "a variable is meant here")
+                            .help("write `x`, `x = yes`, `do(x = yes)` or `row 17`"),
+                    );
+                    return None;
+                };
+                let var = self.variable(model, name)?;
+                conditions.needs_data.get_or_insert(arg.span);
+                Some(Evidence { var, value: EvidenceValue::Bound, intervention })
+            }
+            ArgKind::Splat => {
+                self.error(Code::BadEvidence, arg.span, "`..` has no place in a question");
+                None
+            }
+        }
+    }
+
+    fn disjoint(&mut self, targets: &[VarId], evidence: &[Evidence], span: Span) -> Option<()> {
+        let Some(both) = evidence.iter().find(|e| targets.contains(&e.var)) else { return Some(()) };
+        let name = self.program.vars[both.var].name.clone();
+        self.push(
+            Diagnostic::at(Code::BadEvidence, span, format!("`{name}` is both asked for and fixed"))
+                .help("take it from one side of the `|`"),
+        );
+        None
+    }
+
+    /// `infer y by ..`.
+    pub fn infer_item(&mut self, item: &ast::Infer) -> Option<()> {
+        let model = self.of_item(&item.of, item.span, &item.names)?;
+        let vars: Option<Vec<VarId>> =
+            item.names.iter().map(|n| self.variable(model, n)).collect::<Vec<_>>().into_iter().collect();
+        let by = match item.by.as_slice() {
+            [one] => self.algorithm(one)?,
+            _ => {
+                self.error(Code::WrongArguments, item.span, "`infer` names one engine");
+                return None;
+            }
+        };
+        self.program.infers.push(Infer { vars: vars?, by, span: item.span });
+        Some(())
+    }
+
+    /// `require exact y`.
+    pub fn require_item(&mut self, item: &ast::Require) -> Option<()> {
+        if item.property.text != "exact" {
+            self.push(
+                Diagnostic::at(
+                    Code::UnknownName,
+                    item.property.span,
+                    format!("`{}` cannot be required", item.property.text),
+                )
+                .help("write `require exact y`"),
+            );
+        }
+        let model = self.of_item(&item.of, item.span, &item.names)?;
+        for name in &item.names {
+            let var = self.variable(model, name)?;
+            self.program.requires.push(Require { what: item.property.text.clone(), var, span: item.span });
+        }
+        Some(())
+    }
+
+    fn of_item(&mut self, of: &[ast::Expr], span: Span, names: &[ast::Name]) -> Option<ModelId> {
+        match of {
+            [] => {
+                // The one model, or the one that has a variable of that name.
+                let having: Vec<ModelId> = self
+                    .model_ids
+                    .values()
+                    .copied()
+                    .filter(|m| {
+                        names.iter().all(|n| self.model_names.get(m).is_some_and(|s| s.names.contains_key(&n.text)))
+                    })
+                    .collect();
+                match (having.as_slice(), self.model_ids.len()) {
+                    ([one], _) => Some(*one),
+                    ([], 1) => self.model_ids.values().next().copied(),
+                    _ => {
+                        self.push(
+                            Diagnostic::at(Code::WhichModel, span, "which model is meant?").help("add `of MODEL`"),
+                        );
+                        None
+                    }
+                }
+            }
+            [one] => match &one.bare().kind {
+                ExprKind::Path(path) => match self.subject(path)? {
+                    Subject::Model(m) | Subject::Guide(m) => Some(m),
+                    Subject::Data(_) => None,
+                },
+                _ => {
+                    self.error(Code::WrongKind, one.span, "a model is meant here");
+                    None
+                }
+            },
+            [_, second, ..] => {
+                self.unsupported(second.span, "one line for several models");
+                None
+            }
+        }
+    }
+
+    /// `report a, b`.
+    pub fn report_item(&mut self, item: &ast::Report) -> Option<()> {
+        let file = self.file;
+        let known: Vec<&str> = file
+            .items
+            .iter()
+            .filter_map(|i| if let ast::Item::Ask(a) = i { Some(a.name.text.as_str()) } else { None })
+            .collect();
+        for name in &item.names {
+            if known.contains(&name.text.as_str()) {
+                self.program.report.push(name.text.clone());
+                continue;
+            }
+            let diagnostic =
+                Diagnostic::at(Code::UnknownName, name.span, format!("nothing asked is called `{}`", name.text));
+            self.push(match nearest(&name.text, known.iter().copied()) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic.help("a report shows questions by their names"),
+            });
+        }
+        None
+    }
+}
+
+/// A label or a number as a word.
+fn word(e: &ast::Expr) -> Option<String> {
+    match &e.bare().kind {
+        ExprKind::Path(path) => Some(path.text()),
+        ExprKind::Number(n) => Some(n.text.clone()),
+        ExprKind::Text(t) => Some(t.text.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,209 @@
+//! Calls inside expressions: functions, reductions, sizes and nets.
+
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::model::*;
+use crate::syntax::ast::{self, ArgKind};
+
+use super::Checker;
+use super::scope::Scope;
+use super::types::{call, expr, say_axes};
+
+/// Words that the language has and this compiler does not carry out yet.
+const LATER: [&str; 2] = ["window", "line"];
+const REDUCTIONS: [&str; 5] = ["sum", "mean", "logsumexp", "softmax", "size"];
+
+impl Checker<'_> {
+    /// `f(a, ..)` inside a model.
+    pub fn call_expr(
+        &mut self,
+        scope: &mut Scope,
+        callee: &ast::Expr,
+        args: &[ast::Arg],
+        given: &[ast::Condition],
+        span: Span,
+    ) -> Option<Expr> {
+        let Some(name) = callee.name() else {
+            self.push(
+                Diagnostic::at(Code::NotAValue, callee.span, "this cannot be called")
+                    .help("only functions, nets and models are called by name"),
+            );
+            return None;
+        };
+        let text = name.text.as_str();
+        if self.nets.contains_key(text) {
+            self.no_condition(given, "a net")?;
+            return self.net_call(scope, name, args, span);
+        }
+        if text == "size" {
+            return self.size(scope, args, span);
+        }
+        if let Some(function) = Function::ALL.into_iter().find(|f| f.name() == text) {
+            self.no_condition(given, "a function")?;
+            let [arg] = args else {
+                let message = format!("`{text}` takes one argument, not {}", args.len());
+                self.push(Diagnostic::at(Code::WrongArguments, span, message).help(format!("write `{text}(x)`")));
+                args.iter().for_each(|a| drop(self.expr(scope, &a.value)));
+                return None;
+            };
+            self.positional(arg, text)?;
+            let inner = self.numeric(scope, &arg.value)?;
+            if function == Function::Log && matches!(inner.node, Node::Number(v) if v < 0.0) {
+                self.error(Code::OutsideSupport, inner.span, "the logarithm of a negative number");
+                return None;
+            }
+            return Some(call(function, inner, span));
+        }
+        if REDUCTIONS.contains(&text) {
+            self.no_condition(given, "a function")?;
+            return self.reduction(scope, name, args, span);
+        }
+        if Family::find(text).is_some() {
+            self.push(
+                Diagnostic::at(Code::NotAValue, span, format!("`{text}` is a distribution, not a value"))
+                    .help(format!("declare a variable with it: `x: .. ~ {text}(..)`")),
+            );
+            return None;
+        }
+        if self.models.contains_key(text) {
+            self.push(
+                Diagnostic::at(Code::NotAValue, span, format!("the model `{text}` stands inside an expression")).help(
+                    format!(
+                        "its potential is a statement: `factor {text}(..)`; its distribution is `(x: ..) ~ {text}(..)`"
+                    ),
+                ),
+            );
+            return None;
+        }
+        if LATER.contains(&text) {
+            self.unsupported(span, &format!("`{text}`"));
+            return None;
+        }
+        let functions = Function::ALL.iter().map(|f| f.name());
+        let known: Vec<&str> = functions.chain(REDUCTIONS).chain(self.nets.keys().map(String::as_str)).collect();
+        let near = nearest(text, known).map(str::to_string);
+        let diagnostic = if scope.names.contains_key(text) || self.file_params.contains_key(text) {
+            Diagnostic::at(Code::WrongKind, name.span, format!("`{text}` is not a function"))
+                .help(format!("index with brackets: `{text}[..]`; multiply with `*`"))
+        } else {
+            let diagnostic =
+                Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no function or net `{text}`"));
+            match near {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic.help("the functions are `exp log sqrt square abs sin cos tanh sigmoid softplus relu step sum mean logsumexp softmax size`"),
+            }
+        };
+        self.push(diagnostic);
+        None
+    }
+
+    fn no_condition(&mut self, given: &[ast::Condition], what: &str) -> Option<()> {
+        let Some(first) = given.first() else { return Some(()) };
+        let span = match first {
+            ast::Condition::Row { span, .. } => *span,
+            ast::Condition::Arg(arg) => arg.span,
+        };
+        self.push(
+            Diagnostic::at(Code::WrongArguments, span, format!("{what} has no condition"))
+                .help("`|` stands in questions and objectives"),
+        );
+        None
+    }
+
+    /// An argument given by its place.
+    pub fn positional(&mut self, arg: &ast::Arg, callee: &str) -> Option<()> {
+        match &arg.kind {
+            ArgKind::Positional => Some(()),
+            ArgKind::Named(name) => {
+                self.error(Code::UnknownArgument, name.span, format!("`{callee}` has no argument `{}`", name.text));
+                None
+            }
+            ArgKind::Splat => {
+                self.push(
+                    Diagnostic::at(Code::WrongArguments, arg.span, format!("`..` cannot be used in `{callee}`"))
+                        .help("`..net(x)` gives a distribution its arguments"),
+                );
+                None
+            }
+        }
+    }
+
+    fn axis_argument(&mut self, scope: &Scope, arg: &ast::Arg) -> Option<AxisId> {
+        let Some(name) = arg.value.name() else {
+            self.error(Code::UnknownAxis, arg.span, "an axis is meant here");
+            return None;
+        };
+        self.axis_name(Some(scope), name)
+    }
+
+    fn size(&mut self, scope: &mut Scope, args: &[ast::Arg], span: Span) -> Option<Expr> {
+        let [arg] = args else {
+            self.push(Diagnostic::at(Code::WrongArguments, span, "`size` takes one axis").help("write `size(Axis)`"));
+            return None;
+        };
+        let axis = self.axis_argument(scope, arg)?;
+        Some(expr(Node::Size(axis), Vec::new(), Domain::Real, span))
+    }
+
+    fn reduction(&mut self, scope: &mut Scope, name: &ast::Name, args: &[ast::Arg], span: Span) -> Option<Expr> {
+        let text = name.text.as_str();
+        let Some((first, rest)) = args.split_first() else {
+            self.error(Code::WrongArguments, span, format!("`{text}` needs an argument"));
+            return None;
+        };
+        self.positional(first, text)?;
+        let inner = self.numeric(scope, &first.value)?;
+        let mut over = Vec::new();
+        for arg in rest {
+            self.positional(arg, text)?;
+            let axis = self.axis_argument(scope, arg)?;
+            if !inner.ty.axes.contains(&axis) {
+                let (axis, has) = (self.program.axes[axis].name.clone(), say_axes(&self.program, &inner.ty.axes));
+                self.push(
+                    Diagnostic::at(
+                        Code::AxesDisagree,
+                        arg.span,
+                        format!("there is no axis `{axis}` to take the {text} over"),
+                    )
+                    .label(inner.span, format!("has {has}")),
+                );
+                return None;
+            }
+            over.push(axis);
+        }
+        if text == "softmax" {
+            let axis = match over.as_slice() {
+                [] => inner.ty.axes.last().copied(),
+                [axis] => Some(*axis),
+                _ => None,
+            };
+            let Some(axis) = axis else {
+                self.push(
+                    Diagnostic::at(Code::WrongArguments, span, "`softmax` normalises along one axis")
+                        .help("write `softmax(x, Axis)`"),
+                );
+                return None;
+            };
+            let mut axes: Vec<AxisId> = inner.ty.axes.iter().copied().filter(|a| *a != axis).collect();
+            axes.push(axis);
+            return Some(expr(Node::Softmax(Box::new(inner), axis), axes, Domain::Simplex, span));
+        }
+        let reduction = match text {
+            "sum" => Reduction::Sum,
+            "mean" => Reduction::Mean,
+            _ => Reduction::LogSumExp,
+        };
+        if over.is_empty() {
+            over = inner.ty.axes.clone();
+        }
+        if over.is_empty() {
+            self.push(
+                Diagnostic::at(Code::WrongArguments, inner.span, format!("`{text}` of a single number"))
+                    .help("leave it away"),
+            );
+            return None;
+        }
+        let axes = inner.ty.axes.iter().copied().filter(|a| !over.contains(a)).collect();
+        Some(expr(Node::Reduce(reduction, Box::new(inner), over), axes, Domain::Real, span))
+    }
+}

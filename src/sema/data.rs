@@ -1,0 +1,674 @@
+//! Data: where a set comes from, how its columns are bound to variables, and whether that fits what is trained or asked on it.
+
+use crate::base::schema::{ColumnKind, ColumnSchema, Extent, Schema};
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::model::*;
+use crate::syntax::ast::{self, ArgKind, ExprKind};
+
+use super::scope::Entry;
+use super::types::show_type;
+use super::{Checker, READERS};
+
+impl<'a> Checker<'a> {
+    /// Declares a data set and its bindings.
+    pub fn data_item(&mut self, item: &'a ast::Data) {
+        if let Some(&first) = self.data.get(&item.name.text) {
+            let first = self.program.data[first].span;
+            self.twice(&item.name, first, "data set");
+            return;
+        }
+        // A sample's model is looked up once the models are known; its place is kept.
+        let source = self.data_source(item);
+        let bindings = match &source {
+            Some(DataSource::Of(of)) => self.program.data[of.data].bindings.clone(),
+            _ => Vec::new(),
+        };
+        let open = item.fields.is_none() && !matches!(source, Some(DataSource::Of(_)));
+        let fallback = DataSource::Read { reader: String::new(), path: String::new() };
+        let failed = source.is_none() && !self.is_sample(item);
+        let data =
+            Data { name: item.name.text.clone(), source: source.unwrap_or(fallback), bindings, span: item.name.span };
+        let id = self.program.data.push(data);
+        self.data.insert(item.name.text.clone(), id);
+        if failed {
+            return;
+        }
+        if open || self.is_sample(item) {
+            self.open_data.push((id, item));
+        }
+        if !self.is_sample(item) {
+            self.fields(id, item);
+        }
+    }
+
+    fn is_sample(&self, item: &ast::Data) -> bool {
+        matches!(&item.source.bare().kind, ExprKind::Call { callee, .. } if callee.name().is_some_and(|n| n.text == "sample"))
+    }
+
+    fn data_source(&mut self, item: &'a ast::Data) -> Option<DataSource> {
+        let span = item.source.span;
+        match &item.source.bare().kind {
+            ExprKind::Path(path) => Some(DataSource::Of(self.data_ref(path)?)),
+            ExprKind::Call { callee, args, .. } => {
+                let name = callee.name()?;
+                if name.text == "sample" {
+                    return None;
+                }
+                if !READERS.contains(&name.text.as_str()) {
+                    let diagnostic = Diagnostic::at(
+                        Code::UnknownFunction,
+                        name.span,
+                        format!("nothing reads data with `{}`", name.text),
+                    );
+                    let near = nearest(&name.text, READERS.iter().copied().chain(["sample"]));
+                    self.push(match near {
+                        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                        None => diagnostic.help("data come from `dataset`, `csv`, `tsv`, `npy`, `npz`, `idx`, `columns`, or from `sample(model, n, seed = 1)`"),
+                    });
+                    return None;
+                }
+                match args.as_slice() {
+                    [ast::Arg { kind: ArgKind::Positional, value, .. }] => match &value.bare().kind {
+                        ExprKind::Text(text) => {
+                            Some(DataSource::Read { reader: name.text.clone(), path: text.text.clone() })
+                        }
+                        _ => {
+                            self.push(
+                                Diagnostic::at(
+                                    Code::WrongArguments,
+                                    value.span,
+                                    "a name or a path in quotes is meant here",
+                                )
+                                .help(format!("write `{}(\"..\")`", name.text)),
+                            );
+                            None
+                        }
+                    },
+                    _ => {
+                        self.push(
+                            Diagnostic::at(
+                                Code::WrongArguments,
+                                span,
+                                format!("`{}` takes one name or path", name.text),
+                            )
+                            .help(format!("write `{}(\"..\")`", name.text)),
+                        );
+                        None
+                    }
+                }
+            }
+            _ => {
+                self.push(
+                    Diagnostic::at(Code::NotAValue, span, "this is not a source of data")
+                        .help("write `dataset(\"digits\")`, `csv(\"file.csv\")` or `sample(model, 100, seed = 1)`"),
+                );
+                None
+            }
+        }
+    }
+
+    /// `digits`, `digits.train`.
+    pub fn data_ref(&mut self, path: &ast::Path) -> Option<DataRef> {
+        let (first, rest) = path.parts.split_first()?;
+        let Some(&data) = self.data.get(&first.text) else {
+            let near = nearest(&first.text, self.data.keys().map(String::as_str)).map(str::to_string);
+            let diagnostic =
+                Diagnostic::at(Code::UnknownName, first.span, format!("there is no data set `{}`", first.text));
+            self.push(match near {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic.help(format!("declare it: `data {} = dataset(\"..\") {{ .. }}`", first.text)),
+            });
+            return None;
+        };
+        let split = match rest {
+            [] => None,
+            [split] => Some(split),
+            [_, more, ..] => {
+                self.error(Code::UnknownSplit, more.span, "a split has no parts of its own");
+                return None;
+            }
+        };
+        if let (Some(split), Some(schema)) = (split, self.schema(data))
+            && !schema.splits.contains(&split.text)
+        {
+            let near = nearest(&split.text, schema.splits.iter().map(String::as_str)).map(str::to_string);
+            let list = schema.splits.iter().map(|s| format!("`{}.{s}`", first.text)).collect::<Vec<_>>().join(", ");
+            let diagnostic = Diagnostic::at(
+                Code::UnknownSplit,
+                split.span,
+                format!("`{}` has no split `{}`", first.text, split.text),
+            );
+            self.push(match (near, list.is_empty()) {
+                (Some(near), _) => diagnostic.help(format!("did you mean `{}.{near}`?", first.text)),
+                (None, false) => diagnostic.help(format!("its splits are {list}")),
+                (None, true) => diagnostic.help(format!("it comes whole: write `{}`", first.text)),
+            });
+            return None;
+        }
+        Some(DataRef { data, split: split.map(|s| s.text.clone()), span: path.span })
+    }
+
+    /// What the set that a data set is made of offers, if that is known.
+    fn schema(&self, data: DataId) -> Option<Schema> {
+        let data = &self.program.data[data];
+        match &data.source {
+            DataSource::Of(of) => self.schema(of.data),
+            _ => self.input.schemas.get(&data.name).cloned(),
+        }
+    }
+
+    fn fields(&mut self, id: DataId, item: &'a ast::Data) {
+        let mut own: Vec<&ast::Name> = Vec::new();
+        for field in item.fields.iter().flatten() {
+            let name = &field.decl.name;
+            if let Some(first) = own.iter().find(|n| n.text == name.text) {
+                self.twice(name, first.span, "column");
+                continue;
+            }
+            own.push(name);
+            if let Some(binding) = self.binding(id, field) {
+                let list = &mut self.program.data[id].bindings;
+                list.retain(|b| b.name != binding.name);
+                list.push(binding);
+            }
+        }
+    }
+
+    fn binding(&mut self, id: DataId, field: &'a ast::Field) -> Option<Binding> {
+        let decl = &field.decl;
+        let index = self.axis_list(None, &decl.index)?;
+        let Some(domain) = &decl.domain else {
+            self.missing_domain(&decl.name);
+            return None;
+        };
+        let (domain, event) = self.domain(None, domain)?;
+        let axes: Vec<AxisId> = index.iter().copied().chain(event.iter().copied()).collect();
+        let (column, place, transform) = match &field.value {
+            None => (decl.name.text.clone(), decl.name.span, Transform::Plain),
+            Some(value) => self.transform(value)?,
+        };
+        let plain = show_type(&self.program, &domain, &[]);
+        let wrong = match &transform {
+            Transform::Soft | Transform::Binarise | Transform::Above(_) => {
+                !matches!(domain, Domain::Bool | Domain::Spin)
+            }
+            Transform::Reveal { .. } => !domain.is_discrete(),
+            Transform::Plain => false,
+        };
+        if wrong {
+            let at = field.value.as_ref().map_or(decl.span, |v| v.span);
+            self.push(
+                Diagnostic::at(Code::DomainsDisagree, at, format!("this does not give a `{plain}`"))
+                    .label(decl.span, format!("`{}` is declared here", decl.name.text))
+                    .help(
+                        "`soft`, `binarise` and thresholds give `Bool`; `reveal` keeps some labels of an enumeration",
+                    ),
+            );
+            return None;
+        }
+        let binding = Binding { name: decl.name.text.clone(), axes, domain, column, transform, span: field.span };
+        if let Some(schema) = self.schema(id) {
+            let Some(column) = schema.column(&binding.column) else {
+                let near = nearest(&binding.column, schema.columns.iter().map(|c| c.name.as_str())).map(str::to_string);
+                let list =
+                    schema.columns.iter().take(12).map(|c| format!("`{}`", c.name)).collect::<Vec<_>>().join(", ");
+                let name = self.program.data[id].name.clone();
+                let diagnostic =
+                    Diagnostic::at(Code::UnknownColumn, place, format!("`{name}` has no column `{}`", binding.column));
+                self.push(match near {
+                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                    None => diagnostic.help(format!("its columns are {list}")),
+                });
+                return None;
+            };
+            self.fit_column(&binding, column, decl.span);
+        }
+        Some(binding)
+    }
+
+    /// Takes sizes and labels from a column.
+    fn fit_column(&mut self, binding: &Binding, column: &ColumnSchema, span: Span) {
+        if column.shape.len() != binding.axes.len() {
+            let message = format!(
+                "the column `{}` has {} dimensions, `{}` has {}",
+                column.name,
+                column.shape.len(),
+                binding.name,
+                binding.axes.len()
+            );
+            let help = match column.shape.len() {
+                0 => "it is a single value a row: declare it without axes".to_string(),
+                n => format!(
+                    "declare it with {n} axes, such as `{}: Real[{}]`",
+                    binding.name,
+                    ["A", "B", "C", "D"][..n.min(4)].join(", ")
+                ),
+            };
+            self.push(Diagnostic::at(Code::ShapesDisagree, span, message).help(help));
+            return;
+        }
+        for (&axis, extent) in binding.axes.iter().zip(&column.shape) {
+            match extent {
+                Extent::Fixed(n) => self.set_extent(axis, *n, span, &format!("in the column `{}`", column.name)),
+                Extent::Ragged => {
+                    let root = self.program.axes.root(axis);
+                    self.program.axes[root].kind = AxisKind::Ragged;
+                }
+            }
+        }
+        match (&binding.domain, &column.kind) {
+            (Domain::Cat(axis), ColumnKind::Label(Some(labels))) => {
+                let root = self.program.axes.root(*axis);
+                if self.program.axes[root].labels.is_none() {
+                    self.set_extent(root, labels.len(), span, &format!("labels in the column `{}`", column.name));
+                    self.program.axes[root].labels = Some(labels.clone());
+                }
+            }
+            (Domain::Cat(_) | Domain::Bool | Domain::Spin, ColumnKind::Label(None)) => {}
+            (Domain::Cat(_), ColumnKind::Text)
+            | (Domain::Text, ColumnKind::Label(_))
+            | (Domain::Bool | Domain::Spin, _) => {}
+            (domain, ColumnKind::Label(_) | ColumnKind::Text) if *domain != Domain::Text => {
+                let has = show_type(&self.program, domain, &[]);
+                self.push(
+                    Diagnostic::at(
+                        Code::ShapesDisagree,
+                        span,
+                        format!("the column `{}` holds labels, not numbers", column.name),
+                    )
+                    .saying(format!("declared `{has}`"))
+                    .help(format!("declare it as an enumeration, such as `{}: Label`", binding.name)),
+                );
+            }
+            _ => {}
+        }
+        let bound = of_numbers(&binding.domain, &binding.transform);
+        if let (Some((low, high)), Some((from, to))) = (column.range, bound)
+            && (low < from || high > to)
+        {
+            let has = show_type(&self.program, &binding.domain, &[]);
+            self.push(
+                Diagnostic::at(
+                    Code::BadValue,
+                    span,
+                    format!("the column `{}` runs from {low} to {high}, which is not all `{has}`", column.name),
+                )
+                .help(match binding.domain {
+                    Domain::Bool => format!(
+                        "take `soft({})`, `binarise({})` or a threshold, `{} > {}`",
+                        column.name,
+                        column.name,
+                        column.name,
+                        (low + high) / 2.0
+                    ),
+                    _ => "declare it `Real`".to_string(),
+                }),
+            );
+        }
+    }
+
+    fn transform(&mut self, value: &ast::Expr) -> Option<(String, Span, Transform)> {
+        let column = |e: &ast::Expr| e.name().map(|n| (n.text.clone(), n.span));
+        match &value.bare().kind {
+            ExprKind::Path(path) if path.parts.len() == 1 => {
+                Some((path.parts[0].text.clone(), path.span, Transform::Plain))
+            }
+            ExprKind::Binary { op: ast::BinaryOp::Greater, left, right } => {
+                let threshold = match &right.bare().kind {
+                    ExprKind::Number(n) => Some(n.value),
+                    ExprKind::Negate(inner) => match &inner.bare().kind {
+                        ExprKind::Number(n) => Some(-n.value),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                match (column(left), threshold) {
+                    (Some((name, span)), Some(threshold)) => Some((name, span, Transform::Above(threshold))),
+                    _ => {
+                        self.push(
+                            Diagnostic::at(Code::NotAValue, value.span, "a threshold compares a column with a number")
+                                .help("write `column > 0.5`"),
+                        );
+                        None
+                    }
+                }
+            }
+            ExprKind::Call { callee, args, .. } => {
+                let name = callee.name()?;
+                let first = args.first().filter(|a| a.kind == ArgKind::Positional).and_then(|a| column(&a.value));
+                let transform = match name.text.as_str() {
+                    "soft" => Transform::Soft,
+                    "binarise" => Transform::Binarise,
+                    "reveal" => self.reveal(args, value.span)?,
+                    "window" => {
+                        self.unsupported(value.span, "a column computed by a function");
+                        return None;
+                    }
+                    text if self.nets.contains_key(text) => {
+                        self.unsupported(value.span, "a column computed by a net");
+                        return None;
+                    }
+                    text => {
+                        let near = nearest(text, ["soft", "binarise", "reveal"]);
+                        let diagnostic = Diagnostic::at(
+                            Code::UnknownFunction,
+                            name.span,
+                            format!("a column is not made with `{text}`"),
+                        );
+                        self.push(match (near, text) {
+                            (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
+                            (_, "binarize") => diagnostic.help("the word is spelled `binarise`"),
+                            _ => diagnostic.help(
+                                "write the column's name, `soft(..)`, `binarise(..)`, `reveal(.., n)` or a threshold",
+                            ),
+                        });
+                        return None;
+                    }
+                };
+                let Some((column, span)) = first else {
+                    self.push(
+                        Diagnostic::at(
+                            Code::WrongArguments,
+                            value.span,
+                            format!("`{}` needs a column of the data", name.text),
+                        )
+                        .help(format!("write `{}(column)`", name.text)),
+                    );
+                    return None;
+                };
+                if !matches!(transform, Transform::Reveal { .. }) && args.len() > 1 {
+                    self.error(Code::WrongArguments, args[1].span, format!("`{}` takes one column", name.text));
+                    return None;
+                }
+                Some((column, span, transform))
+            }
+            _ => {
+                self.push(
+                    Diagnostic::at(Code::NotAValue, value.span, "a column of the data is meant here")
+                        .help("write its name, `soft(..)`, `binarise(..)` or a threshold"),
+                );
+                None
+            }
+        }
+    }
+
+    fn reveal(&mut self, args: &[ast::Arg], span: Span) -> Option<Transform> {
+        let mut rows = None;
+        let mut balanced = false;
+        for arg in args.iter().skip(1) {
+            match (&arg.kind, &arg.value.bare().kind) {
+                (ArgKind::Positional, ExprKind::Number(n)) => rows = Some(self.count(n, "a number of rows")?),
+                (ArgKind::Named(name), ExprKind::Path(path))
+                    if name.text == "balanced" && matches!(path.text().as_str(), "yes" | "no") =>
+                {
+                    balanced = path.text() == "yes";
+                }
+                _ => {
+                    self.push(
+                        Diagnostic::at(Code::WrongArguments, arg.span, "`reveal` does not take this")
+                            .help("write `reveal(label, 100, balanced = yes)`"),
+                    );
+                    return None;
+                }
+            }
+        }
+        let Some(rows) = rows else {
+            self.push(
+                Diagnostic::at(Code::WrongArguments, span, "`reveal` needs the number of rows that keep their label")
+                    .help("write `reveal(label, 100)`"),
+            );
+            return None;
+        };
+        Some(Transform::Reveal { rows, balanced })
+    }
+
+    /// Settles what had to wait for the models: samples, and sets whose every column is bound by its name.
+    pub fn close_data(&mut self) {
+        for (id, item) in std::mem::take(&mut self.open_data) {
+            if self.is_sample(item) {
+                self.sample_data(id, item);
+            } else if let Some(schema) = self.schema(id) {
+                for column in &schema.columns {
+                    if let Some(binding) = self.implied(column, item.name.span) {
+                        self.program.data[id].bindings.push(binding);
+                    }
+                }
+            }
+        }
+    }
+
+    fn sample_data(&mut self, id: DataId, item: &'a ast::Data) -> Option<()> {
+        let ExprKind::Call { args, .. } = &item.source.bare().kind else { return None };
+        let (mut model, mut rows, mut seed) = (None, None, 1);
+        for (place, arg) in args.iter().enumerate() {
+            match (&arg.kind, &arg.value.bare().kind) {
+                (ArgKind::Positional, ExprKind::Path(path)) if place == 0 && path.parts.len() == 1 => {
+                    let name = &path.parts[0];
+                    let Some(&found) = self.model_ids.get(&name.text) else {
+                        self.no_such_model(name);
+                        return None;
+                    };
+                    model = Some(found);
+                }
+                (ArgKind::Positional, ExprKind::Number(n)) if place == 1 => {
+                    rows = Some(self.count(n, "a number of rows")?)
+                }
+                (ArgKind::Named(name), ExprKind::Number(n)) if name.text == "seed" => {
+                    seed = self.count(n, "a seed")? as u64
+                }
+                _ => {
+                    self.push(
+                        Diagnostic::at(Code::WrongArguments, arg.span, "`sample` does not take this")
+                            .help("write `sample(model, 500, seed = 1)`"),
+                    );
+                    return None;
+                }
+            }
+        }
+        let (Some(model), Some(rows)) = (model, rows) else {
+            self.push(
+                Diagnostic::at(Code::WrongArguments, item.source.span, "`sample` needs a model and a number of rows")
+                    .help("write `sample(model, 500, seed = 1)`"),
+            );
+            return None;
+        };
+        self.program.data[id].source = DataSource::Sample { model, rows, seed };
+        let vars = self.program.models[model].vars.clone();
+        let bindings: Vec<Binding> = vars
+            .iter()
+            .map(|&v| {
+                let v = &self.program.vars[v];
+                Binding {
+                    name: v.name.clone(),
+                    axes: v.axes(),
+                    domain: v.domain.clone(),
+                    column: v.name.clone(),
+                    transform: Transform::Plain,
+                    span: item.name.span,
+                }
+            })
+            .collect();
+        if item.fields.is_none() {
+            self.program.data[id].bindings = bindings;
+            return Some(());
+        }
+        self.fields(id, item);
+        for binding in self.program.data[id].bindings.clone() {
+            let Some(column) = bindings.iter().find(|b| b.name == binding.column) else {
+                let model = self.program.models[model].name.clone();
+                let near = nearest(&binding.column, bindings.iter().map(|b| b.name.as_str())).map(str::to_string);
+                let diagnostic = Diagnostic::at(
+                    Code::UnknownColumn,
+                    binding.span,
+                    format!("`{model}` has no variable `{}` to sample", binding.column),
+                );
+                self.push(match near {
+                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                    None => diagnostic,
+                });
+                continue;
+            };
+            if matches!(binding.transform, Transform::Plain)
+                && (column.domain != binding.domain || column.axes != binding.axes)
+            {
+                let (is, was) = (
+                    show_type(&self.program, &binding.domain, &binding.axes),
+                    show_type(&self.program, &column.domain, &column.axes),
+                );
+                self.push(Diagnostic::at(
+                    Code::ShapesDisagree,
+                    binding.span,
+                    format!("`{}` is sampled as a `{was}`, not a `{is}`", binding.column),
+                ));
+            }
+        }
+        Some(())
+    }
+
+    /// The binding of a column that no body declares: as the variable of its name, or as a plain number.
+    fn implied(&self, column: &ColumnSchema, span: Span) -> Option<Binding> {
+        let like = self.program.vars.iter().map(|(_, v)| v).find(|v| v.name == column.name);
+        let (axes, domain) = match like {
+            Some(var) => (var.axes(), var.domain.clone()),
+            None if column.shape.is_empty() && column.kind == ColumnKind::Number => (Vec::new(), Domain::Real),
+            None => return None,
+        };
+        Some(Binding {
+            name: column.name.clone(),
+            axes,
+            domain,
+            column: column.name.clone(),
+            transform: Transform::Plain,
+            span,
+        })
+    }
+
+    /// Whether a model can be trained or asked on a data set: something is bound, every `given` is, names and types agree.
+    pub fn check_bound(&mut self, model: ModelId, data: &DataRef) {
+        let bindings = self.program.data[data.data].bindings.clone();
+        if bindings.is_empty() && self.schema(data.data).is_none() {
+            return;
+        }
+        let (model_name, data_name) =
+            (self.program.models[model].name.clone(), self.program.data[data.data].name.clone());
+        let vars = self.program.models[model].vars.clone();
+        let mut bound = 0;
+        for &id in &vars {
+            let var = self.program.vars[id].clone();
+            match bindings.iter().find(|b| b.name == var.name) {
+                Some(binding) => {
+                    bound += 1;
+                    let close = binding.domain == var.domain
+                        || var.domain == Domain::Real
+                            && matches!(binding.domain, Domain::Unit | Domain::Positive | Domain::Count);
+                    if !close || binding.axes != var.axes() {
+                        let (is, was) = (
+                            show_type(&self.program, &var.domain, &var.axes()),
+                            show_type(&self.program, &binding.domain, &binding.axes),
+                        );
+                        self.push(
+                            Diagnostic::at(
+                                Code::ShapesDisagree,
+                                data.span,
+                                format!("`{}` is a `{is}` in `{model_name}` and a `{was}` in `{data_name}`", var.name),
+                            )
+                            .label(var.span, "the variable")
+                            .label(binding.span, "the column"),
+                        );
+                    }
+                }
+                None => {
+                    let names = bindings
+                        .iter()
+                        .filter(|b| !vars.iter().any(|&v| self.program.vars[v].name == b.name))
+                        .map(|b| b.name.as_str());
+                    let near = nearest(&var.name, names).map(str::to_string).filter(|n| n.len() > 2);
+                    if let Some(near) = near {
+                        let place = bindings.iter().find(|b| b.name == near).map_or(data.span, |b| b.span);
+                        self.push(
+                            Diagnostic::at(
+                                Code::NearMiss,
+                                data.span,
+                                format!("`{data_name}` binds `{near}`, but the variable is called `{}`", var.name),
+                            )
+                            .label(place, "the column")
+                            .label(var.span, "the variable stays latent")
+                            .help("give both the same name"),
+                        );
+                    } else if var.given {
+                        self.push(
+                            Diagnostic::at(
+                                Code::GivenUnbound,
+                                data.span,
+                                format!("`{data_name}` does not say what `{}` is", var.name),
+                            )
+                            .label(var.span, format!("`{model_name}` is always conditioned on it"))
+                            .help(format!("bind it: `data {data_name} = .. {{ {}: .. = column }}`", var.name)),
+                        );
+                    }
+                }
+            }
+        }
+        if bound == 0 {
+            let words = bindings.iter().take(8).map(|b| format!("`{}`", b.name)).collect::<Vec<_>>().join(", ");
+            let diagnostic = Diagnostic::at(
+                Code::NothingBound,
+                data.span,
+                format!("`{data_name}` binds no variable of `{model_name}`"),
+            );
+            self.push(
+                if words.is_empty() { diagnostic } else { diagnostic.note(format!("it binds {words}")) }
+                    .help("a column is bound to the variable of its name"),
+            );
+        }
+    }
+
+    /// The variable of a model by name, said with its error where there is none.
+    pub fn variable(&mut self, model: ModelId, name: &ast::Name) -> Option<VarId> {
+        let scope = self.model_names.get(&model)?;
+        match scope.names.get(&name.text) {
+            Some((Entry::Var(var), _)) => Some(*var),
+            Some((Entry::Poisoned, _)) => None,
+            Some((Entry::Param(_), place)) => {
+                let place = *place;
+                self.push(
+                    Diagnostic::at(
+                        Code::WrongKind,
+                        name.span,
+                        format!("`{}` is a parameter, not a variable", name.text),
+                    )
+                    .label(place, "declared here"),
+                );
+                None
+            }
+            _ => {
+                let model_name = self.program.models[model].name.clone();
+                let known =
+                    scope.names.iter().filter(|(_, (e, _))| matches!(e, Entry::Var(_))).map(|(n, _)| n.as_str());
+                let near = nearest(&name.text, known.clone()).map(str::to_string);
+                let list = known.take(12).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+                let diagnostic = Diagnostic::at(
+                    Code::UnknownName,
+                    name.span,
+                    format!("`{model_name}` has no variable `{}`", name.text),
+                );
+                self.push(match near {
+                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                    None => diagnostic.help(format!("its variables are {list}")),
+                });
+                None
+            }
+        }
+    }
+}
+
+/// The interval that bound numbers must keep to.
+fn of_numbers(domain: &Domain, transform: &Transform) -> Option<(f64, f64)> {
+    match (domain, transform) {
+        (_, Transform::Soft | Transform::Binarise) => Some((0.0, 1.0)),
+        (Domain::Unit, Transform::Plain) => Some((0.0, 1.0)),
+        (Domain::Positive | Domain::Count, Transform::Plain) => Some((0.0, f64::INFINITY)),
+        _ => None,
+    }
+}

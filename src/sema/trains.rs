@@ -1,0 +1,311 @@
+//! Training programs: stages, their lines, ties and starts.
+
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic, nearest};
+use crate::model::*;
+use crate::syntax::ast::{self, ExprKind, Step};
+
+use super::Checker;
+use super::dists::Shape;
+use super::scope::{Entry, Scope};
+use super::types::show_type;
+
+impl Checker<'_> {
+    /// One `train`.
+    pub fn train_item(&mut self, item: &ast::Train) -> Option<()> {
+        let on = self.data_ref(&item.on);
+        let mut models = Vec::new();
+        for name in &item.models {
+            let path = ast::Path { parts: vec![name.clone()], span: name.span };
+            match self.subject(&path) {
+                Some(Subject::Model(model)) => models.push(model),
+                _ => return None,
+            }
+        }
+        let on = on?;
+        for &model in &models {
+            self.check_bound(model, &on);
+        }
+        let main = *models.first()?;
+        let mut stages = Vec::new();
+        let mut loose = self.empty_stage("train", item.span);
+        let mut any_loose = false;
+        for step in item.body.iter().flatten() {
+            match step {
+                Step::Stage { name, body, span } => {
+                    if let Some(first) = stages.iter().find(|s: &&Stage| s.name == name.text) {
+                        let first = first.span;
+                        self.twice(name, first, "stage");
+                    }
+                    let mut stage = self.empty_stage(&name.text, *span);
+                    for step in body {
+                        self.step(&models, &mut stage, step);
+                    }
+                    self.settle(main, &mut stage, *span);
+                    stages.push(stage);
+                }
+                step => {
+                    any_loose = true;
+                    if !stages.is_empty() {
+                        self.push(
+                            Diagnostic::at(
+                                Code::BadSchedule,
+                                step.span(),
+                                "this line stands behind a stage, but in none",
+                            )
+                            .help("put it into a `stage NAME { .. }`, so that the order is plain"),
+                        );
+                    }
+                    self.step(&models, &mut loose, step);
+                }
+            }
+        }
+        if any_loose || stages.is_empty() {
+            self.settle(main, &mut loose, item.span);
+            stages.insert(0, loose);
+        }
+        self.program.trains.push(Train { models, on, stages, span: item.span });
+        Some(())
+    }
+
+    fn empty_stage(&self, name: &str, span: Span) -> Stage {
+        Stage {
+            name: name.to_string(),
+            lines: Vec::new(),
+            ties: Vec::new(),
+            inits: Vec::new(),
+            epochs: None,
+            patience: None,
+            span,
+        }
+    }
+
+    /// A stage without a line maximises what the compiler chooses.
+    fn settle(&mut self, model: ModelId, stage: &mut Stage, span: Span) {
+        if stage.lines.is_empty() {
+            stage.lines.push(Line { objective: None, model, over: Vec::new(), by: Vec::new(), with: None, span });
+        }
+    }
+
+    fn step(&mut self, models: &[ModelId], stage: &mut Stage, step: &Step) -> Option<()> {
+        let main = *models.first()?;
+        match step {
+            Step::Stage { span, .. } => {
+                self.push(
+                    Diagnostic::at(Code::BadSchedule, *span, "a stage inside a stage")
+                        .help("stages follow one another"),
+                );
+            }
+            Step::Maximise(line) => {
+                let model = match line.of.as_slice() {
+                    [] => main,
+                    [one] => match &one.bare().kind {
+                        ExprKind::Path(path) => match self.subject(path)? {
+                            Subject::Model(m) | Subject::Guide(m) => m,
+                            Subject::Data(_) => main,
+                        },
+                        _ => {
+                            self.error(Code::WrongKind, one.span, "a model is meant here");
+                            return None;
+                        }
+                    },
+                    [_, second, ..] => {
+                        self.unsupported(second.span, "an objective of several models");
+                        return None;
+                    }
+                };
+                let objective = self.objective(model, &line.objective);
+                let over: Option<Vec<Group>> =
+                    line.over.iter().map(|p| self.group(model, p)).collect::<Vec<_>>().into_iter().collect();
+                let by: Option<Vec<Call>> =
+                    line.by.iter().map(|e| self.algorithm(e)).collect::<Vec<_>>().into_iter().collect();
+                let with = match &line.with {
+                    Some(e) => Some(self.algorithm(e)?),
+                    None => None,
+                };
+                stage.lines.push(Line {
+                    objective: Some(objective?),
+                    model,
+                    over: over?,
+                    by: by?,
+                    with,
+                    span: line.span,
+                });
+            }
+            Step::Tie { pairs, .. } => {
+                for (a, b) in pairs {
+                    let (Some(x), Some(y)) = (self.param_path(main, a), self.param_path(main, b)) else { continue };
+                    if self.program.params[x].axes != self.program.params[y].axes {
+                        let show = |c: &Self, p: ParamId| {
+                            show_type(&c.program, &c.program.params[p].domain, &c.program.params[p].axes)
+                        };
+                        let (one, other) = (show(self, x), show(self, y));
+                        self.push(
+                            Diagnostic::at(
+                                Code::AxesDisagree,
+                                b.span,
+                                format!("`{}` and `{}` cannot be one array", a.text(), b.text()),
+                            )
+                            .saying(format!("a `{other}`"))
+                            .label(a.span, format!("a `{one}`"))
+                            .help("tied parameters have the same axes in the same order"),
+                        );
+                        continue;
+                    }
+                    stage.ties.push((x, y));
+                }
+            }
+            Step::Init { targets, from, span } => return self.init(main, stage, targets, from, *span),
+            Step::Epochs { count, .. } => {
+                if stage.epochs.is_some() {
+                    self.push(
+                        Diagnostic::at(Code::BadSchedule, step.span(), "`epochs` stands twice in this stage")
+                            .help("one number of passes a stage"),
+                    );
+                }
+                stage.epochs = self.count(count, "a number of epochs");
+            }
+            Step::Patience { count, on, .. } => {
+                let (count, on) = (self.count(count, "a number of epochs"), self.data_ref(on));
+                stage.patience = Some((count?, on?));
+            }
+        }
+        Some(())
+    }
+
+    fn init(
+        &mut self,
+        model: ModelId,
+        stage: &mut Stage,
+        targets: &[ast::Path],
+        from: &ast::Expr,
+        span: Span,
+    ) -> Option<()> {
+        let targets: Vec<(ParamId, Span)> =
+            targets.iter().filter_map(|p| Some((self.param_path(model, p)?, p.span))).collect();
+        if let ExprKind::Path(path) = &from.bare().kind {
+            // From another parameter, or from those of the same names in a model or a guide.
+            let prefix = path.text();
+            let single = path.single().is_some_and(|n| !self.models.contains_key(&n.text));
+            if single || !self.model_ids.contains_key(&path.parts[0].text) {
+                let source = self.param_path(model, path)?;
+                for (to, place) in targets {
+                    self.copy(stage, to, source, place, from.span);
+                }
+                return Some(());
+            }
+            for (to, place) in targets {
+                let base = self.program.params[to].name.rsplit('.').next().unwrap_or_default().to_string();
+                let wanted = format!("{prefix}.{base}");
+                let found = self.program.params.iter().find(|(_, p)| p.name == wanted).map(|(id, _)| id);
+                match found {
+                    Some(source) => self.copy(stage, to, source, place, from.span),
+                    None => {
+                        let near = self
+                            .program
+                            .params
+                            .iter()
+                            .map(|(_, p)| p.name.as_str())
+                            .filter(|n| n.starts_with(&format!("{prefix}.")));
+                        let list = near.map(|n| format!("`{}`", &n[prefix.len() + 1..])).collect::<Vec<_>>().join(", ");
+                        let diagnostic = Diagnostic::at(
+                            Code::UnknownName,
+                            place,
+                            format!("`{prefix}` has no parameter `{base}` to start from"),
+                        )
+                        .label(from.span, "looked for here");
+                        self.push(if list.is_empty() { diagnostic } else { diagnostic.help(format!("it has {list}")) });
+                    }
+                }
+            }
+            return Some(());
+        }
+        for (to, _) in targets {
+            let p = self.program.params[to].clone();
+            let shape = Shape { domain: p.domain, event: p.axes, span: p.span, name: p.name };
+            let mut scope = Scope::new(model, "", Owner::File);
+            let dist = self.dist(&mut scope, from, &shape)?;
+            stage.inits.push(Init::Draw { to, dist });
+        }
+        let _ = span;
+        Some(())
+    }
+
+    fn copy(&mut self, stage: &mut Stage, to: ParamId, from: ParamId, place: Span, source: Span) {
+        if self.program.params[to].axes != self.program.params[from].axes {
+            let show = |p: &Param| show_type(&self.program, &p.domain, &p.axes);
+            let (a, b) = (show(&self.program.params[to]), show(&self.program.params[from]));
+            self.push(
+                Diagnostic::at(Code::AxesDisagree, place, "these parameters have different axes")
+                    .saying(format!("a `{a}`"))
+                    .label(source, format!("a `{b}`")),
+            );
+            return;
+        }
+        stage.inits.push(Init::Copy { to, from });
+    }
+
+    /// A parameter by its path: `W0`, `guide.R0`, `memory.W`, `dbn.W0`, `enc.1.weight`.
+    fn param_path(&mut self, model: ModelId, path: &ast::Path) -> Option<ParamId> {
+        let text = path.text();
+        let model_name = self.program.models[model].name.clone();
+        let candidates = [format!("{model_name}.{text}"), text.clone()];
+        for candidate in &candidates {
+            if let Some((id, _)) = self.program.params.iter().find(|(_, p)| p.name == *candidate) {
+                return Some(id);
+            }
+        }
+        let scope = self.model_names.get(&model);
+        if scope.and_then(|s| s.names.get(&text)).is_some_and(|(e, _)| matches!(e, Entry::Poisoned)) {
+            return None;
+        }
+        if let Some((Entry::Var(_), place)) = scope.and_then(|s| s.names.get(&text)) {
+            let place = *place;
+            self.push(
+                Diagnostic::at(Code::WrongKind, path.span, format!("`{text}` is a variable, not a parameter"))
+                    .label(place, "declared here"),
+            );
+            return None;
+        }
+        let short: Vec<String> = self
+            .program
+            .params
+            .iter()
+            .map(|(_, p)| p.name.strip_prefix(&format!("{model_name}.")).unwrap_or(&p.name).to_string())
+            .collect();
+        let diagnostic = Diagnostic::at(Code::UnknownName, path.span, format!("there is no parameter `{text}`"));
+        self.push(match nearest(&text, short.iter().map(String::as_str)) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => {
+                let list = short.iter().take(12).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+                diagnostic.help(if list.is_empty() {
+                    "the file has no parameters".to_string()
+                } else {
+                    format!("there are {list}")
+                })
+            }
+        });
+        None
+    }
+
+    /// What a line may change.
+    fn group(&mut self, model: ModelId, path: &ast::Path) -> Option<Group> {
+        if let Some(name) = path.single() {
+            if name.text == "guide" {
+                return Some(Group::Guide(model));
+            }
+            if let Some(&id) = self.model_ids.get(&name.text) {
+                return Some(Group::Model(id));
+            }
+            if let Some(net) = self.nets.get(&name.text) {
+                return Some(Group::Net(net.position));
+            }
+        } else if let [first, second] = path.parts.as_slice()
+            && second.text == "guide"
+            && let Some(&id) = self.model_ids.get(&first.text)
+        {
+            return Some(Group::Guide(id));
+        }
+        self.param_path(model, path).map(Group::Param)
+    }
+}
