@@ -703,7 +703,7 @@ impl Checker<'_> {
                 .label(introduced, format!("`{name}` is introduced here"))
                 .help(format!(
                     "index axes are taken in the order of the declaration: {}",
-                    axis_names(&self.program, &[axis])
+                    super::types::axis_names(&self.program, &[axis])
                 )),
         );
         None
