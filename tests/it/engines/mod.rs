@@ -28,10 +28,15 @@ pub fn checked(text: &str) -> Program {
     program.unwrap_or_else(|| panic!("{told}\nin\n{text}"))
 }
 
-/// The plan of the posterior mean of every variable that is not fixed; none if no exact engine fits.
-pub fn posterior_plan(program: &Program, model: ModelId, fixed: &[VarId], shape: AnswerShape) -> Option<AskPlan> {
-    let vars = &program.models[model].vars;
-    let targets: Vec<VarId> = vars.iter().copied().filter(|v| !fixed.contains(v)).collect();
+/// The plan of the posterior of the open variables; none if no exact engine fits.
+pub fn posterior_plan(
+    program: &Program,
+    model: ModelId,
+    fixed: &[VarId],
+    open: &[VarId],
+    shape: AnswerShape,
+) -> Option<AskPlan> {
+    let targets = open.to_vec();
     let evidence =
         fixed.iter().map(|&var| Evidence { var, value: EvidenceValue::Number(0.0), intervention: false }).collect();
     let question = match shape {
