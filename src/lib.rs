@@ -16,3 +16,9 @@ pub mod tensor;
 // The bridge.
 pub mod dist;
 pub mod engine;
+// The doors.
+pub mod data;
+pub mod report;
+pub mod train;
+
+pub mod pipeline;

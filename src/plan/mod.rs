@@ -12,9 +12,10 @@ mod method;
 mod plan;
 mod rules;
 
+pub use ask::choose_ask;
 pub use choose::choose_plan;
 pub use explain::{explain_json, explain_text};
-pub use method::{Optimiser, Schedule};
+pub use method::{Optimiser, Rule, Schedule};
 pub use plan::{
     Answer, AnswerShape, AskPlan, Block, Cost, Draws, Engine, Expectation, Kind, LayerPlan, Leaf, LinePlan, LogLikPlan,
     Machine, Normaliser, NormaliserOf, Normalising, ObjectivePlan, Partition, PieceRef, Plan, Refusal, StagePlan,

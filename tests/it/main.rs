@@ -1,5 +1,8 @@
 //! The integration tests, in one binary.
 
+mod data;
+mod engines;
+mod oracle;
 mod sema;
 mod syntax;
 mod tensor;

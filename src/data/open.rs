@@ -1,0 +1,79 @@
+//! Opens files, unpacking gzip on the way. In: a path. Out: a buffered reader, and reading errors told apart.
+
+use super::errors::DataError;
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::Path;
+
+/// A reader together with the name that errors give it.
+pub(super) struct Input<'a> {
+    /// The bytes, unpacked.
+    pub reader: Box<dyn BufRead + 'a>,
+    /// The file's name in messages.
+    pub file: String,
+    /// Whether the bytes are unpacked on the way.
+    pub packed: bool,
+}
+
+impl<'a> Input<'a> {
+    /// Opens a file; gzip is known by its two magic bytes, whatever the name says.
+    pub fn open(path: &Path) -> Result<Input<'static>, DataError> {
+        let unreadable = |source| DataError::Unreadable { path: path.to_path_buf(), source };
+        let mut raw = BufReader::with_capacity(1 << 16, File::open(path).map_err(unreadable)?);
+        let magic = raw.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]);
+        let file = path.display().to_string();
+        if magic {
+            let reader = Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(raw)));
+            return Ok(Input { reader, file, packed: true });
+        }
+        if path.extension().is_some_and(|e| e == "gz") {
+            return Err(DataError::Compression { file, detail: "its name ends in .gz but it is not gzip".into() });
+        }
+        Ok(Input { reader: Box::new(raw), file, packed: false })
+    }
+
+    /// Reads from bytes already here; gzip as in `open`.
+    pub fn bytes(bytes: &'a [u8], file: &str) -> Input<'a> {
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let reader = Box::new(BufReader::new(MultiGzDecoder::new(bytes)));
+            return Input { reader, file: file.into(), packed: true };
+        }
+        Input { reader: Box::new(bytes), file: file.into(), packed: false }
+    }
+
+    /// Reads a member of an archive, unpacked by the reader.
+    pub fn of(reader: Box<dyn BufRead + 'a>, file: String) -> Input<'a> {
+        Input { reader, file, packed: true }
+    }
+
+    /// Gives a reading error its kind: a broken archive or an unreadable file.
+    pub fn error(&self, source: std::io::Error) -> DataError {
+        read_error(&self.file, self.packed, source)
+    }
+
+    /// Exactly `count` bytes and then the end (E0710 otherwise). Memory grows with what is there, not with what a header claims.
+    pub fn body(&mut self, count: usize) -> Result<Vec<u8>, DataError> {
+        let mut bytes = Vec::new();
+        let limit = count as u64 + 1;
+        self.reader.by_ref().take(limit).read_to_end(&mut bytes).map_err(|e| read_error(&self.file, self.packed, e))?;
+        if bytes.len() == count {
+            return Ok(bytes);
+        }
+        let found = if bytes.len() > count { "more".to_string() } else { bytes.len().to_string() };
+        Err(DataError::BodyLength { file: self.file.clone(), expected: count, found })
+    }
+}
+
+/// The data error of a failed read.
+pub(super) fn read_error(file: &str, packed: bool, source: std::io::Error) -> DataError {
+    let broken = matches!(source.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput);
+    if packed && broken {
+        let detail = match source.kind() {
+            ErrorKind::UnexpectedEof => "it breaks off before its end".to_string(),
+            _ => source.to_string(),
+        };
+        return DataError::Compression { file: file.into(), detail };
+    }
+    DataError::Unreadable { path: file.into(), source }
+}

@@ -1,0 +1,216 @@
+//! Answers as programs: posteriors as derivatives of log-partitions, values of objectives, log-partitions.
+
+use super::error::EmitError;
+use super::exact::{Mode, Tilts, enumerate_states, partition_value, tilt_labels};
+use super::objective::{When, expression, log_normaliser};
+use super::scope::Scope;
+use super::update::Opening;
+use super::variational::{guide_of, set_mean};
+use crate::dist::{Label, Named, Value};
+use crate::model::{Domain, ModelId, Program, VarId};
+use crate::plan::{AnswerShape, Leaf, Normaliser, Partition};
+use crate::tensor::graph::Graph;
+use crate::tensor::op::SiteId;
+
+/// Sites of answers lie far from those of training.
+const FIRST_SITE: SiteId = 1 << 28;
+
+/// What a posterior program is made for.
+pub struct PosteriorSpec<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// The model.
+    pub model: ModelId,
+    /// Rows of the batch.
+    pub rows: usize,
+    /// Evidence variables: inputs.
+    pub inputs: &'a [VarId],
+    /// Guide variables set to their means, in order.
+    pub guided: &'a [VarId],
+    /// The log-partition.
+    pub partition: &'a Partition,
+    /// What is asked for.
+    pub targets: &'a [VarId],
+    /// In which shape.
+    pub shape: AnswerShape,
+}
+
+/// Outputs: `evidence`, the log-partition a row; for each target, by its name, `[row, axes]` of expectations
+/// (`[row, axes, states]` for an enumeration), one-hot where the best state is asked for. With several targets of one
+/// entry each and a distribution asked for, `joint` is `[row, joint states]`, the last target fastest.
+pub fn posterior(spec: &PosteriorSpec<'_>) -> Result<Graph, EmitError> {
+    let program = spec.program;
+    let mut scope = opening(program, spec.rows, spec.inputs).scope()?;
+    for &var in spec.guided {
+        let dist = guide_of(&scope, spec.model, var)?;
+        set_mean(&mut scope, var, dist)?;
+    }
+    let mode = match spec.shape {
+        AnswerShape::JointArgmax => Mode::Best,
+        AnswerShape::Distribution | AnswerShape::EachArgmax | AnswerShape::Mean => Mode::Marginals,
+    };
+    let mut tilts = Tilts::new();
+    for &var in spec.targets {
+        let labels = tilt_labels(&mut scope, var)?;
+        let tilt = scope.space.input(&format!("tilt.{}", program.vars[var].name), &labels);
+        tilts.insert(var, tilt);
+    }
+    let value = partition_value(&mut scope, spec.partition, &tilts, mode)?;
+    let wrt: Vec<Named> = spec.targets.iter().map(|v| tilts[v].clone()).collect();
+    let mut found = scope.space.gradient(&value, &wrt);
+    if spec.shape == AnswerShape::EachArgmax {
+        found = found.iter().zip(spec.targets).map(|(m, &var)| likeliest(&mut scope, var, m)).collect();
+    }
+    let row: Vec<Label> = scope.row.into_iter().collect();
+    let evidence = scope.space.align(&value, &row);
+    let mut roots = vec![evidence];
+    roots.extend(found);
+    let pairs = zeros_for(&mut scope, &wrt);
+    let roots = scope.space.replace(&roots, &pairs);
+    scope.space.graph.output("evidence", roots[0].node);
+    for (&var, root) in spec.targets.iter().zip(&roots[1..]) {
+        scope.space.graph.output(&program.vars[var].name, root.node);
+    }
+    if spec.targets.len() > 1 && spec.shape == AnswerShape::Distribution {
+        joint(&mut scope, spec)?;
+    }
+    Ok(scope.space.graph)
+}
+
+/// The joint distribution of the targets: each joint state clamped in turn, log p(state, evidence) − log p(evidence).
+fn joint(scope: &mut Scope<'_>, spec: &PosteriorSpec<'_>) -> Result<(), EmitError> {
+    let (along, values) = enumerate_states(scope, spec.targets, &[])?;
+    let mut tilts = Tilts::new();
+    // A tilt of log-indicator would be −∞ elsewhere; the same number follows from the derivative in a tilt on the product
+    // of indicators, one state at a time.
+    let row: Vec<Label> = scope.row.into_iter().collect();
+    let states = scope.space.extent(along);
+    let mut columns = Vec::new();
+    for state in 0..states {
+        tilts.clear();
+        for (&var, value) in &values {
+            let clamp = clamp_tilt(scope, var, value, along, state)?;
+            tilts.insert(var, clamp);
+        }
+        let clamped = partition_value(scope, spec.partition, &tilts, Mode::Marginals)?;
+        columns.push(scope.space.align(&clamped, &row));
+    }
+    let stacked = scope.space.stack(&columns, along);
+    let shares = scope.space.softmax(&stacked, along);
+    let labels: Vec<Label> = row.into_iter().chain([along]).collect();
+    let shares = scope.space.align(&shares, &labels);
+    scope.space.graph.output("joint", shares.node);
+    Ok(())
+}
+
+/// A tilt so strong that only one state of a variable is left: 0 at that state, −∞ at the others.
+fn clamp_tilt(
+    scope: &mut Scope<'_>,
+    var: VarId,
+    value: &Value,
+    along: Label,
+    state: usize,
+) -> Result<Named, EmitError> {
+    let hot = scope.space.at(value.array(), along, state);
+    let labels = tilt_labels(scope, var)?;
+    let tilt = match value {
+        Value::State { .. } => {
+            let zero = scope.space.scalar(0.0);
+            let never = scope.space.scalar(f64::NEG_INFINITY);
+            scope.space.select(&hot, &zero, &never)
+        }
+        Value::Number(_) => {
+            // A binary entry: +∞·x would be NaN at 0, so a slope far beyond any log-odds stands for it.
+            let (scaled, shift) = (scope.space.scale(&hot, 2e4), scope.space.scalar(-1e4));
+            match scope.program.vars[var].domain {
+                Domain::Spin => scope.space.scale(&hot, 1e4),
+                _ => scope.space.add(&scaled, &shift),
+            }
+        }
+    };
+    Ok(scope.space.align(&tilt, &labels))
+}
+
+/// One-hot of the likeliest state of each entry, or the likelier number of a binary one.
+fn likeliest(scope: &mut Scope<'_>, var: VarId, marginal: &Named) -> Named {
+    let space = &mut scope.space;
+    match scope.program.vars[var].domain {
+        Domain::Cat(_) => match marginal.labels.last() {
+            Some(&class) => space.one_hot_argmax(marginal, class),
+            None => marginal.clone(),
+        },
+        Domain::Spin => {
+            let zero = space.scalar(0.0);
+            let yes = space.zip(crate::tensor::op::Binary::Lt, &zero, marginal);
+            let (double, one) = (space.scale(&yes, 2.0), space.scalar(1.0));
+            space.sub(&double, &one)
+        }
+        _ => {
+            let half = space.scalar(0.5);
+            space.zip(crate::tensor::op::Binary::Lt, &half, marginal)
+        }
+    }
+}
+
+fn zeros_for(scope: &mut Scope<'_>, slots: &[Named]) -> Vec<(Named, Named)> {
+    slots.iter().map(|s| (s.clone(), scope.space.full(&s.labels, 0.0))).collect()
+}
+
+fn opening<'a>(program: &'a Program, rows: usize, inputs: &'a [VarId]) -> Opening<'a> {
+    Opening { program, rows: Some(rows), inputs, ties: &[], first_site: FIRST_SITE }
+}
+
+/// The guide's means, or their likeliest states: outputs by name, as `posterior`.
+pub fn guide_answer(
+    program: &Program,
+    model: ModelId,
+    rows: usize,
+    inputs: &[VarId],
+    order: &[VarId],
+    targets: &[VarId],
+    shape: AnswerShape,
+) -> Result<Graph, EmitError> {
+    let mut scope = opening(program, rows, inputs).scope()?;
+    for &var in order {
+        let dist = guide_of(&scope, model, var)?;
+        set_mean(&mut scope, var, dist)?;
+    }
+    for &var in targets {
+        let Some(value) = scope.values.get(&var).cloned() else { continue };
+        let labels = tilt_labels(&mut scope, var)?;
+        let mut array = scope.space.align(value.array(), &labels);
+        if matches!(shape, AnswerShape::JointArgmax | AnswerShape::EachArgmax) {
+            array = likeliest(&mut scope, var, &array);
+        }
+        scope.space.graph.output(&program.vars[var].name, array.node);
+    }
+    Ok(scope.space.graph)
+}
+
+/// The value of an objective: output `value`, a number a row.
+pub fn value(
+    program: &Program,
+    rows: usize,
+    inputs: &[VarId],
+    expr: &crate::model::Expr,
+    leaves: &[Leaf],
+) -> Result<Graph, EmitError> {
+    let mut scope = opening(program, rows, inputs).scope()?;
+    let when = When { epoch: usize::MAX / 2, epochs: 1 };
+    let per_row = expression(&mut scope, expr, &mut leaves.iter(), when)?;
+    let row: Vec<Label> = scope.row.into_iter().collect();
+    let per_row = scope.space.align(&per_row, &row);
+    scope.space.graph.output("value", per_row.node);
+    Ok(scope.space.graph)
+}
+
+/// A log-partition: output `value`, a scalar.
+pub fn log_z(program: &Program, model: ModelId, normaliser: &Normaliser) -> Result<Graph, EmitError> {
+    let none: [VarId; 0] = [];
+    let opening = Opening { program, rows: None, inputs: &none, ties: &[], first_site: FIRST_SITE };
+    let mut scope = opening.scope()?;
+    let value = log_normaliser(&mut scope, model, normaliser)?;
+    let value = scope.space.sum_to(&value, &[]);
+    scope.space.graph.output("value", value.node);
+    Ok(scope.space.graph)
+}

@@ -1,0 +1,560 @@
+//! Evaluating a program's expressions as tensor nodes, with some variables given values.
+//!
+//! A plate is lifted: inside `for t in Frame`, `x[t]` is the whole array with the axis of `Frame` called by `t`'s label,
+//! and `x[t-1]` the same array shifted. What a value lacks as an axis it repeats along.
+
+use std::collections::BTreeMap;
+
+use super::error::EmitError;
+use crate::dist::density::Form;
+use crate::dist::{Args, Label, Named, Space, Value, log_density};
+use crate::model::{
+    AxisId, Compare, Dist, Domain, Expr, Factor, FactorKind, Family, Function, IndexId, Node, Operator, ParamId,
+    Program, Reduction, Subscript, VarId,
+};
+use crate::tensor::op::{Binary, Semiring, Unary};
+
+/// A plate that an engine walks along: at one step, values of its variables here and one position before.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// The plate.
+    pub along: AxisId,
+    /// Values at the step.
+    pub here: BTreeMap<VarId, Value>,
+    /// Values one position before.
+    pub before: BTreeMap<VarId, Value>,
+    /// Whether the step is the first one.
+    pub first: bool,
+}
+
+/// A place to build expressions in: labels, parameters and the values of variables.
+pub struct Scope<'p> {
+    /// The program.
+    pub program: &'p Program,
+    /// The graph under construction.
+    pub space: Space,
+    /// The axis of the rows, where there is more than one datum.
+    pub row: Option<Label>,
+    /// Values of variables.
+    pub values: BTreeMap<VarId, Value>,
+    /// Values of parameters.
+    pub params: BTreeMap<ParamId, Named>,
+    /// Lengths of ragged plates, a number a row.
+    pub lengths: BTreeMap<AxisId, Named>,
+    /// A plate being walked along.
+    pub walk: Option<Walk>,
+    axes: BTreeMap<AxisId, Label>,
+    indices: BTreeMap<IndexId, Label>,
+}
+
+impl<'p> Scope<'p> {
+    /// A scope without values.
+    pub fn new(program: &'p Program, space: Space) -> Scope<'p> {
+        Scope {
+            program,
+            space,
+            row: None,
+            values: BTreeMap::new(),
+            params: BTreeMap::new(),
+            lengths: BTreeMap::new(),
+            walk: None,
+            axes: BTreeMap::new(),
+            indices: BTreeMap::new(),
+        }
+    }
+
+    /// The label of an axis.
+    pub fn axis(&mut self, axis: AxisId) -> Result<Label, EmitError> {
+        if let Some(&label) = self.axes.get(&axis) {
+            return Ok(label);
+        }
+        let Some(extent) = self.program.axes.extent(axis) else {
+            let declared = &self.program.axes[axis];
+            return Err(EmitError::at(
+                declared.span,
+                format!("`{}` has no size", declared.name),
+                format!("write `axis {} = 10`, or bind data that has one", declared.name),
+            ));
+        };
+        let label = self.space.label(extent);
+        self.axes.insert(axis, label);
+        Ok(label)
+    }
+
+    /// The labels of some axes.
+    pub fn axis_labels(&mut self, axes: &[AxisId]) -> Result<Vec<Label>, EmitError> {
+        axes.iter().map(|&a| self.axis(a)).collect()
+    }
+
+    /// The label that a plate's axis goes by where an index runs over it.
+    pub fn index(&mut self, index: IndexId) -> Result<Label, EmitError> {
+        if let Some(&label) = self.indices.get(&index) {
+            return Ok(label);
+        }
+        let axis = self.axis(self.program.plate(index))?;
+        let extent = self.space.extent(axis);
+        let label = self.space.label(extent);
+        self.indices.insert(index, label);
+        Ok(label)
+    }
+
+    /// The axis of a discrete variable's states.
+    pub fn class(&mut self, var: VarId) -> Result<Option<Label>, EmitError> {
+        match self.program.vars[var].domain {
+            Domain::Cat(axis) => Ok(Some(self.axis(axis)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The family's form for a variable.
+    pub fn form(&mut self, family: Family, var: VarId) -> Result<Form, EmitError> {
+        let declared = &self.program.vars[var];
+        let class = match (&declared.domain, declared.event.last()) {
+            (Domain::Cat(axis), _) => Some(self.axis(*axis)?),
+            (Domain::Simplex, Some(&axis)) => Some(self.axis(axis)?),
+            _ => None,
+        };
+        Ok(Form { family, spin: declared.domain == Domain::Spin, class })
+    }
+
+    /// The arguments of a distribution.
+    pub fn args(&mut self, dist: &Dist) -> Result<Args, EmitError> {
+        let mut args = Vec::new();
+        for (role, expr) in &dist.args {
+            args.push((*role, self.number(expr)?));
+        }
+        Ok(Args(args))
+    }
+
+    /// The contribution of a summand to log p̃: entries of its event axes are summed, its plates' labels stay.
+    pub fn factor(&mut self, factor: &Factor) -> Result<Named, EmitError> {
+        let value = match &factor.kind {
+            FactorKind::Conditional { target, dist } => {
+                let args = self.args(dist)?;
+                let form = self.form(dist.family, target.var)?;
+                let value = self.read(target.var, &target.at, factor.span)?;
+                let entries = log_density(&mut self.space, form, &args, &value);
+                let mut event = self.axis_labels(&self.program.vars[target.var].event)?;
+                event.retain(|l| {
+                    Some(*l) != form.class || !matches!(self.program.vars[target.var].domain, Domain::Simplex)
+                });
+                self.space.total(&entries, &event)
+            }
+            FactorKind::Potential(expr) => {
+                if self.reaches_before_first(factor) {
+                    return Ok(self.space.scalar(0.0));
+                }
+                let value = self.number(expr)?;
+                self.mask_outside(factor, value)?
+            }
+            FactorKind::Deterministic { .. } => self.space.scalar(0.0),
+            FactorKind::Undirected { .. } => {
+                return Err(EmitError::at(
+                    factor.span,
+                    "an undirected sub-model is evaluated by its parts",
+                    "this is a fault of the compiler: please report it",
+                ));
+            }
+        };
+        self.mask_ragged(factor, value)
+    }
+
+    /// A summand's contribution with every plate summed but those named.
+    pub fn factor_total(&mut self, factor: &Factor, keep: &[AxisId]) -> Result<Named, EmitError> {
+        let mut value = self.factor(factor)?;
+        let along = self.walk.as_ref().map(|w| w.along);
+        for &index in &factor.plates {
+            let axis = self.program.plate(index);
+            let label = self.index(index)?;
+            if Some(axis) == along {
+                let own = self.axis(axis)?;
+                value = self.space.rename(&value, label, own);
+            } else if keep.contains(&axis) {
+                let own = self.axis(axis)?;
+                value = self.space.rename(&value, label, own);
+            } else {
+                value = self.space.total(&value, &[label]);
+            }
+        }
+        Ok(value)
+    }
+
+    /// Whether a potential reads the position before the first of the plate that is walked along.
+    fn reaches_before_first(&self, factor: &Factor) -> bool {
+        let Some(walk) = &self.walk else { return false };
+        walk.first
+            && self
+                .program
+                .shifts(factor)
+                .iter()
+                .any(|((_, axis), shifts)| *axis == walk.along && shifts.iter().any(|&s| s < 0))
+    }
+
+    /// A potential contributes nothing where it reads outside an axis.
+    fn mask_outside(&mut self, factor: &Factor, mut value: Named) -> Result<Named, EmitError> {
+        let mut reads = Vec::new();
+        for expr in factor.exprs() {
+            collect_shifts(expr, &mut reads);
+        }
+        reads.sort_unstable();
+        reads.dedup();
+        for (index, offset) in reads {
+            let axis = self.program.plate(index);
+            if offset == 0 || self.walk.as_ref().is_some_and(|w| w.along == axis) {
+                continue;
+            }
+            let label = self.index(index)?;
+            let position = self.space.positions(label);
+            let bound = match offset < 0 {
+                true => self.space.scalar(-offset as f64),
+                false => self.space.scalar(self.space.extent(label) as f64 - 1.0 - offset as f64),
+            };
+            let inside = match offset < 0 {
+                true => self.space.zip(Binary::Le, &bound, &position),
+                false => self.space.zip(Binary::Le, &position, &bound),
+            };
+            let zero = self.space.scalar(0.0);
+            value = self.space.select(&inside, &value, &zero);
+        }
+        Ok(value)
+    }
+
+    /// Positions beyond a row's length contribute nothing.
+    fn mask_ragged(&mut self, factor: &Factor, mut value: Named) -> Result<Named, EmitError> {
+        for &index in &factor.plates {
+            let axis = self.program.plate(index);
+            if let Some(inside) = self.inside(axis, index)? {
+                let zero = self.space.scalar(0.0);
+                value = self.space.select(&inside, &value, &zero);
+            }
+        }
+        Ok(value)
+    }
+
+    /// 1 at the positions of a ragged plate that a row has, by the index's label; none where the plate is not ragged.
+    pub fn inside(&mut self, axis: AxisId, index: IndexId) -> Result<Option<Named>, EmitError> {
+        let Some(length) = self.lengths.get(&axis).cloned() else { return Ok(None) };
+        let label = self.index(index)?;
+        let position = self.space.positions(label);
+        Ok(Some(self.space.zip(Binary::Lt, &position, &length)))
+    }
+
+    fn unavailable(&self, expr: &Expr, what: &str) -> EmitError {
+        EmitError::at(expr.span, format!("{what} is understood but cannot be computed yet"), "write it another way")
+    }
+
+    /// The value a variable has, with leading axes indexed.
+    fn read(&mut self, var: VarId, at: &[Subscript], span: crate::base::span::Span) -> Result<Value, EmitError> {
+        let declared = &self.program.vars[var];
+        let along = self.walk.as_ref().map(|w| w.along);
+        let slot = declared.index.iter().position(|a| Some(*a) == along);
+        let step = slot.and_then(|i| at.get(i)).and_then(|s| match s {
+            Subscript::At { offset, .. } => Some(*offset),
+            _ => None,
+        });
+        let walked = match (&self.walk, step) {
+            (Some(walk), Some(0)) => walk.here.get(&var).cloned(),
+            (Some(walk), Some(-1)) => walk.before.get(&var).cloned(),
+            _ => None,
+        };
+        let was_walked = walked.is_some();
+        let mut value = match walked.or_else(|| self.values.get(&var).cloned()) {
+            Some(value) => value,
+            None => {
+                return Err(EmitError::at(
+                    span,
+                    format!("`{}` has no value here", declared.name),
+                    "bind it to data, or ask with it fixed",
+                ));
+            }
+        };
+        let axes = declared.axes();
+        for (i, (subscript, axis)) in at.iter().zip(axes).enumerate() {
+            if was_walked && Some(i) == slot {
+                continue;
+            }
+            let label = self.axis(axis)?;
+            // A value that lacks the axis repeats along it: enumerated states lack their plates.
+            if value.array().has(label) {
+                let array = self.subscript(value.array().clone(), label, subscript, span)?;
+                value = value.through(|_| array);
+            }
+        }
+        Ok(value)
+    }
+
+    /// One leading axis indexed.
+    fn subscript(
+        &mut self,
+        array: Named,
+        label: Label,
+        subscript: &Subscript,
+        span: crate::base::span::Span,
+    ) -> Result<Named, EmitError> {
+        match subscript {
+            Subscript::At { index, offset } => {
+                let to = self.index(*index)?;
+                let shifted = self.space.shift(&array, label, *offset);
+                Ok(self.space.rename(&shifted, label, to))
+            }
+            Subscript::Constant(position) => Ok(self.space.at(&array, label, *position)),
+            Subscript::By(by) => {
+                let state = self.value(by)?;
+                Ok(state.select_linear(&mut self.space, &array, label))
+            }
+            Subscript::Prefix(_) => Err(EmitError::at(
+                span,
+                "reading a prefix is understood but cannot be computed yet",
+                "read a fixed number of positions back: `x[t-1]`",
+            )),
+        }
+    }
+
+    /// A number, or the indicator vector of a state.
+    pub fn number(&mut self, expr: &Expr) -> Result<Named, EmitError> {
+        Ok(self.value(expr)?.array().clone())
+    }
+
+    /// What an expression evaluates to.
+    pub fn value(&mut self, expr: &Expr) -> Result<Value, EmitError> {
+        let named = match &expr.node {
+            Node::Number(v) => self.space.scalar(*v),
+            Node::State(state) => match expr.ty.domain {
+                Domain::Cat(axis) => {
+                    let class = self.axis(axis)?;
+                    let code = self.space.scalar(*state as f64);
+                    return Ok(Value::coded(&mut self.space, &code, class));
+                }
+                Domain::Spin => self.space.scalar(if *state == 0 { -1.0 } else { 1.0 }),
+                _ => self.space.scalar(*state as f64),
+            },
+            Node::Param(id) => match self.params.get(id) {
+                Some(named) => named.clone(),
+                None => {
+                    let name = &self.program.params[*id].name;
+                    return Err(EmitError::at(expr.span, format!("`{name}` has no value here"), "train it first"));
+                }
+            },
+            Node::Var(var) => return self.read(*var, &[], expr.span),
+            Node::Pick { base, at } => {
+                if let Node::Var(var) = base.node {
+                    return self.read(var, at, expr.span);
+                }
+                let mut value = self.value(base)?;
+                for (subscript, &axis) in at.iter().zip(&base.ty.axes) {
+                    let label = self.axis(axis)?;
+                    let array = self.subscript(value.array().clone(), label, subscript, expr.span)?;
+                    value = value.through(|_| array);
+                }
+                return Ok(value);
+            }
+            Node::Indicator(inner) => self.number(inner)?,
+            Node::Call(function, inner) => {
+                let a = self.number(inner)?;
+                self.space.map(unary(*function), &a)
+            }
+            Node::Binary(operator, a, b) => {
+                let (a, b) = (self.number(a)?, self.number(b)?);
+                let f = match operator {
+                    Operator::Add => Binary::Add,
+                    Operator::Sub => Binary::Sub,
+                    Operator::Mul => Binary::Mul,
+                    Operator::Div => Binary::Div,
+                };
+                self.space.zip(f, &a, &b)
+            }
+            Node::Contract { left, right, over } => {
+                let (a, b) = (self.number(left)?, self.number(right)?);
+                let over = self.axis_labels(over)?;
+                self.space.contract(&a, &b, &over)
+            }
+            Node::Reduce(reduction, inner, over) => {
+                let a = self.number(inner)?;
+                let over = self.axis_labels(over)?;
+                match reduction {
+                    Reduction::Sum => self.space.total(&a, &over),
+                    Reduction::Mean => {
+                        let sum = self.space.total(&a, &over);
+                        let n: usize = over.iter().map(|&l| self.space.extent(l)).product();
+                        self.space.scale(&sum, 1.0 / n.max(1) as f64)
+                    }
+                    Reduction::LogSumExp => {
+                        let mut a = a;
+                        for label in over {
+                            a = self.space.log_sum_exp(&a, label, Semiring::Soft);
+                        }
+                        a
+                    }
+                }
+            }
+            Node::Softmax(inner, axis) => {
+                let a = self.number(inner)?;
+                let label = self.axis(*axis)?;
+                self.space.softmax(&a, label)
+            }
+            Node::Concat(parts, axis) => {
+                let joint = self.axis(*axis)?;
+                let mut arrays = Vec::new();
+                for part in parts {
+                    let array = self.number(part)?;
+                    let Some(&own) = part.ty.axes.last() else {
+                        return Err(self.unavailable(part, "joining a number without an axis"));
+                    };
+                    arrays.push((array, self.axis(own)?));
+                }
+                self.space.concat(&arrays, joint)
+            }
+            Node::Vector(entries, axis) => {
+                let along = self.axis(*axis)?;
+                let mut parts = Vec::new();
+                for entry in entries {
+                    parts.push(self.number(entry)?);
+                }
+                self.space.stack(&parts, along)
+            }
+            Node::If { cond, then, other } => {
+                if let Some(known) = self.known(cond) {
+                    return self.value(if known { then } else { other });
+                }
+                let c = self.number(cond)?;
+                let (a, b) = (self.value(then)?, self.value(other)?);
+                let chosen = self.space.select(&c, a.array(), b.array());
+                return Ok(a.through(|_| chosen));
+            }
+            Node::Is(inner, state) => {
+                let value = self.value(inner)?;
+                match (&value, &inner.ty.domain) {
+                    (Value::State { hot, class, .. }, _) => self.space.at(hot, *class, *state),
+                    (Value::Number(x), Domain::Spin) => {
+                        let wanted = self.space.scalar(if *state == 0 { -1.0 } else { 1.0 });
+                        self.space.zip(Binary::Eq, x, &wanted)
+                    }
+                    (Value::Number(x), _) if *state == 0 => self.space.complement(x),
+                    (Value::Number(x), _) => x.clone(),
+                }
+            }
+            Node::Compare(compare, a, b) => {
+                let (a, b) = (self.number(a)?, self.number(b)?);
+                match compare {
+                    Compare::Lt => self.space.zip(Binary::Lt, &a, &b),
+                    Compare::Le => self.space.zip(Binary::Le, &a, &b),
+                    Compare::Gt => self.space.zip(Binary::Lt, &b, &a),
+                    Compare::Ge => self.space.zip(Binary::Le, &b, &a),
+                }
+            }
+            Node::IsFirst(index) => {
+                let label = self.index(*index)?;
+                let (position, zero) = (self.space.positions(label), self.space.scalar(0.0));
+                self.space.zip(Binary::Eq, &position, &zero)
+            }
+            Node::IsLast(index) => {
+                let label = self.index(*index)?;
+                let axis = self.program.plate(*index);
+                let position = self.space.positions(label);
+                let one = self.space.scalar(1.0);
+                let length = match self.lengths.get(&axis).cloned() {
+                    Some(length) => length,
+                    None => self.space.scalar(self.space.extent(label) as f64),
+                };
+                let last = self.space.sub(&length, &one);
+                self.space.zip(Binary::Eq, &position, &last)
+            }
+            Node::Table { of, entries } => {
+                let mut values = Vec::new();
+                let mut shape = Vec::new();
+                for parent in of {
+                    let states = match parent.ty.domain {
+                        Domain::Cat(axis) => {
+                            let label = self.axis(axis)?;
+                            self.space.extent(label)
+                        }
+                        _ => 2,
+                    };
+                    values.push(self.value(parent)?);
+                    shape.push(self.space.label(states));
+                }
+                let flat: usize = shape.iter().map(|&l| self.space.extent(l)).product();
+                let all = self.space.label(flat);
+                let mut rows = Vec::new();
+                for entry in entries {
+                    rows.push(self.number(entry)?);
+                }
+                let stacked = self.space.stack(&rows, all);
+                let rest: Vec<Label> = stacked.labels.iter().copied().filter(|&l| l != all).collect();
+                let labels: Vec<Label> = rest.iter().chain(&shape).copied().collect();
+                let dims = self.space.shape(&labels);
+                let mut table = Named { node: self.space.graph.reshape(stacked.node, &dims), labels };
+                for ((value, parent), axis) in values.iter().zip(of).zip(shape) {
+                    let value = spin_to_unit(&mut self.space, value, &parent.ty.domain);
+                    table = value.pick(&mut self.space, &table, axis);
+                }
+                table
+            }
+            Node::Size(axis) => match self.lengths.get(axis).cloned() {
+                Some(length) => length,
+                None => {
+                    let label = self.axis(*axis)?;
+                    self.space.scalar(self.space.extent(label) as f64)
+                }
+            },
+            Node::IsObserved(_) => return Err(self.unavailable(expr, "`is observed`")),
+            Node::Objective(_) => {
+                return Err(EmitError::at(
+                    expr.span,
+                    "a quantity of a whole model stands inside a density",
+                    "use it in `maximise` or `evaluate`",
+                ));
+            }
+        };
+        Ok(Value::Number(named))
+    }
+
+    /// A condition that is settled by the step of the walk.
+    fn known(&self, cond: &Expr) -> Option<bool> {
+        match (&cond.node, &self.walk) {
+            (Node::IsFirst(index), Some(walk)) if self.program.plate(*index) == walk.along => Some(walk.first),
+            _ => None,
+        }
+    }
+}
+
+/// A table is indexed by no and yes, whichever numbers the domain writes them as.
+fn spin_to_unit(space: &mut Space, value: &Value, domain: &Domain) -> Value {
+    match (value, domain) {
+        (Value::Number(x), Domain::Spin) => {
+            let (half, shift) = (space.scale(x, 0.5), space.scalar(0.5));
+            Value::Number(space.add(&half, &shift))
+        }
+        _ => value.clone(),
+    }
+}
+
+fn unary(function: Function) -> Unary {
+    match function {
+        Function::Neg => Unary::Neg,
+        Function::Exp => Unary::Exp,
+        Function::Log => Unary::Log,
+        Function::Sqrt => Unary::Sqrt,
+        Function::Square => Unary::Square,
+        Function::Abs => Unary::Abs,
+        Function::Sin => Unary::Sin,
+        Function::Cos => Unary::Cos,
+        Function::Tanh => Unary::Tanh,
+        Function::Sigmoid => Unary::Sigmoid,
+        Function::Softplus => Unary::Softplus,
+        Function::Relu => Unary::Relu,
+        Function::Step => Unary::Step,
+    }
+}
+
+/// Every index read at a shift, anywhere in an expression.
+fn collect_shifts(expr: &Expr, shifts: &mut Vec<(IndexId, i64)>) {
+    expr.visit(&mut |e| {
+        if let Node::Pick { at, .. } = &e.node {
+            shifts.extend(at.iter().filter_map(|s| match s {
+                Subscript::At { index, offset } => Some((*index, *offset)),
+                _ => None,
+            }));
+        }
+    });
+}

@@ -1,0 +1,143 @@
+//! The evidence lower bound E_q[log p(x, z) − log q(z | x)] (Jordan et al. 1999; Kingma & Welling 2014), each expectation by
+//! the rewrite the plan chose: a closed-form divergence, a sum over states, a reparameterised draw.
+
+use super::error::EmitError;
+use super::scope::Scope;
+use crate::dist::{Args, Label, Named, Value, draw, kl_divergence, log_density, mean};
+use crate::model::{Dist, Factor, FactorKind, ModelId, VarId};
+use crate::plan::{Expectation, VariationalPlan};
+
+/// The conditional of a variable among some factors.
+pub fn conditional_of(factors: &[Factor], var: VarId) -> Option<&Dist> {
+    factors.iter().find_map(|f| match &f.kind {
+        FactorKind::Conditional { target, dist } if target.var == var => Some(dist),
+        _ => None,
+    })
+}
+
+/// The guide's conditional of a variable.
+pub fn guide_of<'p>(scope: &Scope<'p>, model: ModelId, var: VarId) -> Result<&'p Dist, EmitError> {
+    let program = scope.program;
+    program.models[model].guide.as_ref().and_then(|g| conditional_of(&g.factors, var)).ok_or_else(|| {
+        EmitError::at(program.vars[var].span, "the guide says nothing of this", "add a conditional for it")
+    })
+}
+
+/// Row and axes of a variable, without its states.
+pub fn entry_labels(scope: &mut Scope<'_>, var: VarId) -> Result<Vec<Label>, EmitError> {
+    let axes = scope.program.vars[var].axes();
+    let mut labels: Vec<Label> = scope.row.into_iter().collect();
+    labels.extend(scope.axis_labels(&axes)?);
+    Ok(labels)
+}
+
+/// Draws a variable from a conditional and sets it in the scope.
+pub fn draw_var(scope: &mut Scope<'_>, var: VarId, dist: &Dist, stop: bool) -> Result<Args, EmitError> {
+    let args = scope.args(dist)?;
+    let form = scope.form(dist.family, var)?;
+    let labels = entry_labels(scope, var)?;
+    let value = draw(&mut scope.space, form, &args, &labels).ok_or_else(|| no_sampler(scope, var, dist))?;
+    let value = if stop { value.through(|a| scope.space.stop(a)) } else { value };
+    scope.values.insert(var, value);
+    Ok(args)
+}
+
+/// That a family has no vectorised sampler.
+pub fn no_sampler(scope: &Scope<'_>, var: VarId, dist: &Dist) -> EmitError {
+    EmitError::at(
+        scope.program.vars[var].span,
+        format!("draws from `{}` are not built yet", dist.family.name()),
+        "use a family with draws: Bernoulli, Categorical, Normal, Uniform, Exponential, Laplace",
+    )
+}
+
+/// Sets a variable to its mean under a conditional.
+pub fn set_mean(scope: &mut Scope<'_>, var: VarId, dist: &Dist) -> Result<(), EmitError> {
+    let args = scope.args(dist)?;
+    let form = scope.form(dist.family, var)?;
+    let value = mean(&mut scope.space, form, &args).ok_or_else(|| no_sampler(scope, var, dist))?;
+    let labels = entry_labels(scope, var)?;
+    let aligned = match &value {
+        Value::Number(a) => Value::Number(scope.space.align(a, &labels)),
+        Value::State { hot, class, .. } => {
+            let all: Vec<Label> = labels.into_iter().chain([*class]).collect();
+            Value::State { hot: scope.space.align(hot, &all), class: *class, along: None }
+        }
+    };
+    scope.values.insert(var, aligned);
+    Ok(())
+}
+
+/// The bound for each row; the values of fixed variables are in the scope.
+pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> Result<Named, EmitError> {
+    let program = scope.program;
+    let model = &program.models[plan.model];
+    let before = scope.values.clone();
+    // Each enumerated variable: its axis and its weights, in order.
+    let mut sums: Vec<(Label, Named)> = Vec::new();
+    let mut guide_args: Vec<(VarId, Args)> = Vec::new();
+    for (var, how) in &plan.draws {
+        let dist = guide_of(scope, plan.model, *var)?;
+        match how {
+            Expectation::Reparameterised => {
+                let args = draw_var(scope, *var, dist, false)?;
+                guide_args.push((*var, args));
+            }
+            Expectation::Enumerated => {
+                let args = scope.args(dist)?;
+                let form = scope.form(dist.family, *var)?;
+                let (along, values) = super::exact::enumerate_states(scope, &[*var], &[])?;
+                scope.values.extend(values);
+                let value = scope.values[var].clone();
+                let log_q = log_density(&mut scope.space, form, &args, &value);
+                let weights = scope.space.map(crate::tensor::op::Unary::Exp, &log_q);
+                sums.push((along, weights));
+                guide_args.push((*var, args));
+            }
+        }
+    }
+    let mut fit = scope.space.scalar(0.0);
+    let mut divergence = scope.space.scalar(0.0);
+    for factor in &model.factors {
+        let FactorKind::Conditional { target, dist } = &factor.kind else { continue };
+        let is_latent = plan.draws.iter().any(|(v, _)| *v == target.var);
+        if plan.analytic.contains(&target.var) {
+            let Some((_, q)) = guide_args.iter().find(|(v, _)| *v == target.var) else { continue };
+            let p = scope.args(dist)?;
+            let form = scope.form(dist.family, target.var)?;
+            if let Some(entries) = kl_divergence(&mut scope.space, form, q, &p) {
+                let axes = scope.axis_labels(&program.vars[target.var].axes())?;
+                let kl = scope.space.total(&entries, &axes);
+                divergence = scope.space.add(&divergence, &kl);
+                continue;
+            }
+        }
+        let value = scope.factor_total(factor, &[])?;
+        match is_latent {
+            true => divergence = scope.space.sub(&divergence, &value),
+            false => fit = scope.space.add(&fit, &value),
+        }
+    }
+    for (var, args) in &guide_args {
+        if plan.analytic.contains(var) {
+            continue;
+        }
+        let dist = guide_of(scope, plan.model, *var)?;
+        let form = scope.form(dist.family, *var)?;
+        let value = scope.values[var].clone();
+        let entries = log_density(&mut scope.space, form, args, &value);
+        let axes = scope.axis_labels(&program.vars[*var].axes())?;
+        let log_q = scope.space.total(&entries, &axes);
+        divergence = scope.space.add(&divergence, &log_q);
+    }
+    let weighted = scope.space.scale(&divergence, kl_weight);
+    let mut value = scope.space.sub(&fit, &weighted);
+    for (along, weights) in sums.iter().rev() {
+        let labels = crate::dist::Space::union(&value.labels, &[*along]);
+        let aligned = scope.space.align(&value, &labels);
+        let product = scope.space.mul_zero(weights, &aligned);
+        value = scope.space.sum(&product, &[*along]);
+    }
+    scope.values = before;
+    Ok(value)
+}

@@ -1,0 +1,143 @@
+//! Named sets: the built-in digits, where names lead, folders with a file a split, and the large sets where they are at hand.
+
+use super::{folder, gzip};
+use ghmc::base::schema::{ColumnKind, Extent};
+use ghmc::data::{Locations, Source, load, schema};
+use std::path::PathBuf;
+
+fn named(name: &str) -> Source {
+    Source::Dataset { name: name.into() }
+}
+
+#[test]
+fn digits_are_built_in() {
+    let here = Locations::default();
+    let table = load(&named("digits"), &here).unwrap();
+    assert_eq!(schema(&named("digits"), &here).unwrap(), table.schema());
+    assert_eq!(table.rows, 1797);
+    let (train, test) = (table.split("train").unwrap(), table.split("test").unwrap());
+    assert_eq!((train.len(), test.len(), table.split("all").unwrap().len()), (1438, 359, 1797));
+    assert_eq!(test[..3], [4, 9, 14], "rows 5, 10, 15 counted from 1");
+    assert_eq!(table.row(1797).unwrap(), 1796);
+    assert_eq!([0, 1798].map(|number| table.row(number).unwrap_err().code()), ["E0716"; 2]);
+    let label = table.column("label").unwrap();
+    let mut counts = [0; 10];
+    for code in label.gather::<f64>(table.split("all").unwrap()) {
+        counts[code as usize] += 1;
+    }
+    assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+    let image = table.column("image").unwrap();
+    assert_eq!(image.gather::<f64>(&[0])[..6], [0.0, 0.0, 5.0 / 16.0, 13.0 / 16.0, 9.0 / 16.0, 1.0 / 16.0]);
+    assert!(image.gather::<f32>(test).iter().all(|v| (0.0..=1.0).contains(v)));
+}
+
+#[test]
+fn an_unknown_set_says_where_it_was_looked_for() {
+    let error = load(&named("mnist"), &Locations::default()).unwrap_err();
+    assert_eq!(error.code(), "E0701");
+    assert!(error.to_string().contains("`mnist`") && error.to_string().contains("GHM_DATA (not set)"), "{error}");
+    assert!(error.help().contains("--data mnist=PATH"));
+    let root = tempfile::tempdir().unwrap();
+    let there = Locations { root: Some(root.path().join("inside")), ..Locations::default() };
+    std::fs::create_dir(root.path().join("inside")).unwrap();
+    for outside in ["..", "../inside", "/"] {
+        assert_eq!(load(&named(outside), &there).unwrap_err().code(), "E0701", "{outside}");
+    }
+}
+
+#[test]
+fn an_override_goes_before_everything() {
+    let dir = folder("mine.csv", b"image,label\n1,a\n2,b\n");
+    let mut here = Locations::default();
+    here.overrides.insert("digits".into(), dir.path().join("mine.csv"));
+    assert_eq!(load(&named("digits"), &here).unwrap().rows, 2);
+    here.overrides.insert("digits".into(), dir.path().join("gone.csv"));
+    assert_eq!(load(&named("digits"), &here).unwrap_err().code(), "E0701");
+}
+
+#[test]
+fn a_folder_without_its_files_is_noticed_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut here = Locations::default();
+    for name in ["mnist", "binarized-mnist", "frey"] {
+        here.overrides.insert(name.into(), dir.path().into());
+        assert_eq!(schema(&named(name), &here).unwrap_err().code(), "E0702", "{name}");
+    }
+    here.overrides.insert("flags".into(), dir.path().into());
+    assert_eq!(schema(&named("flags"), &here).unwrap_err().code(), "E0701");
+}
+
+#[test]
+fn a_folder_gives_a_split_a_file() {
+    let dir = folder("train.csv", b"x,k\n1,b\n2,a\n");
+    std::fs::write(dir.path().join("flags.test.csv.gz"), gzip(b"x,k\n?,a\n")).unwrap();
+    let mut here = Locations::default();
+    here.overrides.insert("flags".into(), dir.path().into());
+    let seen = schema(&named("flags"), &here).unwrap();
+    assert_eq!(seen.splits, ["train", "test"]);
+    assert_eq!(seen.column("k").unwrap().kind, ColumnKind::Label(None));
+    let table = load(&named("flags"), &here).unwrap();
+    assert_eq!((table.split("train").unwrap(), table.split("test").unwrap()), (&[0, 1][..], &[2][..]));
+    assert!(table.column("x").unwrap().is_absent(2, 0) && !table.column("x").unwrap().is_absent(1, 0));
+    assert_eq!(table.column("k").unwrap().gather::<f64>(&[0, 1, 2]), [1.0, 0.0, 0.0]);
+    std::fs::write(dir.path().join("flags.test.csv.gz"), gzip(b"x,k\n1,a\n1,c\n")).unwrap();
+    let error = load(&named("flags"), &here).unwrap_err();
+    assert_eq!(error.code(), "E0712");
+    assert!(error.to_string().starts_with("row 2 of column `k` holds the label `c`"), "{error}");
+}
+
+#[test]
+fn the_density_layout_has_no_header() {
+    let dir = folder("pets.train.data.gz", &gzip(b"0,1,1\n1,0,0\n"));
+    std::fs::write(dir.path().join("pets.valid.data.gz"), gzip(b"1,1,1\n")).unwrap();
+    let mut here = Locations::default();
+    here.overrides.insert("pets".into(), dir.path().into());
+    let table = load(&named("pets"), &here).unwrap();
+    assert_eq!(schema(&named("pets"), &here).unwrap().column("x").unwrap().shape, [Extent::Fixed(3)]);
+    assert_eq!(table.column("x").unwrap().gather::<f64>(table.split("valid").unwrap()), [1.0, 1.0, 1.0]);
+}
+
+/// The folder of large sets, where this machine has one; without it the tests below have nothing to read and end.
+fn large() -> Option<Locations> {
+    let root = PathBuf::from(std::env::var_os("GHM_DATA")?);
+    Some(Locations { root: Some(root), ..Locations::default() })
+}
+
+#[test]
+fn mnist_has_its_counts() {
+    let Some(here) = large() else { return };
+    let table = load(&named("mnist"), &here).unwrap();
+    assert_eq!(schema(&named("mnist"), &here).unwrap(), table.schema());
+    let label = table.column("label").unwrap();
+    for (split, expect) in [
+        ("train", [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]),
+        ("test", [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
+    ] {
+        let mut counts = [0; 10];
+        for code in label.gather::<f64>(table.split(split).unwrap()) {
+            counts[code as usize] += 1;
+        }
+        assert_eq!(counts, expect);
+    }
+    assert_eq!((table.split("fit").unwrap().len(), table.split("valid").unwrap()[0]), (50_000, 50_000));
+}
+
+#[test]
+fn binarized_mnist_has_its_means() {
+    let Some(here) = large() else { return };
+    let table = load(&named("binarized-mnist"), &here).unwrap();
+    for (split, expect) in [("train", 0.130562), ("valid", 0.131127), ("test", 0.132512)] {
+        let pixels = table.column("image").unwrap().gather::<f32>(table.split(split).unwrap());
+        let mean = pixels.iter().map(|&v| f64::from(v)).sum::<f64>() / pixels.len() as f64;
+        assert!((mean - expect).abs() < 1e-6, "{split}: {mean}");
+    }
+}
+
+#[test]
+fn faces_are_whole() {
+    let Some(here) = large() else { return };
+    let table = load(&named("frey"), &here).unwrap();
+    let grey = table.column("image").unwrap().gather::<f64>(table.split("rows").unwrap());
+    let (low, high) = grey.iter().fold((1.0f64, 0.0f64), |(l, h), &v| (l.min(v), h.max(v)));
+    assert_eq!((table.rows, (low * 255.0).round(), (high * 255.0).round()), (1965, 8.0, 238.0));
+}

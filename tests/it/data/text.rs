@@ -1,0 +1,133 @@
+//! CSV and TSV: kinds, absent cells, vectors, and every way a text table can be wrong.
+
+use super::{at, fail, folder, gzip, read};
+use ghmc::base::schema::{ColumnKind, Extent};
+use ghmc::data::{Source, Want, load_as, schema, write_csv};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+#[test]
+fn kinds_absent_cells_and_label_order() {
+    let table = read("a.csv", b"size,grade,wet\n1.5,10,yes\n?,9,no\n-2e3,?,yes\n").unwrap();
+    assert_eq!(table.rows, 3);
+    let size = table.column("size").unwrap();
+    assert_eq!(size.gather::<f64>(&[0, 1, 2]), [1.5, 0.0, -2000.0]);
+    assert_eq!(size.gather_absent(&[2, 1]), Some(vec![false, true]));
+    let wet = table.column("wet").unwrap();
+    assert_eq!(wet.labels.as_deref().unwrap(), ["no", "yes"]);
+    assert_eq!(wet.gather::<f32>(&[0, 1, 2]), [1.0, 0.0, 1.0]);
+    assert_eq!(wet.gather_absent(&[0]), None);
+    let grade = table.column("grade").unwrap().clone().into_labels();
+    assert_eq!(grade.labels.as_deref().unwrap(), ["9", "10"], "numeric labels sort by value");
+    assert_eq!(grade.gather::<f64>(&[0, 1]), [1.0, 0.0]);
+    assert!(grade.is_absent(2, 0));
+    assert_eq!(table.split("rows").unwrap(), [0, 1, 2]);
+}
+
+#[test]
+fn a_wanted_kind_overrules_the_first_cell() {
+    let dir = folder("a.csv", b"y\n3\n12\n?\n3a\n");
+    let wants = BTreeMap::from([("y".to_string(), Want::Label)]);
+    let table = load_as(&Source::Csv { path: "a.csv".into() }, &at(dir.path()), &wants).unwrap();
+    assert_eq!(table.column("y").unwrap().labels.as_deref().unwrap(), ["12", "3", "3a"]);
+    let wants = BTreeMap::from([("y".to_string(), Want::Number)]);
+    let error = load_as(&Source::Csv { path: "a.csv".into() }, &at(dir.path()), &wants).unwrap_err();
+    assert!(error.to_string().starts_with("`3a` in column `y` on line 5 of"), "{error}");
+}
+
+#[test]
+fn indexed_columns_are_one_vector() {
+    let table = read("a.tsv", b"x[1]\tx[2]\tx[3]\tk\n1\t2\t3\ta\n4\t?\t6\tb\n").unwrap();
+    let x = table.column("x").unwrap();
+    assert_eq!((x.shape.as_slice(), x.gather::<f64>(&[1]).as_slice()), (&[3][..], &[4.0, 0.0, 6.0][..]));
+    assert_eq!(x.gather_absent(&[1]), Some(vec![false, true, false]));
+}
+
+#[test]
+fn the_schema_reads_the_first_rows_only() {
+    // The body breaks off in the middle of the archive: the schema must not notice.
+    let mut body = b"x[0],x[1],k\n?,2,\n1,2,red\n".to_vec();
+    body.extend((0..200_000u32).flat_map(|i| format!("{},1,{}\n", i.wrapping_mul(2_654_435_761), i % 7).into_bytes()));
+    let packed = gzip(&body);
+    let dir = folder("a.csv.gz", &packed[..packed.len() / 2]);
+    let source = Source::Csv { path: "a.csv.gz".into() };
+    let schema = schema(&source, &at(dir.path())).unwrap();
+    assert_eq!(schema.rows, None);
+    assert_eq!(schema.column("x").unwrap().shape, [Extent::Fixed(2)]);
+    assert_eq!(schema.column("x").unwrap().kind, ColumnKind::Number);
+    assert_eq!(schema.column("k").unwrap().kind, ColumnKind::Label(None));
+    let error = ghmc::data::load(&source, &at(dir.path())).unwrap_err();
+    assert_eq!(error.code(), "E0703");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    assert_eq!(fail("a.csv", b"").0, "E0704");
+    assert_eq!(fail("a.csv", b"x,y\n").0, "E0704");
+    let (code, text) = fail("a.csv", b"x,y\n1,2\n\n3\n");
+    assert_eq!(code, "E0705");
+    assert!(text.starts_with("line 4 of") && text.ends_with("has 1 cells where the header has 2"), "{text}");
+    let (code, text) = fail("a.csv", b"x,y\n1,2\n3,four\n");
+    assert_eq!(code, "E0706");
+    for (line, lines) in
+        [(3, "1,2\nx,3"), (3, "1,2\r\nx,3\r\n"), (5, "1,2\r\n\r\n\n\"x\",3\r\n"), (4, "\"1\n\",2\nx,3\n")]
+    {
+        let text = fail("a.csv", format!("x,y\n{lines}").as_bytes()).1;
+        assert!(text.starts_with(&format!("`x` in column `x` on line {line} of")), "{lines:?}: {text}");
+    }
+    assert!(text.starts_with("`four` in column `y` on line 3 of") && text.ends_with("is not a number"), "{text}");
+    let (code, text) = fail("a.csv", b"x,y\n1,2\n3,NaN\n");
+    assert_eq!(code, "E0707");
+    assert!(text.contains("column `y` holds `NaN` at row 2"), "{text}");
+    assert_eq!(fail("a.csv", b"x,y\n1,1e999\n").0, "E0707");
+    assert_eq!(fail("a.csv", b"1,2\n3,4\n").0, "E0708");
+    assert_eq!(fail("a.csv", b"x,x\n3,4\n").0, "E0708");
+    assert_eq!(fail("a.csv", b"x,\n3,4\n").0, "E0708");
+    assert_eq!(fail("a.csv", b"x[1],x[3]\n3,4\n").0, "E0708");
+    assert_eq!(fail("a.csv", b"x,y\n1,\xff\xfe\n").0, "E0709");
+    assert_eq!(fail("a.csv.gz", b"x,y\n1,2\n").0, "E0703");
+    let packed = gzip(b"x,y\n1,2\n3,4\n");
+    for cut in 2..packed.len() {
+        assert_eq!(fail("a.csv.gz", &packed[..cut]).0, "E0703", "cut after {cut} bytes");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let dir = folder("a.csv", b"x\n1\n");
+    let error = ghmc::data::load(&Source::Csv { path: "b.csv".into() }, &at(dir.path())).unwrap_err();
+    assert_eq!(error.code(), "E0702");
+    assert!(error.to_string().contains("b.csv"));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_end_in_a_table_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for name in ["a.csv", "a.tsv", "a.npy", "a.npz", "a.idx", "a.csv.gz"] {
+            if let Ok(table) = read(name, &bytes) {
+                prop_assert!(table.rows > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_come_back_exactly(values in proptest::collection::vec(proptest::num::f64::NORMAL, 1..40)) {
+        let mut text = String::from("v\n");
+        for value in &values {
+            text.push_str(&format!("{value:e}\n"));
+        }
+        let table = read("a.csv", text.as_bytes()).unwrap();
+        let rows: Vec<usize> = (0..values.len()).collect();
+        prop_assert_eq!(table.column("v").unwrap().gather::<f64>(&rows), values);
+    }
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let text = b"x[1],x[2],k,n\n0.1,?,\"a,b\",3\n-2.5e-300,4,\"say \"\"b\"\"\",?\n";
+    let table = read("a.csv", text).unwrap();
+    let mut out = Vec::new();
+    write_csv(&table, &[0, 1], &mut out).unwrap();
+    assert_eq!(read("a.csv", &out).unwrap(), table);
+    assert!(out.starts_with(b"x[1],x[2],k,n\n0.1,?,\"a,b\",3\n"));
+}
