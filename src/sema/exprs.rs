@@ -701,10 +701,7 @@ impl Checker<'_> {
             Diagnostic::at(Code::WrongIndex, place, format!("`{name}` runs over `{runs}`, but `{wanted}` is indexed"))
                 .label(base, format!("its next axis is `{wanted}`"))
                 .label(introduced, format!("`{name}` is introduced here"))
-                .help(format!(
-                    "index axes are taken in the order of the declaration: {}",
-                    super::types::axis_names(&self.program, &[axis])
-                )),
+                .help(format!("indices stand in the order of the declaration; here an index of `{wanted}` is needed")),
         );
         None
     }
