@@ -1,6 +1,10 @@
 //! The integration tests, in one binary.
 
 mod data;
+mod house;
+mod layering;
 mod oracle;
+mod regressions;
 mod syntax;
 mod tensor;
+mod tidy;
