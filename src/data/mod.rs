@@ -13,7 +13,7 @@ mod npy;
 mod open;
 mod source;
 mod table;
-mod transform;
+pub mod transform;
 mod write;
 
 pub use batch::{Batches, split_rows};

@@ -404,6 +404,14 @@ impl<'p> Scope<'p> {
                 }
                 self.space.concat(&arrays, joint)
             }
+            Node::Vector(entries, axis) => {
+                let along = self.axis(*axis)?;
+                let mut parts = Vec::new();
+                for entry in entries {
+                    parts.push(self.number(entry)?);
+                }
+                self.space.stack(&parts, along)
+            }
             Node::If { cond, then, other } => {
                 if let Some(known) = self.known(cond) {
                     return self.value(if known { then } else { other });

@@ -186,11 +186,12 @@ pub fn gradient_step(spec: &StepSpec<'_>, optimiser: &Optimiser) -> Result<Graph
     let gradients = scope.space.gradient(&mean, &wrt);
     let space = &mut scope.space;
     let rate = space.input("rate", &[]);
+    let clock_name = format!("optimiser.{}.clock", spec.line);
     let clock = matches!(optimiser.rule, Rule::Adam { .. }).then(|| {
-        let before = space.state("optimiser.clock", &[]);
+        let before = space.state(&clock_name, &[]);
         let one = space.scalar(1.0);
         let now = space.add(&before, &one);
-        space.graph.set_state("optimiser.clock", now.node);
+        space.graph.set_state(&clock_name, now.node);
         now
     });
     for ((&id, u), mut gradient) in moving.iter().zip(&wrt).zip(gradients) {
@@ -203,24 +204,24 @@ pub fn gradient_step(spec: &StepSpec<'_>, optimiser: &Optimiser) -> Result<Graph
         let step = match &optimiser.rule {
             Rule::Sgd { .. } => {
                 let momentum = space.input("momentum", &[]);
-                let velocity = space.state(&format!("optimiser.velocity.{name}"), &u.labels);
+                let velocity = space.state(&format!("optimiser.{}.velocity.{name}", spec.line), &u.labels);
                 let kept = space.mul(&velocity, &momentum);
                 let pushed = space.mul(&gradient, &rate);
                 let new = space.add(&kept, &pushed);
-                space.graph.set_state(&format!("optimiser.velocity.{name}"), new.node);
+                space.graph.set_state(&format!("optimiser.{}.velocity.{name}", spec.line), new.node);
                 new
             }
             Rule::Adam { beta1, beta2 } => {
                 // Kingma & Ba 2015, algorithm 1, as ascent.
-                let first = space.state(&format!("optimiser.mean.{name}"), &u.labels);
-                let second = space.state(&format!("optimiser.square.{name}"), &u.labels);
+                let first = space.state(&format!("optimiser.{}.mean.{name}", spec.line), &u.labels);
+                let second = space.state(&format!("optimiser.{}.square.{name}", spec.line), &u.labels);
                 let (old, new) = (space.scale(&first, *beta1), space.scale(&gradient, 1.0 - beta1));
                 let first = space.add(&old, &new);
                 let squared = space.map(Unary::Square, &gradient);
                 let (old, new) = (space.scale(&second, *beta2), space.scale(&squared, 1.0 - beta2));
                 let second = space.add(&old, &new);
-                space.graph.set_state(&format!("optimiser.mean.{name}"), first.node);
-                space.graph.set_state(&format!("optimiser.square.{name}"), second.node);
+                space.graph.set_state(&format!("optimiser.{}.mean.{name}", spec.line), first.node);
+                space.graph.set_state(&format!("optimiser.{}.square.{name}", spec.line), second.node);
                 let now = clock.clone().unwrap_or_else(|| space.scalar(1.0));
                 let unbias = |space: &mut Space, moment: &Named, beta: f64| {
                     let base = space.scalar(beta);

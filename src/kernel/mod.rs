@@ -3,8 +3,14 @@
 //! What may be `unsafe` in this crate lives here, behind entries that check their bounds. Every kernel gives the same bits
 //! whatever the number of threads: work is split by size alone, and every sum has a fixed order.
 
+pub mod gemm;
+pub mod lines;
 pub mod math;
 pub mod random;
 pub mod real;
+pub mod reduce;
 pub mod scalar;
+mod simd;
 pub mod special;
+pub mod strided;
+pub mod tape;

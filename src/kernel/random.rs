@@ -3,9 +3,12 @@
 //! Normal draws by Box and Muller ("A note on the generation of random normal deviates", 1958): a block of four words serves
 //! two pairs, each of one radius and one angle.
 
+use rayon::prelude::*;
+
 use super::real::Real;
 use super::scalar::Law;
-use crate::base::stream::Draws;
+use super::simd::tiered;
+use crate::base::stream::{Draws, WEYL, philox_round};
 
 /// The number a block's word stands for under a law.
 #[inline(always)]
@@ -67,4 +70,123 @@ pub fn pick<T: Real>(line: impl Iterator<Item = T> + Clone, uniform: T) -> Optio
         }
     }
     last
+}
+
+/// Elements of one task of a parallel fill.
+const TASK: usize = 1 << 14;
+
+/// Draws elements 0.. of an array whose rows hold `cols` elements.
+pub fn fill<T: Real>(law: Law, draws: &Draws, cols: usize, out: &mut [T]) {
+    match out.len() <= TASK {
+        true => stretch(law, draws, cols, 0, out),
+        false => {
+            out.par_chunks_mut(TASK).enumerate().for_each(|(i, out)| stretch(law, draws, cols, i * TASK, out));
+        }
+    }
+}
+
+tiered! {
+    fn stretch(law: Law, draws: &Draws, cols: usize, start: usize, out: &mut [T])
+        = stretch_inner, stretch_inner, stretch_inner;
+}
+
+#[inline(always)]
+fn stretch_inner<T: Real>(law: Law, draws: &Draws, cols: usize, start: usize, out: &mut [T]) {
+    let mut done = 0;
+    while done < out.len() {
+        let (row, col) = address(start + done, cols);
+        if cols < 8 {
+            out[done] = at(law, draws, row, col);
+            done += 1;
+            continue;
+        }
+        // Sixty-four neighbouring columns come from sixteen blocks; what lies outside of the stretch is thrown away.
+        let group = group_of_blocks(law, draws, row, col / 64);
+        let first = col % 64;
+        let n = (64 - first).min(cols - col).min(out.len() - done);
+        out[done..done + n].copy_from_slice(&group[first..first + n]);
+        done += n;
+    }
+}
+
+/// Columns 64·g .. 64·(g + 1) of a row.
+#[inline(always)]
+fn group_of_blocks<T: Real>(law: Law, draws: &Draws, row: usize, g: usize) -> [T; 64] {
+    const LANES: usize = 16;
+    let mut words = [[0u32; LANES]; 4];
+    for lane in 0..LANES {
+        words[0][lane] = ((g as u32) << 4) | lane as u32;
+        words[1][lane] = row as u32;
+        words[2][lane] = draws.high[0];
+        words[3][lane] = draws.high[1];
+    }
+    let mut key = draws.key;
+    for _ in 0..10 {
+        let [c0, c1, c2, c3] = &mut words;
+        for lane in 0..LANES {
+            let c = philox_round([c0[lane], c1[lane], c2[lane], c3[lane]], key);
+            (c0[lane], c1[lane], c2[lane], c3[lane]) = (c[0], c[1], c[2], c[3]);
+        }
+        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+    }
+    let mut out = [T::ZERO; 64];
+    if law == Law::Normal {
+        for pair in [0, 2] {
+            for lane in 0..LANES {
+                let radius = (T::of(-2.0) * T::unit_above_zero(words[pair][lane]).ln()).sqrt();
+                let (sine, cosine) = T::sin_cos_turns(T::unit(words[pair + 1][lane]));
+                out[pair * LANES + lane] = radius * cosine;
+                out[(pair + 1) * LANES + lane] = radius * sine;
+            }
+        }
+        return out;
+    }
+    for (out, &w) in out.iter_mut().zip(words.as_flattened()) {
+        *out = from_block(law, [w; 4], 0);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fills_as_addressed<T: Real>() {
+        let draws = Draws::new(3, 4, 5, &[6]);
+        for cols in [1, 3, 8, 17, 33, 64, 100, 1000, 40_000] {
+            for law in [Law::Uniform, Law::Normal, Law::Gumbel, Law::Exponential] {
+                let mut out = vec![T::ZERO; 2 * cols + 1];
+                fill(law, &draws, cols, &mut out);
+                for (i, &v) in out.iter().enumerate() {
+                    let (row, col) = address(i, cols);
+                    assert!(v == at(law, &draws, row, col), "{law:?} {cols} {i}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_fill_has_the_bits_of_single_draws() {
+        fills_as_addressed::<f32>();
+        fills_as_addressed::<f64>();
+    }
+
+    #[test]
+    fn laws_have_their_moments() {
+        let n = 200_000;
+        for (law, mean, variance) in [
+            (Law::Uniform, 0.5, 1.0 / 12.0),
+            (Law::Normal, 0.0, 1.0),
+            (Law::Gumbel, 0.577_215_664_9, std::f64::consts::PI.powi(2) / 6.0),
+            (Law::Exponential, 1.0, 1.0),
+        ] {
+            let mut out = vec![0f32; n];
+            fill(law, &Draws::new(1, 2, 3, &[]), 1000, &mut out);
+            let m = out.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64;
+            let v = out.iter().map(|&v| (f64::from(v) - m).powi(2)).sum::<f64>() / n as f64;
+            assert!((m - mean).abs() < 5.0 * (variance / n as f64).sqrt(), "{law:?}: mean {m}");
+            assert!((v - variance).abs() < 0.03 * variance, "{law:?}: variance {v}");
+            assert!(out.iter().all(|v| v.is_finite()));
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod method;
 mod plan;
 mod rules;
 
+pub use ask::choose_ask;
 pub use choose::choose_plan;
 pub use explain::{explain_json, explain_text};
 pub use method::{Optimiser, Rule, Schedule};

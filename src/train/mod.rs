@@ -1,3 +1,15 @@
-//! Training: what goes on around the steps of an engine.
+//! Carrying out a plan: data bound to variables, parameters started, stages run epoch by epoch, questions answered;
+//! checkpointed so that an interrupted run goes on to the same bits.
 
+pub mod answers;
+pub mod binding;
 pub mod checkpoint;
+mod compiled;
+pub mod events;
+pub mod fit;
+pub mod start;
+
+pub use answers::{AnswerValue, Answered, answer_all};
+pub use binding::{DataSets, bind_data};
+pub use events::{Event, Failure, Observer, Silent};
+pub use fit::{Fit, Options, Outcome};

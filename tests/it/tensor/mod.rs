@@ -1,6 +1,8 @@
 //! Tensor programs: derivatives against differences, the compiled executor against the naive one, random numbers.
 
 mod algebra;
+mod compiled;
 mod differences;
 mod gradients;
 mod loops;
+mod threads;

@@ -1,0 +1,539 @@
+//! OPEN FIRST: text → syntax tree → typed program → bound data → plan → trained parameters → answers, a method a stage.
+//!
+//! `Workspace` holds what one file is compiled from; `Compiled` is a checked, bound and planned program; `Trained` has
+//! parameters and answers questions. The command line is this module's first client, an embedding program its second.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use ndarray::{ArrayD, IxDyn};
+
+use crate::base::span::{FileId, Sources};
+use crate::data::{self, Column, Locations, Table};
+use crate::diag::{Code, Diagnostic, Problems};
+use crate::model::{Ask, DataId, DataSource, Domain, Program, Question, Subject, VarId, Verb};
+use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan, Update};
+use crate::runtime::States;
+use crate::train::{
+    AnswerValue, Answered, DataSets, Event, Failure, Fit, Observer, Outcome, answer_all, answers, bind_data, binding,
+    fit::Position, start,
+};
+use crate::{sema, syntax};
+
+/// Which number type parameters are kept and learned in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub enum Precision {
+    /// Single.
+    F32,
+    /// Double.
+    F64,
+}
+
+/// What a file is compiled with besides its text.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The seed of everything random.
+    pub seed: u64,
+    /// `--set NAME=VALUE`.
+    pub sets: BTreeMap<String, String>,
+    /// Where data is looked for.
+    pub locations: Locations,
+    /// Data given as arrays, by the data set's name: it is not read from its source.
+    pub tables: BTreeMap<String, Table>,
+    /// The number type; chosen by the plan where absent.
+    pub precision: Option<Precision>,
+    /// Where a run keeps its checkpoints; none: nowhere.
+    pub checkpoints: Option<PathBuf>,
+    /// Whether to go on from the latest checkpoint.
+    pub resume: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            seed: 1,
+            sets: BTreeMap::new(),
+            locations: Locations::default(),
+            tables: BTreeMap::new(),
+            precision: None,
+            checkpoints: None,
+            resume: false,
+        }
+    }
+}
+
+/// Texts and settings: where a compilation starts.
+#[derive(Clone, Debug, Default)]
+pub struct Workspace {
+    /// The texts.
+    pub sources: Sources,
+    /// The settings.
+    pub settings: Settings,
+}
+
+/// What went wrong, ready to be rendered.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// The texts the diagnostics point into.
+    pub sources: Sources,
+    /// Errors, and warnings beside them.
+    pub problems: Problems,
+}
+
+impl Failed {
+    /// A single failure of a run.
+    pub fn of(sources: &Sources, failure: Failure) -> Failed {
+        let mut problems = Problems::new();
+        problems.push(diagnostic(failure));
+        Failed { sources: sources.clone(), problems }
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (shown, left_out) = self.problems.sorted();
+        f.write_str(&crate::diag::render_all(&shown, left_out, &self.sources, crate::diag::Style::PLAIN))
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// A failure as a diagnostic.
+pub fn diagnostic(failure: Failure) -> Diagnostic {
+    match failure {
+        Failure::Told(diagnostic) => *diagnostic,
+        Failure::Data(error) => Diagnostic::new(Code::UnreadableData, error.to_string()).help(error.help()),
+        Failure::Checkpoint(error) => Diagnostic::new(Code::CorruptFile, error.to_string()).help(error.help()),
+    }
+}
+
+impl Workspace {
+    /// A workspace for one text.
+    pub fn of_text(name: &str, text: &str, settings: Settings) -> (Workspace, FileId) {
+        let mut sources = Sources::default();
+        let file = sources.add(name, text);
+        (Workspace { sources, settings }, file)
+    }
+
+    /// Text → syntax tree.
+    pub fn parse(&self, file: FileId, problems: &mut Problems) -> syntax::ast::File {
+        syntax::parse(&self.sources, file, problems)
+    }
+
+    /// Syntax tree → typed program. Reads the headers of its data, never the bodies.
+    pub fn check(&self, tree: &syntax::ast::File, problems: &mut Problems) -> Option<Program> {
+        let mut schemas = BTreeMap::new();
+        for request in sema::sources(tree) {
+            if let Some(table) = self.settings.tables.get(&request.name) {
+                schemas.insert(request.name, table.schema());
+                continue;
+            }
+            let Some(source) = binding::source_of(&request.reader, &request.path) else { continue };
+            match data::schema(&source, &self.settings.locations) {
+                Ok(schema) => {
+                    schemas.insert(request.name, schema);
+                }
+                Err(error) => problems
+                    .push(Diagnostic::at(Code::UnreadableData, request.span, error.to_string()).help(error.help())),
+            }
+        }
+        sema::check(tree, &sema::Input { schemas, sets: self.settings.sets.clone() }, problems)
+    }
+
+    /// Typed program → plan, without data: sizes that only data tells are unknown to it.
+    pub fn plan(&self, program: &Program, problems: &mut Problems) -> Plan {
+        plan::choose_plan(program, problems)
+    }
+
+    /// All stages up to a plan with its data bound.
+    pub fn compile(&self, file: FileId) -> Result<Compiled, Failed> {
+        let mut problems = Problems::new();
+        let failed = |problems: &Problems| Failed { sources: self.sources.clone(), problems: problems.clone() };
+        let tree = self.parse(file, &mut problems);
+        if problems.has_errors() {
+            return Err(failed(&problems));
+        }
+        let Some(mut program) = self.check(&tree, &mut problems).filter(|_| !problems.has_errors()) else {
+            return Err(failed(&problems));
+        };
+        let data = self.bind(&mut program).map_err(|e| Failed::of(&self.sources, e))?;
+        let plan = self.plan(&program, &mut problems);
+        if problems.has_errors() {
+            return Err(failed(&problems));
+        }
+        let precision = self.settings.precision.unwrap_or_else(|| choose_precision(&program, &plan));
+        Ok(Compiled { workspace: self.clone(), file, program, plan, data, precision, warnings: problems })
+    }
+
+    /// Typed program → program with its data: extents and labels become known.
+    pub fn bind(&self, program: &mut Program) -> Result<DataSets, Failure> {
+        let mut simulate = |program: &Program, id: DataId| simulate(program, id);
+        bind_data(program, &self.settings.locations, &self.settings.tables, &mut simulate)
+    }
+}
+
+/// Double precision where everything is exact and small enough for it to cost nothing that is felt.
+fn choose_precision(program: &Program, plan: &Plan) -> Precision {
+    let entries: usize =
+        program.params.iter().map(|(_, p)| program.extents(&p.axes).map_or(0, |e| e.iter().product::<usize>())).sum();
+    let exact = plan.trains.iter().flat_map(|t| &t.stages).flat_map(|s| &s.lines).all(|line| {
+        line.update == Update::Em
+            || matches!(&line.objective, ObjectivePlan::Expression { leaves, .. }
+                if leaves.iter().all(|l| matches!(l, Leaf::LogLik(p) if p.kind.is_some())))
+    });
+    if exact && entries <= 2_000 { Precision::F64 } else { Precision::F32 }
+}
+
+/// Rows drawn from a model whose parameters are drawn from their priors, or stand at their starting values.
+fn simulate(program: &Program, id: DataId) -> Result<Table, Failure> {
+    let declared = &program.data[id];
+    let DataSource::Sample { model, rows, seed } = declared.source else {
+        return Ok(Table::default());
+    };
+    let vars = program.models[model].vars.clone();
+    let ask = Ask {
+        verb: Verb::Sample,
+        name: declared.name.clone(),
+        question: Question::Probability { targets: vars.iter().map(|&v| (v, None)).collect(), evidence: Vec::new() },
+        of: Subject::Model(model),
+        on: None,
+        row: None,
+        by: Vec::new(),
+        times: Some(rows),
+        span: declared.span,
+    };
+    let plan = plan::choose_ask(program, &ask).map_err(Failure::Told)?;
+    let mut states: States<f64> = start::start_states(program, seed);
+    let answered = answers::answer_one(program, &plan, &DataSets::default(), &mut states, seed)?;
+    let AnswerValue::Draws(drawn) = answered.value else { return Ok(Table::default()) };
+    let mut columns = Vec::new();
+    for draw in drawn {
+        let column = match draw.labels {
+            Some(labels) => Column::coded(draw.shape, draw.values.iter().map(|&v| v as usize).collect(), labels),
+            None => Column::numbers(draw.shape, draw.values),
+        };
+        columns.push((draw.name, column));
+    }
+    Ok(Table::from_columns(columns)?)
+}
+
+/// A program that is checked, bound to its data and planned.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    workspace: Workspace,
+    file: FileId,
+    program: Program,
+    plan: Plan,
+    data: DataSets,
+    precision: Precision,
+    warnings: Problems,
+}
+
+/// Buffers in the number type of the run.
+#[derive(Clone, Debug)]
+enum Buffers {
+    Single(States<f32>),
+    Double(States<f64>),
+}
+
+impl Compiled {
+    /// Compiles one text. Errors: everything that is wrong with it, told together.
+    pub fn of_text(name: &str, text: &str, settings: Settings) -> Result<Compiled, Failed> {
+        let (workspace, file) = Workspace::of_text(name, text, settings);
+        workspace.compile(file)
+    }
+
+    /// The typed program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The bound data.
+    pub fn data(&self) -> &DataSets {
+        &self.data
+    }
+
+    /// The texts.
+    pub fn sources(&self) -> &Sources {
+        &self.workspace.sources
+    }
+
+    /// The settings it was compiled with.
+    pub fn settings(&self) -> &Settings {
+        &self.workspace.settings
+    }
+
+    /// The file.
+    pub fn file(&self) -> FileId {
+        self.file
+    }
+
+    /// The number type of its parameters.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Warnings that compiling gave.
+    pub fn warnings(&self) -> &Problems {
+        &self.warnings
+    }
+
+    /// The plan told for people.
+    pub fn explain(&self) -> String {
+        plan::explain_text(&self.program, &self.plan, &self.workspace.sources)
+    }
+
+    /// What must agree for a checkpoint to be gone on from: text, seed, settings, number type.
+    pub fn fingerprint(&self) -> String {
+        let text = &self.workspace.sources.file(self.file).text;
+        let seed = self.workspace.settings.seed.to_le_bytes();
+        let sets = format!("{:?} {:?}", self.workspace.settings.sets, self.precision);
+        crate::train::checkpoint::fingerprint(&[text.as_bytes(), &seed, sets.as_bytes()])
+    }
+
+    /// Trains as the file says. `stop` may be set from elsewhere: the run then saves a checkpoint and comes back.
+    pub fn train(&self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Trained, Failed> {
+        let (buffers, position, outcome, resumed) = match self.precision {
+            Precision::F32 => {
+                let (states, position, outcome, resumed) = self.fit::<f32>(stop, observer)?;
+                (Buffers::Single(states), position, outcome, resumed)
+            }
+            Precision::F64 => {
+                let (states, position, outcome, resumed) = self.fit::<f64>(stop, observer)?;
+                (Buffers::Double(states), position, outcome, resumed)
+            }
+        };
+        Ok(Trained { compiled: self.clone(), buffers, position, outcome, resumed })
+    }
+
+    fn fit<T: crate::train::fit::Scalar>(
+        &self,
+        stop: &AtomicBool,
+        observer: &mut dyn Observer,
+    ) -> Result<(States<T>, Position, Outcome, bool), Failed> {
+        let told = |e: Failure| Failed::of(&self.workspace.sources, e);
+        let options = crate::train::Options {
+            seed: self.workspace.settings.seed,
+            checkpoints: self.workspace.settings.checkpoints.clone(),
+            fingerprint: self.fingerprint(),
+            ..crate::train::Options::default()
+        };
+        let mut fit: Fit<'_, T> = Fit::new(&self.program, &self.plan, &self.data, options);
+        let resumed = self.workspace.settings.resume && fit.resume().map_err(told)?;
+        let outcome = fit.run(stop, observer).map_err(told)?;
+        Ok((fit.states().clone(), fit.position().clone(), outcome, resumed))
+    }
+
+    /// The program with parameters at their starting values, as if trained for no epochs.
+    pub fn untrained(&self) -> Trained {
+        let seed = self.workspace.settings.seed;
+        let buffers = match self.precision {
+            Precision::F32 => Buffers::Single(start::start_states(&self.program, seed)),
+            Precision::F64 => Buffers::Double(start::start_states(&self.program, seed)),
+        };
+        let position = Position::default();
+        Trained { compiled: self.clone(), buffers, position, outcome: Outcome::Done, resumed: false }
+    }
+
+    /// The plan of one more question in the file's notation, such as `P(rain | wet = yes)`.
+    pub fn plan_question(&self, question: &str) -> Result<(Program, AskPlan, Sources), Failed> {
+        let mut workspace = self.workspace.clone();
+        let old = workspace.sources.file(self.file);
+        let text = format!("{}\nquery question_asked = {question}\n", old.text);
+        let name = format!("{} with the question", old.name);
+        let file = workspace.sources.add(name, text);
+        let mut problems = Problems::new();
+        let tree = workspace.parse(file, &mut problems);
+        let checked = match problems.has_errors() {
+            true => None,
+            false => workspace.check(&tree, &mut problems),
+        };
+        let failed = |problems: Problems| Failed { sources: workspace.sources.clone(), problems };
+        let Some(mut program) = checked.filter(|_| !problems.has_errors()) else { return Err(failed(problems)) };
+        workspace.bind(&mut program).map_err(|e| Failed::of(&workspace.sources, e))?;
+        let Some(ask) = program.asks.last().filter(|a| a.name == "question_asked") else {
+            return Err(failed(problems));
+        };
+        match plan::choose_ask(&program, ask) {
+            Ok(plan) => Ok((program, plan, workspace.sources.clone())),
+            Err(problem) => {
+                problems.push(*problem);
+                Err(failed(problems))
+            }
+        }
+    }
+}
+
+/// A program with parameters.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    compiled: Compiled,
+    buffers: Buffers,
+    position: Position,
+    outcome: Outcome,
+    resumed: bool,
+}
+
+impl Trained {
+    /// The program.
+    pub fn compiled(&self) -> &Compiled {
+        &self.compiled
+    }
+
+    /// How training ended.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Whether training went on from a checkpoint.
+    pub fn resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Where training stands, with its history.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Answers every question of the file, in order; `done` is told of each.
+    pub fn answer_all(&mut self, stop: &AtomicBool, done: &mut dyn FnMut(&Answered)) -> Result<Vec<Answered>, Failed> {
+        let c = &self.compiled;
+        let seed = c.workspace.settings.seed;
+        let answered = match &mut self.buffers {
+            Buffers::Single(states) => answer_all(&c.program, &c.plan, &c.data, states, seed, stop, done),
+            Buffers::Double(states) => answer_all(&c.program, &c.plan, &c.data, states, seed, stop, done),
+        };
+        answered.map_err(|e| Failed::of(&c.workspace.sources, e))
+    }
+
+    /// Answers one question in the file's notation.
+    pub fn ask(&mut self, question: &str) -> Result<Answered, Failed> {
+        let (program, plan, sources) = self.compiled.plan_question(question)?;
+        self.answer(&program, &plan).map_err(|e| Failed::of(&sources, e))
+    }
+
+    /// Answers a planned question; the program must be this one, perhaps with more questions.
+    pub fn answer(&mut self, program: &Program, plan: &AskPlan) -> Result<Answered, Failure> {
+        let seed = self.compiled.workspace.settings.seed;
+        let data = &self.compiled.data;
+        match &mut self.buffers {
+            Buffers::Single(states) => answers::answer_one(program, plan, data, states, seed),
+            Buffers::Double(states) => answers::answer_one(program, plan, data, states, seed),
+        }
+    }
+
+    /// Parameters by name, with their extents.
+    pub fn params(&self) -> BTreeMap<String, ArrayD<f64>> {
+        let program = &self.compiled.program;
+        let mut params = BTreeMap::new();
+        for (_, param) in program.params.iter() {
+            let found = match &self.buffers {
+                Buffers::Single(s) => {
+                    s.get(&param.name).map(|(shape, d)| (shape.to_vec(), d.iter().map(|&v| f64::from(v)).collect()))
+                }
+                Buffers::Double(s) => s.get(&param.name).map(|(shape, d)| (shape.to_vec(), d.to_vec())),
+            };
+            if let Some((shape, data)) = found
+                && let Ok(array) = ArrayD::from_shape_vec(IxDyn(&shape), data)
+            {
+                params.insert(param.name.clone(), array);
+            }
+        }
+        params
+    }
+
+    /// Sets a parameter. Errors: the name or the shape is not the program's.
+    pub fn set_param(&mut self, name: &str, value: &ArrayD<f64>) -> Result<(), Failed> {
+        let program = &self.compiled.program;
+        let told = |message: String| {
+            let diagnostic = Diagnostic::new(Code::OtherModel, message).help("give it the shape the program declares");
+            Failed::of(&self.compiled.workspace.sources, diagnostic.into())
+        };
+        let Some((_, param)) = program.params.iter().find(|(_, p)| p.name == name) else {
+            let known: Vec<&str> = program.params.iter().map(|(_, p)| p.name.as_str()).collect();
+            return Err(told(format!("the program has no parameter `{name}`; it has {}", known.join(", "))));
+        };
+        let shape = program.extents(&param.axes).unwrap_or_default();
+        if shape != value.shape() {
+            return Err(told(format!("`{name}` has shape {shape:?}, and {:?} was given", value.shape())));
+        }
+        match &mut self.buffers {
+            Buffers::Single(s) => {
+                s.insert(name.to_string(), &shape, value.iter().map(|&v| v as f32).collect());
+            }
+            Buffers::Double(s) => {
+                s.insert(name.to_string(), &shape, value.iter().copied().collect());
+            }
+        }
+        Ok(())
+    }
+
+    /// Parameters in the run's number type, to be saved; with the labels of enumerations.
+    pub fn saved_params(&self) -> crate::train::checkpoint::Params {
+        use crate::train::checkpoint::{Buffer, Params};
+        let program = &self.compiled.program;
+        let mut buffers = Vec::new();
+        for (_, param) in program.params.iter() {
+            let buffer = match &self.buffers {
+                Buffers::Single(s) => {
+                    s.get(&param.name).map(|(shape, d)| Buffer::F32 { shape: shape.to_vec(), data: d.to_vec() })
+                }
+                Buffers::Double(s) => {
+                    s.get(&param.name).map(|(shape, d)| Buffer::F64 { shape: shape.to_vec(), data: d.to_vec() })
+                }
+            };
+            buffers.extend(buffer.map(|b| (param.name.clone(), b)));
+        }
+        let labelled = program.axes.iter().filter_map(|(_, axis)| {
+            let labels = axis.labels.as_ref()?;
+            Some((format!("labels.{}", axis.name), serde_json::to_string(labels).ok()?))
+        });
+        Params { buffers, texts: labelled.collect() }
+    }
+
+    /// Takes saved parameters. Errors: one is missing or has another shape.
+    pub fn take_params(&mut self, params: &crate::train::checkpoint::Params) -> Result<(), Failed> {
+        use crate::train::fit::Scalar;
+        let program = self.compiled.program.clone();
+        for (_, param) in program.params.iter() {
+            let Some((_, buffer)) = params.buffers.iter().find(|(name, _)| *name == param.name) else {
+                let diagnostic =
+                    Diagnostic::new(Code::OtherModel, format!("the saved parameters have no `{}`", param.name))
+                        .primary(param.span, "declared here")
+                        .help("these parameters belong to another model, or to an older text of this one");
+                return Err(Failed::of(&self.compiled.workspace.sources, diagnostic.into()));
+            };
+            let array = ArrayD::from_shape_vec(IxDyn(buffer.shape()), f64::read(buffer));
+            self.set_param(&param.name, &array.unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects events: for tests and embedding programs that want the history at the end.
+#[derive(Clone, Debug, Default)]
+pub struct Collected(pub Vec<Event>);
+
+impl Observer for Collected {
+    fn notice(&mut self, event: &Event) {
+        self.0.push(event.clone());
+    }
+}
+
+/// Whether a variable is one a picture can be made of: numbers in [0, 1] over one axis of square extent.
+pub fn picture_side(program: &Program, var: VarId) -> Option<usize> {
+    let declared = &program.vars[var];
+    let [axis] = declared.axes()[..] else { return None };
+    if !matches!(declared.domain, Domain::Bool | Domain::Unit | Domain::Real) {
+        return None;
+    }
+    let n = program.axes.extent(axis)?;
+    let side = (n as f64).sqrt().round() as usize;
+    (side * side == n && side >= 4).then_some(side)
+}

@@ -1,0 +1,601 @@
+//! Questions answered with trained parameters: distributions, best states, figures over data, draws.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::binding::DataSets;
+use super::compiled::compile;
+use super::events::{Failure, run_error};
+use super::fit::{Scalar, gather_inputs, run_program, scalar_output};
+use crate::data::Element;
+use crate::engine::answer::{self, PosteriorSpec};
+use crate::engine::draws::draws;
+use crate::engine::update::input_name;
+use crate::model::{AxisId, Domain, Evidence, EvidenceValue, Metric, Program, VarId, Verb};
+use crate::plan::{Answer, AnswerShape, AskPlan, Kind, Plan};
+use crate::runtime::States;
+
+/// Rows answered at a time.
+const ROWS: usize = 200;
+
+/// An answer with what it needs to be printed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// How it was asked.
+    pub verb: Verb,
+    /// Its name.
+    pub name: String,
+    /// What its numbers are.
+    pub kind: Kind,
+    /// The answer.
+    pub value: AnswerValue,
+    /// Rows it speaks of, where it was asked on data.
+    pub rows: Option<usize>,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnswerValue {
+    /// A figure; nats for log-densities, a share for errors.
+    Number(f64),
+    /// Probabilities of the joint states of some variables.
+    Distribution {
+        /// The variables' names.
+        of: Vec<String>,
+        /// A state of each, and their probability.
+        states: Vec<(Vec<String>, f64)>,
+    },
+    /// A state or number for each entry of some variables.
+    Entries(Vec<Entries>),
+    /// One answer for each setting of `each`, or each row.
+    Settings(Vec<(String, AnswerValue)>),
+    /// How often which prediction was made, with the figure.
+    Confusion {
+        /// The figure.
+        figure: f64,
+        /// The labels.
+        labels: Vec<String>,
+        /// `[truth][prediction]` counts.
+        counts: Vec<Vec<u64>>,
+    },
+    /// Draws of some variables: for each, one array a draw.
+    Draws(Vec<Drawn>),
+}
+
+/// Entries of one variable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entries {
+    /// Its name.
+    pub name: String,
+    /// Its extents.
+    pub shape: Vec<usize>,
+    /// Numbers; for an enumeration the expected share of each state is left to `Distribution`, and this is the code.
+    pub values: Vec<f64>,
+    /// The labels of an enumeration.
+    pub labels: Option<Vec<String>>,
+}
+
+/// Draws of one variable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// Its name.
+    pub name: String,
+    /// The extents of one draw.
+    pub shape: Vec<usize>,
+    /// What was held fixed for each draw.
+    pub settings: Vec<String>,
+    /// The draws, one after the other; codes for an enumeration.
+    pub values: Vec<f64>,
+    /// The mean of each draw given its parents, where it has one: what a picture shows.
+    pub means: Option<Vec<f64>>,
+    /// The labels of an enumeration.
+    pub labels: Option<Vec<String>>,
+}
+
+/// Answers every question, in order; gives what was answered before `stop` was set.
+pub fn answer_all<T: Scalar>(
+    program: &Program,
+    plan: &Plan,
+    data: &DataSets,
+    states: &mut States<T>,
+    seed: u64,
+    stop: &AtomicBool,
+    done: &mut dyn FnMut(&Answered),
+) -> Result<Vec<Answered>, Failure> {
+    let mut answers = Vec::new();
+    for ask in &plan.asks {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let answered = answer_one(program, ask, data, states, seed)?;
+        done(&answered);
+        answers.push(answered);
+    }
+    Ok(answers)
+}
+
+/// Answers one question. Questions about distributions are computed in f64 whatever the parameters were learned in.
+pub fn answer_one<T: Scalar>(
+    program: &Program,
+    ask: &AskPlan,
+    data: &DataSets,
+    states: &mut States<T>,
+    seed: u64,
+) -> Result<Answered, Failure> {
+    let asker = Asker { program, ask, data, seed };
+    let (value, rows) = match &ask.answer {
+        Answer::Posterior { metric: Some(_), .. } | Answer::Guide { metric: Some(_), .. } => {
+            let (value, rows) = asker.metric(states)?;
+            (value, Some(rows))
+        }
+        Answer::Posterior { .. } | Answer::Guide { .. } => {
+            let mut exact: States<f64> = States::new();
+            for (name, shape, values) in states.iter() {
+                exact.insert(name, shape, values.iter().map(|&v| v.into()).collect());
+            }
+            asker.distribution(&mut exact)?
+        }
+        Answer::Value { .. } => {
+            let (value, rows) = asker.value(states)?;
+            (value, Some(rows))
+        }
+        Answer::Draws { .. } => (asker.draws(states)?, None),
+        Answer::LogZ(normaliser) => {
+            let (crate::model::Subject::Model(model) | crate::model::Subject::Guide(model)) = ask.of else {
+                return Ok(asker.answered(AnswerValue::Settings(Vec::new()), None));
+            };
+            let mut compiled = compile::<T>(&answer::log_z(program, model, normaliser)?)?;
+            run_program(&mut compiled, states, &[], seed, 0).map_err(|e| asker.failed(&e, &[]))?;
+            (AnswerValue::Number(scalar_output(&compiled, "value")), None)
+        }
+    };
+    Ok(asker.answered(value, rows))
+}
+
+struct Asker<'a> {
+    program: &'a Program,
+    ask: &'a AskPlan,
+    data: &'a DataSets,
+    seed: u64,
+}
+
+impl Asker<'_> {
+    fn answered(&self, value: AnswerValue, rows: Option<usize>) -> Answered {
+        Answered { verb: self.ask.verb, name: self.ask.name.clone(), kind: self.ask.kind, value, rows }
+    }
+
+    fn failed(&self, error: &crate::runtime::RunError, rows: &[usize]) -> Failure {
+        run_error(error, Some(self.ask.span), rows, 0, &format!("`{}`", self.ask.name))
+    }
+
+    fn rows(&self) -> Result<Vec<usize>, Failure> {
+        let Some(on) = &self.ask.on else { return Ok(Vec::new()) };
+        let rows = self.data.rows(self.program, on)?;
+        match self.ask.row {
+            None => Ok(rows),
+            Some(n) => match rows.get(n.wrapping_sub(1)) {
+                Some(&row) => Ok(vec![row]),
+                None => Err(crate::diag::Diagnostic::at(
+                    crate::diag::Code::BadEvidence,
+                    self.ask.span,
+                    format!("there is no row {n}: the data has {}", rows.len()),
+                )
+                .help("rows count from 1, in the order of the split")
+                .into()),
+            },
+        }
+    }
+
+    /// The compiled answer for some number of rows.
+    fn compiled<T: Scalar>(&self, rows: usize) -> Result<crate::runtime::Program<T>, Failure> {
+        let graph = match &self.ask.answer {
+            Answer::Posterior { guided, partition, targets, shape, evidence, .. } => {
+                let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).collect();
+                let targets: Vec<VarId> = targets.iter().map(|t| t.0).collect();
+                answer::posterior(&PosteriorSpec {
+                    program: self.program,
+                    model: partition.model,
+                    rows,
+                    inputs: &inputs,
+                    guided,
+                    partition,
+                    targets: &targets,
+                    shape: *shape,
+                })?
+            }
+            Answer::Guide { model, order, targets, shape, evidence, .. } => {
+                let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).collect();
+                let targets: Vec<VarId> = targets.iter().map(|t| t.0).collect();
+                answer::guide_answer(self.program, *model, rows, &inputs, order, &targets, *shape)?
+            }
+            Answer::Value { .. } | Answer::Draws { .. } | Answer::LogZ(_) => {
+                return Err(crate::engine::EmitError::of("this is not a posterior", "report this").into());
+            }
+        };
+        compile(&graph)
+    }
+
+    fn evidence(&self) -> &[Evidence] {
+        match &self.ask.answer {
+            Answer::Posterior { evidence, .. } | Answer::Guide { evidence, .. } | Answer::Draws { evidence, .. } => {
+                evidence
+            }
+            Answer::Value { .. } | Answer::LogZ(_) => &[],
+        }
+    }
+
+    fn targets(&self) -> Vec<(VarId, Option<usize>)> {
+        match &self.ask.answer {
+            Answer::Posterior { targets, .. } | Answer::Guide { targets, .. } => targets.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn shape(&self) -> AnswerShape {
+        match &self.ask.answer {
+            Answer::Posterior { shape, .. } | Answer::Guide { shape, .. } => *shape,
+            _ => AnswerShape::Distribution,
+        }
+    }
+
+    /// Evidence of the data at some rows, and fixed values repeated over them.
+    fn inputs<T: Scalar>(&self, rows: &[usize], setting: &[(VarId, f64)]) -> Vec<(String, Vec<T>)> {
+        let evidence = self.evidence();
+        let bound: Vec<VarId> = evidence.iter().filter(|e| e.value == EvidenceValue::Bound).map(|e| e.var).collect();
+        let mut inputs = match &self.ask.on {
+            Some(on) => gather_inputs::<T>(self.program, self.data, on.data, &bound, rows, self.seed, 0),
+            None => Vec::new(),
+        };
+        let n = rows.len().max(1);
+        for fixed in evidence {
+            let value = match &fixed.value {
+                EvidenceValue::State(state) => state_number(self.program, fixed.var, *state),
+                EvidenceValue::Number(number) => *number,
+                EvidenceValue::Each => match setting.iter().find(|(v, _)| *v == fixed.var) {
+                    Some((_, value)) => *value,
+                    None => continue,
+                },
+                EvidenceValue::Bound => continue,
+            };
+            let width: usize = extents(self.program, &self.program.vars[fixed.var].axes()).iter().product();
+            inputs.push((input_name(self.program, fixed.var), vec![<T as Element>::of(value); n * width]));
+        }
+        inputs
+    }
+
+    /// Settings of `each`: a value for each state of those variables, with a caption.
+    fn settings(&self) -> Vec<(String, Vec<(VarId, f64)>)> {
+        let mut settings = vec![(String::new(), Vec::new())];
+        for fixed in self.evidence().iter().filter(|e| e.value == EvidenceValue::Each) {
+            let var = &self.program.vars[fixed.var];
+            let labels = state_labels(self.program, &var.domain);
+            settings = settings
+                .into_iter()
+                .flat_map(|(caption, values): (String, Vec<(VarId, f64)>)| {
+                    labels
+                        .iter()
+                        .enumerate()
+                        .map(|(state, label)| {
+                            let comma = if caption.is_empty() { "" } else { ", " };
+                            let mut values = values.clone();
+                            values.push((fixed.var, state_number(self.program, fixed.var, state)));
+                            (format!("{caption}{comma}{} = {label}", var.name), values)
+                        })
+                        .collect::<Vec<_>>()
+                })
+                .collect();
+        }
+        settings
+    }
+
+    fn distribution(&self, states: &mut States<f64>) -> Result<(AnswerValue, Option<usize>), Failure> {
+        let rows = self.rows()?;
+        let on_data = !rows.is_empty();
+        let rows = if on_data { rows } else { vec![0] };
+        let mut answers = Vec::new();
+        for (caption, setting) in self.settings() {
+            for (first, chunk) in rows.chunks(ROWS).enumerate() {
+                let mut program = self.compiled::<f64>(chunk.len())?;
+                let inputs = self.inputs::<f64>(chunk, &setting);
+                run_program(&mut program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, chunk))?;
+                if let Some((_, evidence)) = program.output("evidence")
+                    && let Some(bad) = evidence.iter().position(|e| !e.is_finite())
+                {
+                    return Err(crate::diag::Diagnostic::at(
+                        crate::diag::Code::ImpossibleRow,
+                        self.ask.span,
+                        match on_data {
+                            true => format!("row {} has probability zero under the model", first * ROWS + bad + 1),
+                            false => "this evidence has probability zero under the model".to_string(),
+                        },
+                    )
+                    .help("a distribution given something impossible is not defined: change the evidence or the tables")
+                    .into());
+                }
+                for i in 0..chunk.len() {
+                    let label = match (on_data, caption.is_empty()) {
+                        (true, true) => format!("row {}", first * ROWS + i + 1),
+                        (true, false) => format!("{caption}, row {}", first * ROWS + i + 1),
+                        (false, _) => caption.clone(),
+                    };
+                    answers.push((label, self.row_answer(&program, i, chunk.len())));
+                }
+            }
+        }
+        let count = on_data.then_some(rows.len());
+        Ok(match answers.len() {
+            1 => (answers.remove(0).1, count),
+            _ => (AnswerValue::Settings(answers), count),
+        })
+    }
+
+    /// One row of a posterior program's outputs.
+    fn row_answer(&self, program: &crate::runtime::Program<f64>, row: usize, rows: usize) -> AnswerValue {
+        let targets = self.targets();
+        let slice = |name: &str| -> Vec<f64> {
+            program.output(name).map_or(Vec::new(), |(_, data)| {
+                let width = data.len() / rows.max(1);
+                data[row * width..(row + 1) * width].to_vec()
+            })
+        };
+        let single = targets.iter().all(|(v, _)| self.program.vars[*v].axes().is_empty());
+        let discrete = targets.iter().all(|(v, _)| self.program.vars[*v].domain.is_discrete());
+        if self.shape() == AnswerShape::Distribution && single && discrete {
+            let of: Vec<String> = targets.iter().map(|(v, _)| self.program.vars[*v].name.clone()).collect();
+            let shares = match targets.as_slice() {
+                [(var, _)] => state_shares(self.program, *var, &slice(&of[0])),
+                _ => slice("joint"),
+            };
+            let labels: Vec<Vec<String>> =
+                targets.iter().map(|(v, _)| state_labels(self.program, &self.program.vars[*v].domain)).collect();
+            let mut states = Vec::new();
+            for (i, share) in shares.into_iter().enumerate() {
+                let mut rest = i;
+                let mut codes = vec![0; labels.len()];
+                for (k, l) in labels.iter().enumerate().rev() {
+                    codes[k] = rest % l.len();
+                    rest /= l.len();
+                }
+                let wanted = targets.iter().zip(&codes).all(|((_, at), code)| at.is_none_or(|a| a == *code));
+                if wanted {
+                    states.push((codes.iter().zip(&labels).map(|(&c, l)| l[c].clone()).collect(), share));
+                }
+            }
+            return AnswerValue::Distribution { of, states };
+        }
+        let entries = targets
+            .iter()
+            .map(|(var, _)| {
+                let declared = &self.program.vars[*var];
+                let raw = slice(&declared.name);
+                let axes = extents(self.program, &declared.axes());
+                match (&declared.domain, self.shape()) {
+                    (Domain::Cat(axis), AnswerShape::JointArgmax | AnswerShape::EachArgmax) => Entries {
+                        name: declared.name.clone(),
+                        shape: axes,
+                        values: codes(&raw, self.program.axes.extent(*axis).unwrap_or(1)),
+                        labels: Some(state_labels(self.program, &declared.domain)),
+                    },
+                    (Domain::Cat(axis), _) => {
+                        let mut shape = axes;
+                        shape.extend(self.program.axes.extent(*axis));
+                        Entries { name: declared.name.clone(), shape, values: raw, labels: None }
+                    }
+                    (Domain::Bool, AnswerShape::JointArgmax | AnswerShape::EachArgmax) => Entries {
+                        name: declared.name.clone(),
+                        shape: axes,
+                        values: raw,
+                        labels: Some(vec!["no".into(), "yes".into()]),
+                    },
+                    _ => Entries { name: declared.name.clone(), shape: axes, values: raw, labels: None },
+                }
+            })
+            .collect();
+        AnswerValue::Entries(entries)
+    }
+
+    fn metric<T: Scalar>(&self, states: &mut States<T>) -> Result<(AnswerValue, usize), Failure> {
+        let (Answer::Posterior { metric: Some((metric, truth)), .. }
+        | Answer::Guide { metric: Some((metric, truth)), .. }) = &self.ask.answer
+        else {
+            return Ok((AnswerValue::Settings(Vec::new()), 0));
+        };
+        let (metric, truth) = (*metric, *truth);
+        let rows = self.rows()?;
+        let declared = &self.program.vars[truth];
+        let class = match declared.domain {
+            Domain::Cat(axis) => self.program.axes.extent(axis),
+            _ => None,
+        };
+        let on = self.ask.on.as_ref().map(|o| o.data);
+        let mut counts = vec![vec![0u64; class.unwrap_or(0)]; class.unwrap_or(0)];
+        let (mut sum, mut n) = (0.0, 0.0);
+        let predicted = self.targets().first().map_or(truth, |t| t.0);
+        for chunk in rows.chunks(ROWS) {
+            let mut program = self.compiled::<T>(chunk.len())?;
+            let inputs = self.inputs::<T>(chunk, &[]);
+            run_program(&mut program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, chunk))?;
+            let output: Vec<f64> = program
+                .output(&self.program.vars[predicted].name)
+                .map_or(Vec::new(), |(_, data)| data.iter().map(|&v| v.into()).collect());
+            let guess = match class {
+                Some(k) => codes(&output, k),
+                None => output,
+            };
+            let actual: Vec<f64> = on
+                .and_then(|data| self.data.gather::<f64>(self.program, data, truth, chunk, self.seed, 0))
+                .ok_or_else(|| {
+                    crate::diag::Diagnostic::at(
+                        crate::diag::Code::NothingBound,
+                        self.ask.span,
+                        format!("the data does not bind `{}`, so nothing can be compared with it", declared.name),
+                    )
+                    .help("bind a column of that name, or ask on other data")
+                })?;
+            let width = actual.len() / chunk.len().max(1);
+            let lengths = on.and_then(|data| self.data.lengths::<f64>(self.program, data, truth, chunk));
+            for (i, (g, a)) in guess.iter().zip(&actual).enumerate() {
+                let within = lengths.as_ref().is_none_or(|l| ((i % width.max(1)) as f64) < l[i / width.max(1)]);
+                if !within {
+                    continue;
+                }
+                match metric {
+                    Metric::Error => sum += f64::from(u8::from((g - a).abs() > 0.5)),
+                    Metric::Accuracy => sum += f64::from(u8::from((g - a).abs() <= 0.5)),
+                    Metric::SquaredError => sum += (g - a) * (g - a),
+                }
+                n += 1.0;
+                if class.is_some() {
+                    counts[*a as usize][*g as usize] += 1;
+                }
+            }
+        }
+        // Squared error is summed over an instance's entries and averaged over rows; shares are of entries.
+        let figure = match metric {
+            Metric::SquaredError => sum / rows.len().max(1) as f64,
+            Metric::Error | Metric::Accuracy => sum / f64::max(n, 1.0),
+        };
+        let value = match class {
+            Some(k) if k <= 50 => {
+                AnswerValue::Confusion { figure, labels: state_labels(self.program, &declared.domain), counts }
+            }
+            _ => AnswerValue::Number(figure),
+        };
+        Ok((value, rows.len()))
+    }
+
+    fn value<T: Scalar>(&self, states: &mut States<T>) -> Result<(AnswerValue, usize), Failure> {
+        let Answer::Value { expr, leaves } = &self.ask.answer else {
+            return Ok((AnswerValue::Settings(Vec::new()), 0));
+        };
+        let rows = self.rows()?;
+        let (Some(on), crate::model::Subject::Model(model) | crate::model::Subject::Guide(model)) =
+            (&self.ask.on, self.ask.of)
+        else {
+            return Ok((AnswerValue::Settings(Vec::new()), 0));
+        };
+        let inputs: Vec<VarId> = self.program.models[model]
+            .vars
+            .iter()
+            .copied()
+            .filter(|&v| self.data.binds(on.data, &self.program.vars[v].name))
+            .collect();
+        let mut sum = 0.0;
+        for (step, chunk) in rows.chunks(ROWS).enumerate() {
+            let mut program = compile::<T>(&answer::value(self.program, chunk.len(), &inputs, expr, leaves)?)?;
+            let values = gather_inputs::<T>(self.program, self.data, on.data, &inputs, chunk, self.seed, 0);
+            run_program(&mut program, states, &values, self.seed, step as u64).map_err(|e| self.failed(&e, chunk))?;
+            if let Some((_, data)) = program.output("value") {
+                for (i, &v) in data.iter().enumerate() {
+                    let v: f64 = v.into();
+                    if !v.is_finite() {
+                        return Err(crate::diag::Diagnostic::at(
+                            crate::diag::Code::ImpossibleRow,
+                            self.ask.span,
+                            format!("row {} makes `{}` infinite", chunk[i] + 1, self.ask.name),
+                        )
+                        .help("the model gives this row probability zero")
+                        .into());
+                    }
+                    sum += v;
+                }
+            }
+        }
+        Ok((AnswerValue::Number(sum / rows.len().max(1) as f64), rows.len()))
+    }
+
+    fn draws<T: Scalar>(&self, states: &mut States<T>) -> Result<AnswerValue, Failure> {
+        let Answer::Draws { draws: plan, targets, times, .. } = &self.ask.answer else {
+            return Ok(AnswerValue::Settings(Vec::new()));
+        };
+        let rows = self.rows()?;
+        // The draws of one setting lie side by side in a batch; settings too, so that one program makes all.
+        let settings = self.settings();
+        let bases = if rows.is_empty() { 1 } else { rows.len() };
+        let total = settings.len() * bases * times;
+        let mut program = compile::<T>(&draws(self.program, plan, total, targets)?)?;
+        let mut inputs: Vec<(String, Vec<T>)> = Vec::new();
+        let mut captions = Vec::new();
+        for (caption, setting) in &settings {
+            for base in 0..bases {
+                let row: Vec<usize> = rows.get(base).copied().into_iter().collect();
+                for _ in 0..*times {
+                    captions.push(caption.clone());
+                    for (name, values) in self.inputs::<T>(&row, setting) {
+                        match inputs.iter_mut().find(|(n, _)| *n == name) {
+                            Some((_, all)) => all.extend(values),
+                            None => inputs.push((name, values)),
+                        }
+                    }
+                }
+            }
+        }
+        run_program(&mut program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, &[]))?;
+        let mut drawn = Vec::new();
+        for &var in targets {
+            let declared = &self.program.vars[var];
+            let output = |name: &str| -> Option<Vec<f64>> {
+                program.output(name).map(|(_, data)| data.iter().map(|&v| v.into()).collect())
+            };
+            let Some(raw) = output(&declared.name) else { continue };
+            let (values, labels, means) = match declared.domain {
+                Domain::Cat(axis) => {
+                    let k = self.program.axes.extent(axis).unwrap_or(1);
+                    (codes(&raw, k), Some(state_labels(self.program, &declared.domain)), None)
+                }
+                _ => (raw, None, output(&format!("mean.{}", declared.name))),
+            };
+            drawn.push(Drawn {
+                name: declared.name.clone(),
+                shape: extents(self.program, &declared.axes()),
+                settings: captions.clone(),
+                values,
+                means,
+                labels,
+            });
+        }
+        Ok(AnswerValue::Draws(drawn))
+    }
+}
+
+/// Positions of the largest entry in each stretch of `k`.
+fn codes(hot: &[f64], k: usize) -> Vec<f64> {
+    hot.chunks(k.max(1))
+        .map(|c| {
+            c.iter().enumerate().fold((0, f64::NEG_INFINITY), |b, (i, &v)| if v > b.1 { (i, v) } else { b }).0 as f64
+        })
+        .collect()
+}
+
+/// Probabilities of a variable's states from its expectation.
+fn state_shares(program: &Program, var: VarId, raw: &[f64]) -> Vec<f64> {
+    match program.vars[var].domain {
+        Domain::Cat(_) => raw.to_vec(),
+        Domain::Spin => vec![(1.0 - raw[0]) / 2.0, (1.0 + raw[0]) / 2.0],
+        _ => vec![1.0 - raw[0], raw[0]],
+    }
+}
+
+/// The number by which an input tells a state.
+fn state_number(program: &Program, var: VarId, state: usize) -> f64 {
+    match program.vars[var].domain {
+        Domain::Spin => 2.0 * state as f64 - 1.0,
+        _ => state as f64,
+    }
+}
+
+/// The states' labels, as printed.
+pub fn state_labels(program: &Program, domain: &Domain) -> Vec<String> {
+    match domain {
+        Domain::Bool => vec!["no".into(), "yes".into()],
+        Domain::Spin => vec!["-1".into(), "1".into()],
+        Domain::Cat(axis) => match program.axes.labels(*axis) {
+            Some(labels) => labels.to_vec(),
+            None => (1..=program.axes.extent(*axis).unwrap_or(0)).map(|k| k.to_string()).collect(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+fn extents(program: &Program, axes: &[AxisId]) -> Vec<usize> {
+    program.extents(axes).unwrap_or_default()
+}
