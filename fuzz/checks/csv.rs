@@ -38,8 +38,10 @@ pub fn check(bytes: &[u8]) {
     assert_eq!(cells(&table), cells(&again), "written as:\n{}", String::from_utf8_lossy(&out));
 }
 
-/// Each column's name, shape and cells: nothing where absent, else the label or the bits of the number.
-fn cells(table: &Table) -> Vec<(&str, &[usize], Vec<Option<String>>)> {
+/// A column's name, shape and cells: nothing where absent, else the label or the bits of the number.
+type Shown<'a> = (&'a str, &'a [usize], Vec<Option<String>>);
+
+fn cells(table: &Table) -> Vec<Shown<'_>> {
     let mut columns = Vec::new();
     for (name, column) in &table.columns {
         let mut cells = Vec::new();

@@ -234,3 +234,39 @@ fn nothing_speaks_of_unfinished_work_or_of_one_machine() {
     keeps(note_pad, "README.md", "Babysitting is not work.");
     complain(texts().iter().flat_map(note_pad).collect());
 }
+
+/// The targets of a Markdown text's links, with their lines: `[text](target)`.
+fn links(text: &str) -> Vec<(usize, &str)> {
+    let of = |line: &'_ str| -> Vec<(usize, usize)> {
+        let starts = line.match_indices("](").map(|(at, _)| at + 2);
+        starts.filter_map(|from| Some((from, from + line[from..].find(')')?))).collect()
+    };
+    let lines = text.lines().enumerate();
+    lines.flat_map(|(at, line)| of(line).into_iter().map(move |(from, to)| (at + 1, &line[from..to]))).collect()
+}
+
+/// Links to files that are not there.
+fn broken_links(source: &Source) -> Vec<String> {
+    let folder = root().join(&source.path).parent().expect("a folder").to_path_buf();
+    let files = links(&source.text).into_iter().filter(|(_, to)| !to.starts_with('#') && !to.contains(':'));
+    let broken = files.filter(|(_, to)| !folder.join(to.split('#').next().unwrap_or(to)).exists());
+    broken.map(|(line, to)| format!("{}:{line}: nothing at `{to}`", source.path)).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    breaks(broken_links, "docs/x.md", "[a](../README.md) [b](nowhere.md) [c](https://example.org) [d](#here)");
+    let pages = texts().into_iter().filter(|s| s.path.ends_with(".md"));
+    complain(pages.flat_map(|s| broken_links(&s)).collect());
+}
+
+#[test]
+fn every_room_is_on_the_map() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the architecture page");
+    let rooms: BTreeSet<String> = sources().iter().map(|s| room(&s.path).to_string()).collect();
+    let entry = |name: &str| ["/", ".rs"].iter().any(|end| map.contains(&format!("\n- `{name}{end}`: ")));
+    let known = |name: &str| ["lib", "main"].contains(&name) || entry(name);
+    complain(
+        rooms.iter().filter(|r| !known(r)).map(|r| format!("ARCHITECTURE.md has no line `- `{r}/`: ..`")).collect(),
+    );
+}
