@@ -5,7 +5,7 @@ use super::op::Op;
 use super::shape::{member_shape, shape_of};
 use crate::base::id::Id;
 
-/// What is wrong with a graph: a bug in what built it, never in a user's model.
+/// What is wrong with a graph: a bug in what built it, never in what a user wrote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// The builder was misused.

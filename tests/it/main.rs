@@ -1,6 +1,7 @@
 //! The integration tests, in one binary.
 
 mod data;
+mod engines;
 mod house;
 mod layering;
 mod oracle;
