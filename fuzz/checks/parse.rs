@@ -30,7 +30,7 @@ fn read(text: &str) -> Option<ast::File> {
     let file = sources.add("fuzz.ghm", text);
     let mut problems = Problems::new();
     let tree = parse(&sources, file, &mut problems);
-    present(&sources, file, problems).then_some(tree)
+    present(&sources, file, problems).is_empty().then_some(tree)
 }
 
 /// The same for a single question.
@@ -39,12 +39,12 @@ fn ask(text: &str) {
     let file = sources.add("question", text);
     let mut problems = Problems::new();
     let question = parse_question(&sources, file, &mut problems);
-    let silent = present(&sources, file, problems);
+    let silent = present(&sources, file, problems).is_empty();
     assert!(question.is_some() || !silent, "a question is refused without a word");
 }
 
-/// Whether there was nothing to complain of.
-fn present(sources: &Sources, file: FileId, problems: Problems) -> bool {
+/// The complaints, each shown to be presentable: its places lie in the text, and it can be drawn and sent.
+pub fn present(sources: &Sources, file: FileId, problems: Problems) -> Vec<Diagnostic> {
     let text = &sources.file(file).text;
     let (list, left_out) = problems.sorted();
     for label in list.iter().flat_map(|d: &Diagnostic| &d.labels) {
@@ -57,7 +57,7 @@ fn present(sources: &Sources, file: FileId, problems: Problems) -> bool {
         let value = to_json(diagnostic, sources);
         assert_eq!(value["code"], diagnostic.code.number());
     }
-    list.is_empty()
+    list
 }
 
 /// The tree as plain data, without places and comments.

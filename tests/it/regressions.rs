@@ -1,5 +1,5 @@
 //! What fuzzing once found stays found: the inputs in `fuzz/regressions/` go through the same checks as in fuzzing, on any
-//! compiler; and some thousand mutants of the programs in `models/` each end in a tree or in diagnostics.
+//! compiler; and some thousand mutants of the programs in `models/` each end in a plan or in diagnostics.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -10,6 +10,8 @@ use super::house::{files, relative, root};
 
 #[path = "../../fuzz/checks/checkpoint.rs"]
 mod checkpoint;
+#[path = "../../fuzz/checks/compile.rs"]
+mod compile;
 #[path = "../../fuzz/checks/csv.rs"]
 mod csv;
 #[path = "../../fuzz/checks/parse.rs"]
@@ -28,17 +30,22 @@ fn replay(target: &str, check: fn(&[u8])) {
 }
 
 #[test]
-fn programs() {
+fn programs_are_read() {
     replay("parse", parse::check);
 }
 
 #[test]
-fn checkpoints() {
+fn programs_are_compiled() {
+    replay("compile", compile::check);
+}
+
+#[test]
+fn checkpoints_are_loaded() {
     replay("checkpoint", checkpoint::check);
 }
 
 #[test]
-fn tables() {
+fn tables_are_loaded() {
     replay("csv", csv::check);
 }
 
@@ -87,18 +94,23 @@ fn mutant(pieces: &[String], random: &mut Stream) -> String {
 }
 
 #[test]
-fn mutants_are_read_or_refused() {
+fn mutants_are_compiled_or_refused() {
     let models = files(&root().join("models")).into_iter().filter(|p| p.extension().is_some_and(|e| e == "ghm"));
+    let check = |bytes: &[u8]| {
+        parse::check(bytes);
+        compile::check(bytes);
+    };
+    let fails = |text: &str| catch_unwind(|| check(text.as_bytes())).is_err();
     let mut failing = Vec::new();
     let mut seen = 0;
     for (number, path) in models.enumerate() {
         let text = fs::read_to_string(&path).expect("a readable program");
-        assert!(catch_unwind(|| parse::check(text.as_bytes())).is_ok(), "{} itself fails", relative(&path));
+        assert!(!fails(&text), "{} itself fails", relative(&path));
         let pieces = pieces(&text);
         for row in 0..MUTANTS {
             let mutant = mutant(&pieces, &mut Stream::new(2006, number as u32, 0, row));
             seen += 1;
-            if catch_unwind(|| parse::check(mutant.as_bytes())).is_err() {
+            if fails(&mutant) {
                 failing.push(format!("---- {} mutant {row} ----\n{mutant}", relative(&path)));
             }
         }
