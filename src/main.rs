@@ -1,1 +1,3 @@
+//! The `ghmc` program.
+
 fn main() {}

@@ -166,10 +166,7 @@ impl<'p> Scope<'p> {
         for &index in &factor.plates {
             let axis = self.program.plate(index);
             let label = self.index(index)?;
-            if Some(axis) == along {
-                let own = self.axis(axis)?;
-                value = self.space.rename(&value, label, own);
-            } else if keep.contains(&axis) {
+            if Some(axis) == along || keep.contains(&axis) {
                 let own = self.axis(axis)?;
                 value = self.space.rename(&value, label, own);
             } else {

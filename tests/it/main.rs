@@ -2,7 +2,10 @@
 
 mod data;
 mod engines;
+mod layering;
 mod oracle;
+mod regressions;
 mod sema;
 mod syntax;
 mod tensor;
+mod tidy;
