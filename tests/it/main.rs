@@ -2,6 +2,7 @@
 
 mod data;
 mod engines;
+mod house;
 mod layering;
 mod oracle;
 mod regressions;
