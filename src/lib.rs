@@ -1,5 +1,7 @@
-#![warn(missing_docs)]
 //! A compiler and runtime for graphical models, neural networks and every mixture of the two.
+//!
+#![doc = include_str!("../ARCHITECTURE.md")]
+#![warn(missing_docs)]
 
 pub mod base;
 pub mod diag;

@@ -12,7 +12,7 @@ use ndarray::{ArrayD, IxDyn};
 use crate::base::span::{FileId, Sources};
 use crate::data::{self, Column, Locations, Table};
 use crate::diag::{Code, Diagnostic, Problems};
-use crate::model::{Ask, DataId, DataSource, Domain, Program, Question, Subject, VarId, Verb};
+use crate::model::{Ask, DataId, DataSource, Domain, Program, Question, Subject, VarId, Verb, inline_definitions};
 use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan, Update};
 use crate::runtime::States;
 use crate::train::checkpoint::CheckpointError;
@@ -148,7 +148,22 @@ impl Workspace {
                     .push(Diagnostic::at(Code::UnreadableData, request.span, error.to_string()).help(error.help())),
             }
         }
-        sema::check(tree, &sema::Input { schemas, sets: self.settings.sets.clone() }, problems)
+        let input = sema::Input { schemas, sets: self.settings.sets.clone() };
+        let mut program = sema::check(tree, &input, problems)?;
+        if let Err(refused) = inline_definitions(&mut program) {
+            let var = &program.vars[refused.var];
+            problems.push(
+                Diagnostic::at(
+                    Code::NotSupported,
+                    refused.at,
+                    format!("`{}` is defined with `=` and cannot be read this way yet", var.name),
+                )
+                .label(var.span, "defined here, a position at a time")
+                .help("read it at a position of its plate: `x[t]`"),
+            );
+            return None;
+        }
+        Some(program)
     }
 
     /// Typed program → plan, without data: sizes that only data tells are unknown to it.

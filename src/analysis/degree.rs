@@ -67,7 +67,7 @@ pub fn find_degree(expr: &Expr, of: &BTreeSet<VarId>) -> Degree {
         Node::Binary(Operator::Mul, a, b) | Node::Contract { left: a, right: b, .. } => degree(a).plus(degree(b)),
         Node::Binary(Operator::Div, a, b) => degree(a).plus(degree(b).through_nonlinear()),
         Node::Reduce(Reduction::Sum | Reduction::Mean, e, _) => degree(e),
-        Node::Concat(parts, _) => widest(parts.iter().map(degree)),
+        Node::Concat(parts, _) | Node::Vector(parts, _) => widest(parts.iter().map(degree)),
         Node::If { cond, then, other } => degree(cond).plus(degree(then).max(degree(other))),
         Node::Compare(_, a, b) => degree(a).max(degree(b)).through_nonlinear(),
         Node::Table { of: by, entries } => {

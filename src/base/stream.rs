@@ -6,16 +6,16 @@
 
 use rand::rand_core::{Infallible, TryRng, utils};
 
-const MULTIPLIER_0: u32 = 0xD251_1F53;
-const MULTIPLIER_1: u32 = 0xCD9E_8D57;
+/// What a round multiplies the first and third word by.
+pub const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 /// What the key's words grow by from round to round.
 pub const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// One round of the cipher.
 #[inline(always)]
 pub fn philox_round(c: [u32; 4], k: [u32; 2]) -> [u32; 4] {
-    let p0 = u64::from(c[0]) * u64::from(MULTIPLIER_0);
-    let p1 = u64::from(c[2]) * u64::from(MULTIPLIER_1);
+    let p0 = u64::from(c[0]) * u64::from(MULTIPLIERS[0]);
+    let p1 = u64::from(c[2]) * u64::from(MULTIPLIERS[1]);
     [(p1 >> 32) as u32 ^ c[1] ^ k[0], p1 as u32, (p0 >> 32) as u32 ^ c[3] ^ k[1], p0 as u32]
 }
 
@@ -182,6 +182,20 @@ mod tests {
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), 599);
+    }
+
+    #[test]
+    fn samplers_of_other_crates_read_a_stream() {
+        use rand_distr::{Distribution, Gamma};
+        let gamma: Gamma<f64> = Gamma::new(3.0, 0.5).expect("a valid law");
+        let mut stream = Stream::new(1, 2, 3, 4);
+        let draws: Vec<f64> = (0..20_000).map(|_| gamma.sample(&mut stream)).collect();
+        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+        assert!((mean - 1.5).abs() < 5.0 * (0.75f64 / 20_000.0).sqrt(), "{mean}");
+        let mut again = Stream::new(1, 2, 3, 4);
+        assert!(draws[..10].iter().all(|&d| d == gamma.sample(&mut again)));
+        let mut other = Stream::new(1, 2, 3, 5);
+        assert_ne!(gamma.sample(&mut other), draws[0]);
     }
 
     #[test]

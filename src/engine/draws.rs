@@ -45,12 +45,14 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
                 let energy = Energy::Pieces(factors_of(&scope, plan.model, &refs));
                 sweep_many(&mut scope, sets, &energy, *sweeps)?;
             }
-            FactorKind::Deterministic { .. } => {
-                return Err(EmitError::at(
-                    factor.span,
-                    "draws through a deterministic definition are not built yet",
-                    "write its expression where it is used",
-                ));
+            FactorKind::Deterministic { target, value } => {
+                let defined = scope.value(value)?;
+                let mut array = defined.array().clone();
+                for &index in &factor.plates {
+                    let (from, to) = (scope.index(index)?, scope.axis(program.plate(index))?);
+                    array = scope.space.rename(&array, from, to);
+                }
+                set_aligned(&mut scope, target.var, &defined, array)?;
             }
             FactorKind::Potential(_) => {}
         }

@@ -166,10 +166,7 @@ impl<'p> Scope<'p> {
         for &index in &factor.plates {
             let axis = self.program.plate(index);
             let label = self.index(index)?;
-            if Some(axis) == along {
-                let own = self.axis(axis)?;
-                value = self.space.rename(&value, label, own);
-            } else if keep.contains(&axis) {
+            if Some(axis) == along || keep.contains(&axis) {
                 let own = self.axis(axis)?;
                 value = self.space.rename(&value, label, own);
             } else {
@@ -403,6 +400,14 @@ impl<'p> Scope<'p> {
                     arrays.push((array, self.axis(own)?));
                 }
                 self.space.concat(&arrays, joint)
+            }
+            Node::Vector(entries, axis) => {
+                let along = self.axis(*axis)?;
+                let mut parts = Vec::new();
+                for entry in entries {
+                    parts.push(self.number(entry)?);
+                }
+                self.space.stack(&parts, along)
             }
             Node::If { cond, then, other } => {
                 if let Some(known) = self.known(cond) {

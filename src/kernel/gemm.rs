@@ -6,13 +6,16 @@
 
 use rayon::prelude::*;
 
+use super::micro::{Kernel, Micro, Plain};
+#[cfg(target_arch = "x86_64")]
+use super::micro::{Middle, Wide};
 use super::real::Real;
 use super::simd::tiered;
 
 /// Rows of B taken at a time, so that a panel stays in the first cache.
-const K_BLOCK: usize = 256;
-/// Rows of C of one task.
-const TASK_ROWS: usize = 96;
+const K_BLOCK: usize = 512;
+/// Most rows of C of one task.
+const TASK_ROWS: usize = 112;
 /// Multiply-adds below which a product runs on the calling thread.
 const PARALLEL: usize = 1 << 17;
 
@@ -73,11 +76,12 @@ pub fn gemm<T: Real>(m: usize, n: usize, k: usize, a: Matrix<'_, T>, b: Matrix<'
     }
     const PANEL: usize = 32;
     let (panels, rows) = (n.div_ceil(PANEL), m.div_ceil(TASK_ROWS));
+    let height = m.div_ceil(rows);
     let target = Target(c.as_mut_ptr());
     let task = |i: usize| {
         let (panel, block) = (i / rows, i % rows);
         let shape = Tile {
-            rows: (block * TASK_ROWS, ((block + 1) * TASK_ROWS).min(m)),
+            rows: ((block * height).min(m), ((block + 1) * height).min(m)),
             cols: (panel * PANEL, ((panel + 1) * PANEL).min(n)),
             k,
             n,
@@ -102,23 +106,21 @@ struct Tile {
 
 tiered! {
     fn tile(tile: Tile, a: Matrix<'_, T>, b: Matrix<'_, T>, c: Target<T>)
-        = tile_inner::<T, 32, 24, true>, tile_inner::<T, 16, 12, true>, tile_inner::<T, 8, 8, false>;
+        = tile_inner::<T, Wide>, tile_inner::<T, Middle>, tile_inner::<T, Plain>;
 }
 
-/// One task, in micro-tiles of `NR` columns whose sums fill `REGISTERS` vector registers of 16 (f32) or 8 (f64) lanes.
+/// One task, in micro-tiles whose sums fill the vector registers.
 #[inline(always)]
-fn tile_inner<T: Real, const NR: usize, const REGISTERS: usize, const FUSED: bool>(
-    tile: Tile,
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
-    c: Target<T>,
-) {
-    let small = size_of::<T>() == 4;
+fn tile_inner<T: Real, K: Kernel>(tile: Tile, a: Matrix<'_, T>, b: Matrix<'_, T>, c: Target<T>) {
+    let nr = K::columns::<T>();
+    // Blocks of rows as even as can be.
+    let rows = tile.rows.1 - tile.rows.0;
+    let height = rows.div_ceil(rows.div_ceil(K::ROWS));
     let mut packed: Vec<T> = Vec::new();
     let mut j = tile.cols.0;
     while j < tile.cols.1 {
-        let width = NR.min(tile.cols.1 - j);
-        let in_place = width == NR && b.col == 1;
+        let width = nr.min(tile.cols.1 - j);
+        let in_place = width == nr && b.col == 1;
         let mut p = 0;
         while p < tile.k {
             let depth = K_BLOCK.min(tile.k - p);
@@ -126,12 +128,12 @@ fn tile_inner<T: Real, const NR: usize, const REGISTERS: usize, const FUSED: boo
             let (panel, stride) = if in_place {
                 (b.data.as_ptr().wrapping_offset(corner), b.row)
             } else {
-                pack::<T, NR>(b, corner, depth, width, &mut packed);
-                (packed.as_ptr(), NR as isize)
+                pack(b, corner, depth, width, nr, &mut packed);
+                (packed.as_ptr(), nr as isize)
             };
             let mut i = tile.rows.0;
             while i < tile.rows.1 {
-                let left = tile.rows.1 - i;
+                let left = height.min(tile.rows.1 - i);
                 let from = a.offset + i as isize * a.row + p as isize * a.col;
                 let args = Micro {
                     a: a.data.as_ptr().wrapping_offset(from),
@@ -145,17 +147,10 @@ fn tile_inner<T: Real, const NR: usize, const REGISTERS: usize, const FUSED: boo
                     width,
                     first: p == 0,
                 };
-                // SAFETY: `gemm` checked that both matrices lie in their buffers, the panel holds `depth` rows of `NR`, and rows
-                // i..i + MR and columns j..j + width of C belong to this task alone.
-                i += unsafe {
-                    match (small, left) {
-                        (true, 12..) if REGISTERS >= 24 => micro::<T, 12, NR, FUSED>(args),
-                        (true, 6..) if REGISTERS >= 12 => micro::<T, 6, NR, FUSED>(args),
-                        (false, 6..) if REGISTERS >= 24 => micro::<T, 6, NR, FUSED>(args),
-                        (_, 3..) => micro::<T, 3, NR, FUSED>(args),
-                        _ => micro::<T, 1, NR, FUSED>(args),
-                    }
-                };
+                // SAFETY: `gemm` checked that both matrices lie in their buffers, the panel holds `depth` rows of `nr`, and rows
+                // i..i + left and columns j..j + width of C belong to this task alone; the tier was chosen for this machine.
+                unsafe { K::run(left, &args) };
+                i += left;
             }
             p += depth;
         }
@@ -163,80 +158,27 @@ fn tile_inner<T: Real, const NR: usize, const REGISTERS: usize, const FUSED: boo
     }
 }
 
-/// Copies `depth` rows of `width` columns of B to rows of `NR`, with zeros behind.
+/// Copies `depth` rows of `width` columns of B to rows of `nr`, with zeros behind.
 #[inline(always)]
-fn pack<T: Real, const NR: usize>(b: Matrix<'_, T>, corner: isize, depth: usize, width: usize, to: &mut Vec<T>) {
+fn pack<T: Real>(b: Matrix<'_, T>, corner: isize, depth: usize, width: usize, nr: usize, to: &mut Vec<T>) {
     to.clear();
-    to.resize(depth * NR, T::ZERO);
+    to.resize(depth * nr, T::ZERO);
     if b.row == 1 {
         for j in 0..width {
             let from = (corner + j as isize * b.col) as usize;
             for (p, &v) in b.data[from..from + depth].iter().enumerate() {
-                to[p * NR + j] = v;
+                to[p * nr + j] = v;
             }
         }
         return;
     }
-    for (p, row) in to.chunks_exact_mut(NR).enumerate() {
+    for (p, row) in to.chunks_exact_mut(nr).enumerate() {
         let mut at = corner + p as isize * b.row;
         for v in &mut row[..width] {
             *v = b.data[at as usize];
             at += b.col;
         }
     }
-}
-
-/// Arguments of a micro-kernel.
-struct Micro<T> {
-    a: *const T,
-    row: isize,
-    col: isize,
-    b: *const T,
-    stride: isize,
-    depth: usize,
-    c: *mut T,
-    n: usize,
-    width: usize,
-    first: bool,
-}
-
-/// `MR` rows of `NR` columns over `depth` steps, added to what earlier steps left in C; gives `MR`.
-///
-/// # Safety
-/// `a` must be readable at `i·row + p·col` for i < MR and p < depth, `b` at `p·stride + j` for j < NR, `c` readable and writable at
-/// `i·n + j` for j < width, by this thread alone.
-#[inline(always)]
-unsafe fn micro<T: Real, const MR: usize, const NR: usize, const FUSED: bool>(m: Micro<T>) -> usize {
-    let mut sums = [[T::ZERO; NR]; MR];
-    // SAFETY: the caller's promise covers every address formed here.
-    unsafe {
-        if !m.first {
-            for (i, row) in sums.iter_mut().enumerate() {
-                for (j, v) in row.iter_mut().enumerate().take(m.width) {
-                    *v = *m.c.add(i * m.n + j);
-                }
-            }
-        }
-        for p in 0..m.depth as isize {
-            let b = &*(m.b.offset(p * m.stride).cast::<[T; NR]>());
-            for (i, row) in sums.iter_mut().enumerate() {
-                let a = *m.a.offset(i as isize * m.row + p * m.col);
-                for (v, &b) in row.iter_mut().zip(b) {
-                    *v = if FUSED { a.fused(b, *v) } else { *v + a * b };
-                }
-            }
-        }
-        for (i, row) in sums.iter().enumerate() {
-            if m.width == NR {
-                m.c.add(i * m.n).cast::<[T; NR]>().write_unaligned(*row);
-            } else {
-                for (j, v) in row.iter().enumerate().take(m.width) {
-                    *m.c.add(i * m.n + j) = *v;
-                }
-            }
-        }
-    }
-    MR
 }
 
 /// Few columns and dense rows of A: a dot product each, over columns of B laid out densely.
@@ -349,6 +291,40 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The product by one family of micro-kernels, on the calling thread.
+    fn by<T: Real, K: Kernel>(m: usize, n: usize, k: usize, a: &[T], b: &[T]) -> Vec<T> {
+        let mut c = vec![T::ZERO; m * n];
+        let a = Matrix { data: a, offset: 0, row: k as isize, col: 1 };
+        let b = Matrix { data: b, offset: 0, row: n as isize, col: 1 };
+        assert!(a.fits(m, k) && b.fits(k, n));
+        tile_inner::<T, K>(Tile { rows: (0, m), cols: (0, n), k, n }, a, b, Target(c.as_mut_ptr()));
+        c
+    }
+
+    fn vector_units_agree<T: Real>(tolerance: f64) {
+        for (m, n, k) in [(1, 1, 3), (15, 33, 40), (29, 70, 600), (6, 16, 9)] {
+            let a: Vec<T> = (0..m * k).map(|i| T::of(number(i))).collect();
+            let b: Vec<T> = (0..k * n).map(|i| T::of(number(i + 77))).collect();
+            let plain = by::<T, Plain>(m, n, k, &a, &b);
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                let middle = by::<T, Middle>(m, n, k, &a, &b);
+                for (x, y) in plain.iter().zip(&middle) {
+                    assert!((x.to_f64() - y.to_f64()).abs() <= tolerance * k as f64);
+                }
+                if is_x86_feature_detected!("avx512f") {
+                    assert_eq!(middle, by::<T, Wide>(m, n, k, &a, &b), "fused sums have the same bits on both");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn vector_units_agree_with_each_other() {
+        vector_units_agree::<f32>(3e-7);
+        vector_units_agree::<f64>(6e-16);
     }
 
     #[test]

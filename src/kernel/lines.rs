@@ -31,7 +31,7 @@ pub fn log_sum_exp<T: Real>(data: &[T], outer: usize, n: usize, inner: usize, ma
     if inner == 1 {
         let lines = (PARALLEL / 4 / n.max(1)).max(1);
         over(out, 1, data.len(), lines, |first, out| rows(&data[first * n..(first + out.len()) * n], n, max, out));
-    } else if out.len() > 0 {
+    } else if !out.is_empty() {
         let groups = (PARALLEL / 4 / (n * inner).max(1)).max(1);
         over(out, inner, data.len(), groups, |first, out| {
             for (o, out) in out.chunks_exact_mut(inner).enumerate() {

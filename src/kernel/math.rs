@@ -5,9 +5,11 @@
 //! and stability of numerical algorithms", 2nd ed., section 1.14). Multiply and add are rounded apart on every machine, so
 //! that all give the same bits. Relative errors stay below 4e-7; infinities, NaN and subnormal numbers come out as in `std`.
 
+use std::hint::select_unpredictable as choose;
+
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
 // The two parts of ln 2: the product of the first with a small whole number is exact.
-const LN2_HIGH: f32 = 0.693_359_375;
+const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 // Adding 1.5 · 2^23 leaves the nearest whole number in the low bits of the mantissa.
 const ROUND: f32 = 12_582_912.0;
@@ -22,8 +24,8 @@ fn power_of_two(n: i32) -> f32 {
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Below the first bound the result rounds to 0, above the second it overflows; NaN passes through both.
-    let x = if x < -104.0 { -104.0 } else { x };
-    let x = if x > 89.0 { 89.0 } else { x };
+    let x = choose(x < -104.0, -104.0, x);
+    let x = choose(x > 89.0, 89.0, x);
     let shifted = x * LOG2_E + ROUND;
     let n = shifted - ROUND;
     let k = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
@@ -33,9 +35,9 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 8.333_452e-3;
     p = p * r + 4.166_579_6e-2;
     p = p * r + 1.666_666_5e-1;
-    p = p * r + 5.000_000_1e-1;
+    p = p * r + 0.5;
     let y = p * (r * r) + r + 1.0;
-    // Two factors, so that results below the normal range are reached without an exponent that does not exist.
+    // Two powers, so that results below the normal range are reached without an exponent that does not exist.
     let half = (k >> 1).clamp(-100, 100);
     let rest = (k.wrapping_sub(half)).clamp(-100, 100);
     y * power_of_two(half) * power_of_two(rest)
@@ -45,13 +47,13 @@ pub fn exp(x: f32) -> f32 {
 #[inline(always)]
 pub fn ln(x: f32) -> f32 {
     let tiny = x < f32::MIN_POSITIVE;
-    let scaled = if tiny { x * 8_388_608.0 } else { x };
+    let scaled = choose(tiny, x * 8_388_608.0, x);
     let bits = scaled.to_bits();
     // Exponent and mantissa such that the mantissa lies in [sqrt(1/2), sqrt(2)).
     let shifted = bits.wrapping_sub(0x3f35_04f3);
     let mut e = (shifted as i32) >> 23;
     let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(0x3f35_04f3));
-    e -= if tiny { 23 } else { 0 };
+    e -= choose(tiny, 23, 0);
     let e = e as f32;
     let f = m - 1.0;
     let z = f * f;
@@ -63,12 +65,12 @@ pub fn ln(x: f32) -> f32 {
     p = p * f - 1.666_805_8e-1;
     p = p * f + 2.000_071_5e-1;
     p = p * f - 2.499_999_4e-1;
-    p = p * f + 3.333_333_1e-1;
+    p = p * f + 0.333_333_3;
     let y = p * f * z + LN2_LOW * e - 0.5 * z;
     let value = f + y + LN2_HIGH * e;
-    let value = if x == f32::INFINITY { f32::INFINITY } else { value };
-    let value = if x > 0.0 { value } else { f32::NAN };
-    if x == 0.0 { f32::NEG_INFINITY } else { value }
+    let value = choose(x == f32::INFINITY, f32::INFINITY, value);
+    let value = choose(x > 0.0, value, f32::NAN);
+    choose(x == 0.0, f32::NEG_INFINITY, value)
 }
 
 /// ln(1 + x).
@@ -76,10 +78,10 @@ pub fn ln(x: f32) -> f32 {
 pub fn ln_1p(x: f32) -> f32 {
     let u = 1.0 + x;
     let rounded = u - 1.0;
-    let safe = if rounded == 0.0 { 1.0 } else { rounded };
+    let safe = choose(rounded == 0.0, 1.0, rounded);
     let corrected = ln(u) * (x / safe);
-    let value = if rounded == 0.0 { x } else { corrected };
-    if x == f32::INFINITY { x } else { value }
+    let value = choose(rounded == 0.0, x, corrected);
+    choose(x == f32::INFINITY, x, value)
 }
 
 /// e^x − 1.
@@ -88,8 +90,8 @@ pub fn exp_m1(x: f32) -> f32 {
     let u = exp(x);
     let less = u - 1.0;
     // Away from 0 nothing cancels; near 0 the quotient repairs what the rounding of e^x lost.
-    let near = if u == 1.0 { x } else { less * (x / ln(u)) };
-    if x > -0.75 && x < 0.75 { near } else { less }
+    let near = choose(u == 1.0, x, less * (x / ln(u)));
+    choose(x > -0.75 && x < 0.75, near, less)
 }
 
 /// Hyperbolic tangent.
@@ -98,14 +100,14 @@ pub fn tanh(x: f32) -> f32 {
     let a = x.abs();
     let z = x * x;
     let mut p = -5.704_988_7e-3;
-    p = p * z + 2.063_908_9e-2;
+    p = p * z + 0.020_639_09;
     p = p * z - 5.373_971_6e-2;
     p = p * z + 1.333_144_2e-1;
-    p = p * z - 3.333_328_2e-1;
+    p = p * z - 0.333_332_8;
     let small = x + x * (z * p);
     let large = 1.0 - 2.0 / (exp(a + a) + 1.0);
-    let large = if x < 0.0 { -large } else { large };
-    if a < 0.625 { small } else { large }
+    let large = choose(x < 0.0, -large, large);
+    choose(a < 0.625, small, large)
 }
 
 /// Sine and cosine of an angle in turns, 0 ≤ turns < 1.
@@ -125,9 +127,9 @@ pub fn sin_cos_turns(turns: f32) -> (f32, f32) {
     c = c * z - 0.5;
     let c = 1.0 + z * c;
     let swap = quarter & 1 == 1;
-    let (sine, cosine) = (if swap { c } else { s }, if swap { s } else { c });
-    let sine = if quarter & 2 == 2 { -sine } else { sine };
-    let cosine = if (quarter + 1) & 2 == 2 { -cosine } else { cosine };
+    let (sine, cosine) = (choose(swap, c, s), choose(swap, s, c));
+    let sine = choose(quarter & 2 == 2, -sine, sine);
+    let cosine = choose((quarter + 1) & 2 == 2, -cosine, cosine);
     (sine, cosine)
 }
 

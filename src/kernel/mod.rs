@@ -6,6 +6,7 @@
 pub mod gemm;
 pub mod lines;
 pub mod math;
+mod micro;
 pub mod random;
 pub mod real;
 pub mod reduce;

@@ -1,6 +1,7 @@
 //! The number types programs run in, `f32` and `f64`, behind one trait.
 
 use std::fmt::{Debug, Display};
+use std::hint::select_unpredictable as choose;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -99,13 +100,13 @@ pub trait Real:
     /// The larger; NaN if either is.
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
-        if self > other || self.is_nan() { self } else { other }
+        choose((self > other) | self.is_nan(), self, other)
     }
 
     /// The smaller; NaN if either is.
     #[inline(always)]
     fn smaller(self, other: Self) -> Self {
-        if self < other || self.is_nan() { self } else { other }
+        choose((self < other) | self.is_nan(), self, other)
     }
 
     /// 1 / (1 + e^−x), accurate in both tails.
@@ -113,13 +114,13 @@ pub trait Real:
     fn sigmoid(self) -> Self {
         let e = (-self.abs()).exp();
         let r = Self::ONE / (Self::ONE + e);
-        if self < Self::ZERO { e * r } else { r }
+        choose(self < Self::ZERO, e * r, r)
     }
 
     /// ln(1 + e^x), accurate in both tails.
     #[inline(always)]
     fn softplus(self) -> Self {
-        let positive = if self > Self::ZERO { self } else { Self::ZERO };
+        let positive = choose(self > Self::ZERO, self, Self::ZERO);
         positive + (-self.abs()).exp().ln_1p()
     }
 }

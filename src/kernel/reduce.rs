@@ -19,7 +19,7 @@ pub(super) fn tree<T: Real, const N: usize>(mut lanes: [T; N]) -> T {
     while width > 1 {
         width /= 2;
         for i in 0..width {
-            lanes[i] = lanes[i] + lanes[i + width];
+            lanes[i] += lanes[i + width];
         }
     }
     lanes[0]
@@ -106,8 +106,17 @@ fn lines_inner<T: Real>(kind: Reduction, data: &[T], n: usize, out: &mut [T]) {
     }
 }
 
+/// Short lines have too little work for many lanes.
 #[inline(always)]
 fn lines_of<T: Real>(data: &[T], n: usize, out: &mut [T], start: T, f: impl Fn(T, T) -> T) {
+    match n < 2 * LANES {
+        true => lines_in::<T, 8>(data, n, out, start, f),
+        false => lines_in::<T, LANES>(data, n, out, start, f),
+    }
+}
+
+#[inline(always)]
+fn lines_in<T: Real, const LANES: usize>(data: &[T], n: usize, out: &mut [T], start: T, f: impl Fn(T, T) -> T) {
     for (line, out) in data.chunks_exact(n).zip(out) {
         let mut lanes = [start; LANES];
         let (whole, rest) = line.as_chunks::<LANES>();
@@ -147,7 +156,7 @@ fn columns_inner<T: Real>(kind: Reduction, data: &[T], n: usize, inner: usize, f
         for row in from..(from + ROWS).min(n) {
             let row = &data[row * inner + first..][..part.len()];
             match kind {
-                Reduction::Sum => part.iter_mut().zip(row).for_each(|(p, &v)| *p = *p + v),
+                Reduction::Sum => part.iter_mut().zip(row).for_each(|(p, &v)| *p += v),
                 Reduction::Max => part.iter_mut().zip(row).for_each(|(p, &v)| *p = p.larger(v)),
                 Reduction::Min => part.iter_mut().zip(row).for_each(|(p, &v)| *p = p.smaller(v)),
             }

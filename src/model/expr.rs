@@ -175,6 +175,8 @@ pub enum Node {
     Softmax(Box<Expr>, AxisId),
     /// `a ++ b`: vectors laid end to end along a sum axis, which stands last in the type.
     Concat(Vec<Expr>, AxisId),
+    /// `[a, b, c]`: numbers along an axis, which stands last in the type.
+    Vector(Vec<Expr>, AxisId),
     /// A choice, elementwise in the condition.
     If {
         /// A `Bool`.

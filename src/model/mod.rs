@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod expr;
 pub mod family;
 pub mod graph;
+pub mod inline;
 pub mod print;
 pub mod program;
 pub mod request;
@@ -17,6 +18,7 @@ pub use axis::{Axis, AxisId, AxisKind};
 pub use expr::{Compare, Expr, Function, Node, Objective, Operator, Reduction, Subject, Subscript, Type};
 pub use family::{Arg, Dist, Family};
 pub use graph::FactorGraph;
+pub use inline::inline_definitions;
 pub use program::{
     Binding, Data, DataId, DataSource, Domain, Factor, FactorKind, Guide, IndexId, IndexVar, Model, ModelId, Owner,
     Param, ParamId, Program, Target, Transform, Var, VarId,

@@ -266,6 +266,7 @@ impl Printer<'_> {
             }
             Node::Softmax(inner, axis) => format!("softmax({}, {})", self.expr(inner), self.axis(*axis)),
             Node::Concat(parts, _) => format!("({})", list(parts).join(" ++ ")),
+            Node::Vector(parts, _) => format!("[{}]", list(parts).join(", ")),
             Node::If { cond, then, other } => {
                 format!("(if {} then {} else {})", self.expr(cond), self.expr(then), self.expr(other))
             }

@@ -70,7 +70,7 @@ pub enum Owner {
 /// A learned array of numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Param {
-    /// Its full name: `dbn.W0`, `dbn.memory.W`, `dbn.guide.R0`, `enc.1.weight`; unique in the program.
+    /// Its full name: `m.W0`, `m.memory.W`, `m.guide.R0`, `enc.1.weight`; unique in the program.
     pub name: String,
     /// Who it belongs to.
     pub owner: Owner,

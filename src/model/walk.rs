@@ -43,7 +43,7 @@ impl Expr {
                 vec![e]
             }
             Node::Binary(_, a, b) | Node::Compare(_, a, b) | Node::Contract { left: a, right: b, .. } => vec![a, b],
-            Node::Concat(parts, _) => parts.iter().collect(),
+            Node::Concat(parts, _) | Node::Vector(parts, _) => parts.iter().collect(),
             Node::If { cond, then, other } => vec![cond, then, other],
             Node::Table { of, entries } => of.iter().chain(entries).collect(),
             Node::Objective(objective) => match objective.as_ref() {

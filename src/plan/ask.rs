@@ -174,6 +174,16 @@ impl Chooser<'_> {
     ) -> Result<(Answer, Kind), Box<Diagnostic>> {
         let program = self.program;
         let declared = &program.models[self.model];
+        let defined = declared.factors.iter().find(|f| {
+            matches!(&f.kind, FactorKind::Deterministic { target, .. } if targets.iter().any(|t| t.0 == target.var))
+        });
+        if let Some(factor) = defined {
+            return Err(Box::new(
+                Diagnostic::at(Code::NotSupported, self.ask.span, "the posterior of a definition is not built yet")
+                    .label(factor.span, "a function of other variables")
+                    .help("ask for the variables it is computed from"),
+            ));
+        }
         let cut: BTreeSet<VarId> = evidence.iter().filter(|e| e.intervention).map(|e| e.var).collect();
         let mut fixed: BTreeSet<VarId> = evidence.iter().map(|e| e.var).collect();
         let ports = declared.vars.iter().copied().filter(|&v| program.vars[v].given);

@@ -78,8 +78,11 @@ fn choose_train(program: &Program, train: &Train) -> Result<TrainPlan, Box<Diagn
 /// What a line becomes: one line, or a stage for each layer.
 enum Chosen {
     Line(Box<LinePlan>, Option<usize>),
-    Layers(Vec<(String, LinePlan, Vec<(ParamId, ParamId)>)>, Option<usize>),
+    Layers(Vec<Layer>, Option<usize>),
 }
+
+/// A layer's stage: its name, its line, and the copies made when it is done.
+type Layer = (String, LinePlan, Vec<(ParamId, ParamId)>);
 
 fn choose_stage(program: &Program, stage: &Stage, bound: &BTreeSet<VarId>) -> Result<Vec<StagePlan>, Box<Diagnostic>> {
     let epochs = stage.epochs.unwrap_or(EPOCHS);

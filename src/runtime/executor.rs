@@ -218,7 +218,6 @@ fn repeat<T: Real>(
         carry.extend_from_slice(start);
     }
     let mut steps = 0;
-    let mut given: Vec<&[T]> = Vec::with_capacity(l.given.len());
     let mut outcome = Ok(());
     while steps < l.length {
         let t = if l.reverse { l.length - 1 - steps } else { steps };
@@ -230,8 +229,7 @@ fn repeat<T: Real>(
         }
         let position = [T::of_index(t)];
         {
-            let mut now = std::mem::take(&mut given);
-            now.extend(l.given.iter().map(|g| match g {
+            let given = l.given.iter().map(|g| match g {
                 Given::Position => &position[..],
                 Given::Carry(i) => &carries[*i],
                 Given::Slice(i) => {
@@ -239,8 +237,9 @@ fn repeat<T: Real>(
                     &inputs[*i][t * n..(t + 1) * n]
                 }
                 Given::Whole(i) => inputs[*i],
-            }));
-            let arguments = Arguments { context: arguments.context, inputs: &now, states: &[] };
+            });
+            let given: Vec<&[T]> = given.collect();
+            let arguments = Arguments { context: arguments.context, inputs: &given, states: &[] };
             path.push(t as u64);
             outcome = execute(body, inner, &arguments, path);
             path.pop();

@@ -268,9 +268,8 @@ impl<T: Real> Run<'_, T> {
                 range.map(|j| args[0].at(&with(at, *axis, j))).sum()
             }),
             Op::Einsum { a, b, out } => {
-                let mut summed: Vec<(u32, usize)> =
+                let summed: Vec<(u32, usize)> =
                     a.iter().copied().zip(args[0].shape.iter().copied()).filter(|(l, _)| !out.contains(l)).collect();
-                summed.retain(|(l, _)| !out.contains(l));
                 let extents: Vec<usize> = summed.iter().map(|&(_, e)| e).collect();
                 Tensor::build(shape, |at| {
                     let mut total = T::ZERO;

@@ -365,6 +365,10 @@ impl Checker<'_> {
                 let var = self.variable(model, name)?;
                 let (domain, axes) = (self.program.vars[var].domain.clone(), self.program.vars[var].axes());
                 let value = &arg.value;
+                if matches!(value.bare().kind, ExprKind::Call { .. }) {
+                    self.unsupported(value.span, "a computed value in a condition");
+                    return None;
+                }
                 if word(value).is_some_and(|w| w == "each") {
                     if !domain.is_discrete() || !axes.is_empty() {
                         self.error(

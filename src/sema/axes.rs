@@ -22,39 +22,31 @@ impl Checker<'_> {
         let file = self.file;
         let mut items: Vec<&ast::Axis> = Vec::new();
         for item in &file.items {
-            match item {
-                ast::Item::Axis(axis) => {
-                    if let Some(&first) = self.declared_axes.get(&axis.name.text) {
-                        self.twice(&axis.name, first, "axis");
-                        continue;
-                    }
-                    if axis.name.text == ROWS || DOMAINS.contains(&axis.name.text.as_str()) {
-                        let what = if axis.name.text == ROWS { "the rows of the data" } else { "a domain" };
-                        let message = format!("`{}` already names {what}", axis.name.text);
-                        self.push(
-                            Diagnostic::at(Code::DefinedTwice, axis.name.span, message).help("choose another name"),
-                        );
-                        continue;
-                    }
-                    self.declared_axes.insert(axis.name.text.clone(), axis.name.span);
-                    self.new_axis(&axis.name.text, AxisKind::Plain, axis.name.span);
-                    items.push(axis);
+            let ast::Item::Axis(axis) = item else { continue };
+            if let Some(&first) = self.declared_axes.get(&axis.name.text) {
+                self.twice(&axis.name, first, "axis");
+                continue;
+            }
+            if axis.name.text == ROWS || DOMAINS.contains(&axis.name.text.as_str()) {
+                let what = if axis.name.text == ROWS { "the rows of the data" } else { "a domain" };
+                let message = format!("`{}` already names {what}", axis.name.text);
+                self.push(Diagnostic::at(Code::DefinedTwice, axis.name.span, message).help("choose another name"));
+                continue;
+            }
+            self.declared_axes.insert(axis.name.text.clone(), axis.name.span);
+            self.new_axis(&axis.name.text, AxisKind::Plain, axis.name.span);
+            items.push(axis);
+        }
+        for item in &file.items {
+            let ast::Item::Data(data) = item else { continue };
+            for field in data.fields.iter().flatten() {
+                let domain = field.decl.domain.iter();
+                let sizes = field.decl.index.iter().chain(domain.clone().flat_map(|d| &d.axes));
+                let names = sizes.filter_map(|s| if let ast::SizeKind::Name(n) = &s.kind { Some(n) } else { None });
+                let enumerations = domain.map(|d| &d.name).filter(|n| !DOMAINS.contains(&n.text.as_str()));
+                for name in names.chain(enumerations) {
+                    self.declared_axes.entry(name.text.clone()).or_insert(name.span);
                 }
-                ast::Item::Data(data) => {
-                    for field in data.fields.iter().flatten() {
-                        let domain = field.decl.domain.iter();
-                        let sizes = field.decl.index.iter().chain(domain.clone().flat_map(|d| &d.axes));
-                        for name in
-                            sizes.filter_map(|s| if let ast::SizeKind::Name(n) = &s.kind { Some(n) } else { None })
-                        {
-                            self.declared_axes.entry(name.text.clone()).or_insert(name.span);
-                        }
-                        for domain in domain.filter(|d| !DOMAINS.contains(&d.name.text.as_str())) {
-                            self.declared_axes.entry(domain.name.text.clone()).or_insert(domain.name.span);
-                        }
-                    }
-                }
-                _ => {}
             }
         }
         for axis in items {

@@ -562,7 +562,10 @@ impl<'a> Checker<'a> {
                     let close = binding.domain == var.domain
                         || var.domain == Domain::Real
                             && matches!(binding.domain, Domain::Unit | Domain::Positive | Domain::Count);
-                    if !close || binding.axes != var.axes() {
+                    // A loop over the rows spells out the plate that every column has.
+                    let rows = |a: &AxisId| self.program.axes[*a].kind == AxisKind::Rows;
+                    let axes: Vec<AxisId> = var.axes().into_iter().filter(|a| !rows(a)).collect();
+                    if !close || binding.axes != axes {
                         let (is, was) = (
                             show_type(&self.program, &var.domain, &var.axes()),
                             show_type(&self.program, &binding.domain, &binding.axes),

@@ -388,16 +388,17 @@ impl Checker<'_> {
             Diagnostic::at(code, arg.span, format!("{what} must be {wanted_words}")).saying(format!("this {has}"))
         };
         let help = match (wanted, family, &arg.node) {
-            (_, _, Node::Number(v)) if *v > 1.0 && *v <= 100.0 && role == Arg::P => {
+            (_, _, Node::Number(v)) if *v >= 2.0 && *v <= 100.0 && role == Arg::P => {
                 Some(format!("for {v} percent write `{}`", v / 100.0))
             }
             (_, _, Node::Number(_)) => None,
             (Domain::Unit, Family::Bernoulli, _) => {
                 Some("write `Bernoulli(logit = ..)`, or squash it with `sigmoid(..)`".to_string())
             }
-            (Domain::Positive, _, Node::Param(p)) => {
-                Some(format!("declare `{}` as `Positive`", self.program.params[*p].name))
-            }
+            (Domain::Positive, _, Node::Param(p)) => Some(format!(
+                "declare `{}` as `Positive`",
+                self.program.params[*p].name.rsplit('.').next().unwrap_or_default()
+            )),
             (Domain::Positive, _, _) => Some(format!("write `{word} = exp(..)` or `{word} = softplus(..)`")),
             (Domain::Unit, _, _) => Some("squash it with `sigmoid(..)`".to_string()),
             _ => None,

@@ -9,7 +9,7 @@ use crate::syntax::ast::{self, ExprKind};
 
 use super::Checker;
 use super::scope::{Entry, Scope};
-use super::types::{as_number, axis_names, binary, call, cover, expr, number, say_axes, show_type};
+use super::types::{as_number, binary, call, cover, expr, number, say_axes, show_type};
 
 impl Checker<'_> {
     /// The typed form of an expression; `None` where an error was reported.
@@ -123,7 +123,8 @@ impl Checker<'_> {
             .map(String::as_str)
             .chain(scope.indices.iter().map(|(n, _)| n.as_str()))
             .collect();
-        let diagnostic = match nearest(text, known) {
+        let other_kind = self.nets.contains_key(text) || self.models.contains_key(text) || self.axes.contains_key(text);
+        let diagnostic = match nearest(text, known).filter(|_| !other_kind) {
             Some(near) => {
                 let place = scope.names.get(near).map(|(_, span)| *span);
                 let diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
@@ -700,10 +701,7 @@ impl Checker<'_> {
             Diagnostic::at(Code::WrongIndex, place, format!("`{name}` runs over `{runs}`, but `{wanted}` is indexed"))
                 .label(base, format!("its next axis is `{wanted}`"))
                 .label(introduced, format!("`{name}` is introduced here"))
-                .help(format!(
-                    "index axes are taken in the order of the declaration: {}",
-                    axis_names(&self.program, &[axis])
-                )),
+                .help(format!("indices stand in the order of the declaration; here an index of `{wanted}` is needed")),
         );
         None
     }

@@ -220,9 +220,10 @@ impl<'a> Checker<'a> {
 
     /// Something the language has and this compiler does not carry out yet.
     fn unsupported(&mut self, span: Span, what: &str) {
-        self.problems.push(
-            Diagnostic::at(Code::NotSupported, span, format!("{what} is understood but cannot be compiled yet"))
-                .note("the rest of the file was checked"),
-        );
+        self.problems.push(Diagnostic::at(
+            Code::NotSupported,
+            span,
+            format!("{what} is understood but cannot be compiled yet"),
+        ));
     }
 }

@@ -235,8 +235,15 @@ impl<'a> Checker<'a> {
                 }
                 Stmt::Random { left, .. } | Stmt::Equal { left, .. } => {
                     for decl in &left.decls {
-                        if scope.guide || decl.domain.is_none() && scope.names.contains_key(&decl.name.text) {
+                        let known = scope.names.contains_key(&decl.name.text);
+                        if scope.guide
+                            || decl.domain.is_none() && known
+                            || scope.by_definition.contains(&decl.name.text)
+                        {
                             continue;
+                        }
+                        if !known {
+                            scope.by_definition.insert(decl.name.text.clone());
                         }
                         self.declare_var(scope, decl, plates, false, false);
                     }

@@ -82,7 +82,9 @@ impl<'a> Checker<'a> {
     /// The call of a net with one output.
     pub fn net_call(&mut self, scope: &mut Scope, name: &ast::Name, args: &[ast::Arg], span: Span) -> Option<Expr> {
         let item = self.nets.get(&name.text)?.item;
-        if let NetOutput::Named(outputs) = &item.output {
+        if let NetOutput::Named(outputs) = &item.output
+            && outputs.len() != 1
+        {
             let words: Vec<String> = outputs.iter().map(|o| format!("`{}`", o.name.text)).collect();
             self.push(
                 Diagnostic::at(
@@ -107,11 +109,12 @@ impl<'a> Checker<'a> {
         span: Span,
     ) -> Option<Vec<(String, Expr)>> {
         let info = *self.nets.get(&name.text)?;
-        let inputs = self.net_inputs(scope, info.item, args, span);
         if info.broken {
+            // Its own error was told; the arguments may have others.
+            args.iter().for_each(|a| drop(self.expr(scope, &a.value)));
             return None;
         }
-        let mut parts = inputs?;
+        let mut parts = self.net_inputs(scope, info.item, args, span)?;
         let (last, hidden) = info.item.layers.split_last()?;
         for (i, layer) in hidden.iter().enumerate() {
             let dense = self.dense_settings(layer)?;

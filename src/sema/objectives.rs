@@ -154,6 +154,10 @@ impl Checker<'_> {
                 "guide" => match self.program.models[scope.model].guide {
                     Some(_) => Some(Subject::Guide(scope.model)),
                     None if self.guides.contains_key(&self.program.models[scope.model].name) => return None,
+                    None if self.has_override(&self.program.models[scope.model].name) => {
+                        self.unsupported(name.span, "a guide made by `infer`");
+                        return None;
+                    }
                     None => {
                         let model = self.program.models[scope.model].name.clone();
                         self.push(
@@ -175,6 +179,16 @@ impl Checker<'_> {
             }
         }
         Some(call(Function::Log, self.objective_part(scope, inner)?, span))
+    }
+
+    /// Whether an `infer` line speaks of a model, which then serves as its guide.
+    fn has_override(&self, model: &str) -> bool {
+        self.file.items.iter().any(|i| match i {
+            ast::Item::Infer(infer) => {
+                infer.of.is_empty() || infer.of.iter().any(|e| e.name().is_some_and(|n| n.text == model))
+            }
+            _ => false,
+        })
     }
 
     /// `(A | B)`: variables by name.

@@ -77,7 +77,7 @@ pub fn of_expr(program: &Program, e: &Expr) -> Range {
         }
         Node::If { then, other, .. } => union(of(then), of(other)),
         Node::Table { entries, .. } => entries.iter().map(of).reduce(union).unwrap_or(ALL),
-        Node::Concat(parts, _) => parts.iter().map(of).reduce(union).unwrap_or(ALL),
+        Node::Concat(parts, _) | Node::Vector(parts, _) => parts.iter().map(of).reduce(union).unwrap_or(ALL),
         Node::Reduce(Reduction::Mean, inner, _) => of(inner),
         Node::Reduce(Reduction::Sum, inner, _) => {
             let r = of(inner);

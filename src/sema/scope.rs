@@ -41,6 +41,8 @@ pub struct Scope {
     pub guide: bool,
     /// Names that were read.
     pub used: BTreeSet<String>,
+    /// Variables that a `~` or `=` declares; a second one of those is told where definitions are counted.
+    pub by_definition: BTreeSet<String>,
     /// How often each sub-model was put in.
     pub instances: BTreeMap<String, usize>,
 }
@@ -59,6 +61,7 @@ impl Scope {
             defined: BTreeMap::new(),
             guide: false,
             used: BTreeSet::new(),
+            by_definition: BTreeSet::new(),
             instances: BTreeMap::new(),
         }
     }

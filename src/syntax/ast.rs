@@ -257,7 +257,7 @@ pub struct Layer {
     pub span: Span,
 }
 
-/// `model rbm(v: Discrete[V], given x: Real) { .. }`
+/// `model pair(v: Discrete[V], given x: Real) { .. }`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Model {
@@ -276,7 +276,7 @@ pub struct Port {
     pub span: Span,
 }
 
-/// `guide dbn { .. }`
+/// `guide m { .. }`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Guide {
@@ -344,7 +344,7 @@ pub struct Left {
     pub span: Span,
 }
 
-/// `infer y of dbn by enumeration`
+/// `infer y of m by enumeration`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Infer {
@@ -354,7 +354,7 @@ pub struct Infer {
     pub span: Span,
 }
 
-/// `require exact y of dbn`
+/// `require exact y of m`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Require {
@@ -364,7 +364,7 @@ pub struct Require {
     pub span: Span,
 }
 
-/// `train dbn on digits.train { .. }`
+/// `train m on digits.train { .. }`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Train {
@@ -440,7 +440,7 @@ impl AskKind {
     }
 }
 
-/// `evaluate error = error(y, argmax(y | x)) of dbn on digits.test by gibbs(100) times 3`
+/// `evaluate error = error(y, argmax(y | x)) of m on digits.test by gibbs(100) times 3`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Ask {

@@ -52,7 +52,10 @@ fn write_graph(out: &mut String, graph: &Graph, ids: &[NodeId], depth: usize) {
                 let body = &op.body;
                 write_graph(out, &body.graph, &body.graph.ids().collect::<Vec<_>>(), depth + 1);
                 let ids = |v: &[NodeId]| v.iter().map(|n| format!("%{}", n.index())).collect::<Vec<_>>().join(" ");
-                let _ = writeln!(out, "{indent}  carry {} | stack {}", ids(&body.carry), ids(&body.stacked));
+                let results = [("carry", &body.carry), ("stack", &body.stacked)];
+                for (name, nodes) in results.into_iter().filter(|r| !r.1.is_empty()) {
+                    let _ = writeln!(out, "{indent}  {name} {}", ids(nodes));
+                }
             }
             Op::While(op) => {
                 let _ = writeln!(out);

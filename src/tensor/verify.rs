@@ -5,7 +5,7 @@ use super::op::Op;
 use super::shape::{member_shape, shape_of};
 use crate::base::id::Id;
 
-/// What is wrong with a graph: a bug in what built it, never in a user's model.
+/// What is wrong with a graph: a bug in what built it, never in what a user wrote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// The builder was misused.
@@ -88,9 +88,15 @@ fn verify_node(graph: &Graph, n: NodeId) -> Result<(), VerifyError> {
     if shape != graph.shape(n) {
         return Err(wrong(format!("{:?} should have shape {shape:?}, not {:?}", graph.op(n), graph.shape(n))));
     }
-    let (body, allowed) = match graph.op(n) {
-        Op::Scan(op) => (&op.body.graph, [('c', op.carries), ('x', op.sequences), ('k', op.constants)]),
-        Op::While(op) => (&op.graph, [('c', op.carry.len()), ('x', 0), ('k', op.constants)]),
+    let (body, results, allowed) = match graph.op(n) {
+        Op::Scan(op) => {
+            let results = [op.body.carry.as_slice(), &op.body.stacked].concat();
+            (&op.body.graph, results, [('c', op.carries), ('x', op.sequences), ('k', op.constants)])
+        }
+        Op::While(op) => {
+            let results = [op.carry.as_slice(), &[op.condition]].concat();
+            (&op.graph, results, [('c', op.carry.len()), ('x', 0), ('k', op.constants)])
+        }
         _ => return Ok(()),
     };
     verify(body)?;
@@ -98,7 +104,9 @@ fn verify_node(graph: &Graph, n: NodeId) -> Result<(), VerifyError> {
     if !body.state_nodes().is_empty() || !body.roots().is_empty() {
         return Err(says("has states or results of its own".to_string()));
     }
-    for name in body.input_nodes().keys() {
+    // A step may be written by way of inputs that are substituted before it is done; only what it still reads counts.
+    let live = body.ancestors(&results);
+    for (name, _) in body.input_nodes().iter().filter(|(_, n)| live[n.index()]) {
         let known = name == "t"
             || allowed.iter().any(|(letter, n)| {
                 name.strip_prefix(*letter).and_then(|d| d.parse::<usize>().ok()).is_some_and(|i| i < *n)

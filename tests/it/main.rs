@@ -1,7 +1,12 @@
 //! The integration tests, in one binary.
 
 mod data;
+mod engines;
+mod house;
+mod layering;
 mod oracle;
+mod regressions;
 mod sema;
 mod syntax;
 mod tensor;
+mod tidy;

@@ -66,6 +66,11 @@ impl Evaluator<'_> {
                 }
                 Err(malformed("a position beyond the parts of `++`"))
             }
+            Node::Vector(entries, axis) => {
+                let position = self.coordinate(*axis, at, expr.span)?;
+                let entry = entries.get(position).ok_or_else(|| malformed("a position beyond a list's end"))?;
+                self.entry(entry, scope, at)
+            }
             Node::If { cond, then, other } => {
                 let choose = |state| if state == 1 { then } else { other };
                 self.select(cond, &expr.ty.domain, scope, at, |state| self.entry(choose(state), scope, at))

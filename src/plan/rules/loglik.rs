@@ -6,8 +6,8 @@ use super::contrastive::{Undirected, choose_normaliser, find_undirected};
 use super::partition::{NotExact, choose_partition};
 use crate::analysis::{Situation, find_components, find_pieces};
 use crate::base::span::Span;
-use crate::diag::Diagnostic;
-use crate::model::{ModelId, Program, VarId};
+use crate::diag::{Code, Diagnostic};
+use crate::model::{FactorKind, ModelId, Program, VarId};
 use crate::plan::method::{Method, Schedule};
 use crate::plan::plan::{Kind, LogLikPlan, NormaliserOf, Normalising};
 
@@ -37,6 +37,18 @@ pub enum NoLogLik {
 
 /// Plans a log-likelihood.
 pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
+    let program = request.program;
+    let defined = program.models[request.model]
+        .factors
+        .iter()
+        .find(|f| matches!(&f.kind, FactorKind::Deterministic { target, .. } if request.fixed.contains(&target.var)));
+    if let Some(factor) = defined {
+        let problem =
+            Diagnostic::at(Code::Implicit, request.at, "the likelihood of a deterministic output does not exist")
+                .label(factor.span, "a function of other variables: it has samples and no density")
+                .help("give it a distribution with `~`, or learn it adversarially");
+        return Err(NoLogLik::Told(Box::new(problem)));
+    }
     let situation = Situation::new(request.program, request.model, &request.fixed);
     let clamped = choose_partition(&situation, request.method).map_err(NoLogLik::Posterior)?;
     let below = Situation { fixed: &request.given, ..situation };
@@ -64,7 +76,7 @@ pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
                         Err(not) => NoLogLik::Posterior(not),
                         Ok(_) => told(
                             Diagnostic::at(
-                                crate::diag::Code::OverrideRefused,
+                                Code::OverrideRefused,
                                 request.at,
                                 "contrastive divergence learns potentials, and these are conditionals",
                             )

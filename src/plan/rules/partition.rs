@@ -147,6 +147,7 @@ fn log2_chain_states(program: &Program, component: &Component<'_>, along: crate:
 
 /// The log-partition of a situation by exact engines throughout, or what stands in the way.
 pub fn choose_partition(situation: &Situation<'_>, asked: Option<&Method>) -> Result<Partition, NotExact> {
+    check_group_parents(situation)?;
     let mut blocks = Vec::new();
     let mut touched: BTreeSet<PieceRef> = BTreeSet::new();
     for component in find_components(situation) {
@@ -156,6 +157,28 @@ pub fn choose_partition(situation: &Situation<'_>, asked: Option<&Method>) -> Re
     }
     let settled = refs(situation, &find_pieces(situation)).into_iter().filter(|p| !touched.contains(p)).collect();
     Ok(Partition { model: situation.model, fixed: situation.fixed.iter().copied().collect(), settled, blocks })
+}
+
+/// A sub-model's own log-partition must not hang on anything latent outside it: nobody sums over that here.
+fn check_group_parents(situation: &Situation<'_>) -> Result<(), NotExact> {
+    let barren = situation.barren();
+    for factor in &situation.model().factors {
+        let crate::model::FactorKind::Undirected { vars, .. } = &factor.kind else { continue };
+        if vars.iter().all(|v| barren.contains(v)) {
+            continue;
+        }
+        let outside = factor.reads().into_iter().find(|r| !vars.contains(&r.var) && !situation.fixed.contains(&r.var));
+        if let Some(read) = outside {
+            let name = &situation.program.vars[read.var].name;
+            let reason =
+                Reason::at(read.span, format!("the sub-model's log-partition depends on `{name}`, which is latent"));
+            let refusals = ["closed form", "forward-backward", "enumeration"]
+                .map(|engine| Refusal { engine, reason: reason.clone(), mend: None })
+                .to_vec();
+            return Err(NotExact { vars: vec![read.var], refusals });
+        }
+    }
+    Ok(())
 }
 
 impl NotExact {

@@ -1,7 +1,8 @@
 //! Groups of elementwise nodes of one shape that run as one tape.
 //!
-//! A node joins the latest group of its shape that it is related to (it reads a member, or something a member reads), if all else it
-//! reads is made before the group runs: then no order between steps can be violated. A group runs where its first node stood.
+//! A node joins the latest group of its shape that would run just before it anyway or that it is related to (it reads a member,
+//! or something a member reads), if all else it reads is made before the group runs: then no order between steps can be
+//! violated. A group runs where its first node stood.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +39,8 @@ impl<T: Real> Lower<'_, T> {
             group.shape == shape
                 && group.nodes.len() < LONGEST
                 && inputs.iter().all(|i| member(i) || self.made(*i).is_none_or(|s| s < group.step))
-                && inputs.iter().any(|i| member(i) || group.nodes.iter().any(|m| reads(m, i)))
+                && (group.step + 1 == self.plan.steps.len()
+                    || inputs.iter().any(|i| member(i) || group.nodes.iter().any(|m| reads(m, i))))
         });
         let g = found.unwrap_or_else(|| {
             let step = self.plan.steps.len();

@@ -76,10 +76,10 @@ pub(super) fn lower<T: Real>(graph: &Graph, roots: &[NodeId], watched: &[NodeId]
     let mut watches = Vec::new();
     for &w in watched {
         let view = lower.dense(w);
-        if let Place::Buffer(b) = view.place {
-            if !lower.plan.results.contains(&b) {
-                lower.plan.results.push(b);
-            }
+        if let Place::Buffer(b) = view.place
+            && !lower.plan.results.contains(&b)
+        {
+            lower.plan.results.push(b);
         }
         watches.push(view);
     }
@@ -126,7 +126,7 @@ impl<T: Real> Lower<'_, T> {
         if let Some(copy) = self.copies.get(&n) {
             return copy.clone();
         }
-        let copy = self.copy(view, &self.graph.shape(n).to_vec());
+        let copy = self.copy(view, self.graph.shape(n));
         self.copies.insert(n, copy.clone());
         copy
     }
@@ -148,7 +148,7 @@ impl<T: Real> Lower<'_, T> {
         {
             return b;
         }
-        let copy = self.copy(view, &self.graph.shape(n).to_vec());
+        let copy = self.copy(view, self.graph.shape(n));
         match copy.place {
             Place::Buffer(b) => b,
             _ => 0,

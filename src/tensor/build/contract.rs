@@ -10,7 +10,7 @@ impl Graph {
     /// Σ a·b over every label that `out` does not name. Labels are unique within an operand; one that stands in both and
     /// in `out` runs along (a batch), one that stands in one operand alone and not in `out` is summed there first.
     ///
-    /// Repeats, signs and constant factors of the operands are taken out of the sum, and a sum without a shared label to
+    /// Repeats, signs and constant multiples of the operands are taken out of the sum, and a sum without a shared label to
     /// contract becomes an elementwise product.
     pub fn einsum(&mut self, a: NodeId, la: &[u32], b: NodeId, lb: &[u32], out: &[u32]) -> NodeId {
         let shape = match einsum_shape(la, self.shape(a), lb, self.shape(b), out) {
@@ -28,13 +28,13 @@ impl Graph {
         if extents.values().any(|&e| e == 0) {
             return self.full(&shape, 0.0);
         }
-        let mut factor = 1.0;
-        let (mut a, mut la) = self.strip(a, la, &mut factor);
-        let (mut b, mut lb) = self.strip(b, lb, &mut factor);
+        let mut coefficient = 1.0;
+        let (mut a, mut la) = self.strip(a, la, &mut coefficient);
+        let (mut b, mut lb) = self.strip(b, lb, &mut coefficient);
         // A summed label along which both operands only repeat.
         for (label, extent) in &extents {
             if !la.contains(label) && !lb.contains(label) && !out.contains(label) {
-                factor *= *extent as f64;
+                coefficient *= *extent as f64;
             }
         }
         (a, la) = self.sum_lone(a, la, &lb, out);
@@ -58,16 +58,16 @@ impl Graph {
             let rename = |labels: &[u32]| labels.iter().map(|l| numbers[l]).collect::<Vec<u32>>();
             self.push(Op::Einsum { a: rename(&la), b: rename(&lb), out: rename(&present) }, &[a, b], &[])
         };
-        let scaled = match factor == 1.0 {
+        let scaled = match coefficient == 1.0 {
             true => product,
-            false => self.scale(product, factor),
+            false => self.scale(product, coefficient),
         };
         let map: Vec<usize> = present.iter().map(|l| out.iter().position(|o| o == l).unwrap_or_default()).collect();
         self.broadcast(scaled, &shape, &map)
     }
 
-    /// The operand without its repeats, transposes, signs and constant factors.
-    fn strip(&mut self, mut n: NodeId, labels: &[u32], factor: &mut f64) -> (NodeId, Vec<u32>) {
+    /// The operand without its repeats, transposes, signs and constant coefficients.
+    fn strip(&mut self, mut n: NodeId, labels: &[u32], coefficient: &mut f64) -> (NodeId, Vec<u32>) {
         let mut labels = labels.to_vec();
         loop {
             match self.op(n) {
@@ -84,18 +84,18 @@ impl Graph {
                     n = self.inputs_of(n)[0];
                 }
                 Op::Unary(Unary::Neg) => {
-                    *factor = -*factor;
+                    *coefficient = -*coefficient;
                     n = self.inputs_of(n)[0];
                 }
                 Op::Binary(Binary::Mul) => match self.splat(self.inputs_of(n)[1]) {
                     Some(c) => {
-                        *factor *= c;
+                        *coefficient *= c;
                         n = self.inputs_of(n)[0];
                     }
                     None => return (n, labels),
                 },
                 Op::Constant(_) if self.shape(n).is_empty() => {
-                    *factor *= self.splat(n).unwrap_or(1.0);
+                    *coefficient *= self.splat(n).unwrap_or(1.0);
                     return (self.scalar(1.0), labels);
                 }
                 _ => return (n, labels),

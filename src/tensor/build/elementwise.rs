@@ -41,7 +41,8 @@ impl Graph {
     /// f(a, b), elementwise over exactly equal shapes.
     pub fn binary(&mut self, f: Binary, a: NodeId, b: NodeId) -> NodeId {
         if self.shape(a) != self.shape(b) {
-            return self.push(Op::Binary(f), &[a, b], &self.shape(a).to_vec());
+            let hint = self.shape(a).to_vec();
+            return self.push(Op::Binary(f), &[a, b], &hint);
         }
         if let Some((parts, shape, map)) = self.common_broadcast(&[a, b]) {
             let inner = self.binary(f, parts[0], parts[1]);
@@ -122,8 +123,8 @@ impl Graph {
                     let (x, y) = (self.inputs_of(a)[0], self.inputs_of(a)[1]);
                     if let Some(d) = self.splat(y) {
                         let shape = self.shape(a).to_vec();
-                        let factor = self.full(&shape, c * d);
-                        return Some(self.binary(Binary::Mul, x, factor));
+                        let both = self.full(&shape, c * d);
+                        return Some(self.binary(Binary::Mul, x, both));
                     }
                 }
             }
@@ -131,7 +132,7 @@ impl Graph {
                 if ca == Some(0.0) || cb == Some(0.0) {
                     return Some(self.zeros_like(a));
                 }
-                // A factor known to be finite or not zero needs no guard.
+                // An operand known to be finite or not zero needs no guard.
                 if ca.is_some() || cb.is_some_and(f64::is_finite) {
                     return Some(self.binary(Binary::Mul, a, b));
                 }
@@ -193,7 +194,8 @@ impl Graph {
     /// `a` where `cond` is not 0, else `b`. What the branch not taken holds, be it NaN, reaches neither value nor derivative.
     pub fn select(&mut self, cond: NodeId, a: NodeId, b: NodeId) -> NodeId {
         if self.shape(cond) != self.shape(a) || self.shape(a) != self.shape(b) {
-            return self.push(Op::Select, &[cond, a, b], &self.shape(a).to_vec());
+            let hint = self.shape(a).to_vec();
+            return self.push(Op::Select, &[cond, a, b], &hint);
         }
         if a == b {
             return a;
@@ -291,9 +293,9 @@ impl Graph {
     }
 
     /// a times a number.
-    pub fn scale(&mut self, a: NodeId, factor: f64) -> NodeId {
+    pub fn scale(&mut self, a: NodeId, by: f64) -> NodeId {
         let shape = self.shape(a).to_vec();
-        let c = self.full(&shape, factor);
+        let c = self.full(&shape, by);
         self.mul(a, c)
     }
 }

@@ -71,19 +71,19 @@ impl Graph {
         };
         let mut adjoint_in = vec![None; op.carries];
         let mut carry_in = vec![None; op.carries];
-        for i in 0..op.carries {
+        for (i, carry_in) in carry_in.iter_mut().enumerate() {
             if let Some(old) = leaf(format!("c{i}")) {
                 let history = self.carry_history(n, i);
                 let new = slice(self, &mut body, &mut sequences, history);
-                carry_in[i] = Some(new);
+                *carry_in = Some(new);
                 bind.insert(old, new);
             }
         }
         let mut sequence_in = vec![None; op.sequences];
-        for j in 0..op.sequences {
+        for (j, sequence_in) in sequence_in.iter_mut().enumerate() {
             if let Some(old) = leaf(format!("x{j}")) {
                 let new = slice(self, &mut body, &mut sequences, inputs[op.carries + j]);
-                sequence_in[j] = Some(new);
+                *sequence_in = Some(new);
                 bind.insert(old, new);
             }
         }

@@ -44,7 +44,8 @@ impl Walk {
 impl Graph {
     /// The derivatives of the sum of `of`'s elements with respect to `wrt`, each of its node's shape; zeros where nothing connects them.
     ///
-    /// Members of `wrt` must be inputs, states or anchors ([`Graph::anchor`]): identities look through other nodes.
+    /// Members of `wrt` must be nodes that no identity of the builder sees through: inputs, states, anchors ([`Graph::anchor`]), draws,
+    /// results of loops. By another computed node it would be wrong in silence, and is refused as a misuse of the builder.
     pub fn gradient(&mut self, of: NodeId, wrt: &[NodeId]) -> Vec<NodeId> {
         let shape = self.shape(of).to_vec();
         let one = self.full(&shape, 1.0);
@@ -53,6 +54,14 @@ impl Graph {
 
     /// The derivatives of Σ seed · of with respect to `wrt`; each seed has the shape of its node. See [`Graph::gradient`].
     pub fn gradient_seeded(&mut self, of: &[(NodeId, NodeId)], wrt: &[NodeId]) -> Vec<NodeId> {
+        for &n in wrt {
+            if self.seen_through(n) {
+                let op = self.op(n).clone();
+                self.defect(format!(
+                    "a derivative by {op:?}, which identities see through; take it by an anchor of that"
+                ));
+            }
+        }
         let mut walk = Walk { active: self.descendants(wrt), adjoints: BTreeMap::new(), members: BTreeMap::new() };
         for &(n, seed) in of {
             walk.give(self, n, seed);
@@ -125,6 +134,40 @@ impl Graph {
             | Op::LogSumExp { .. }
             | Op::CumSum { .. }
             | Op::Einsum { .. }) => self.structure_rule(walk, &op, n, adjoint),
+        }
+    }
+
+    /// Whether something built from `n` may read what `n` reads instead.
+    fn seen_through(&self, n: NodeId) -> bool {
+        match self.op(n) {
+            Op::Input(_)
+            | Op::State(_)
+            | Op::Anchor
+            | Op::StopGradient
+            | Op::Random { .. }
+            | Op::Project(_)
+            | Op::Select
+            | Op::Gather { .. }
+            | Op::Scatter { .. }
+            | Op::LogSumExp { .. }
+            | Op::OneHotArgmax { .. }
+            | Op::OneHotSample { .. }
+            | Op::CumSum { .. } => false,
+            Op::Constant(_)
+            | Op::Iota { .. }
+            | Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Broadcast { .. }
+            | Op::Reshape
+            | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::Pad { .. }
+            | Op::Concat { .. }
+            | Op::Flip { .. }
+            | Op::Reduce { .. }
+            | Op::Einsum { .. }
+            | Op::Scan(_)
+            | Op::While(_) => true,
         }
     }
 

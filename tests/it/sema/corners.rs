@@ -20,14 +20,14 @@ pub fn digits() -> Schema {
     }
 }
 
-/// The program of a text, or its diagnostics as drawn; every `dataset` is the digits.
+/// The program of a text, or its diagnostics as drawn; `dataset("digits")` is the embedded one.
 pub fn program(name: &str, text: &str) -> Result<Program, String> {
     let mut texts = Sources::default();
     let file = texts.add(name, text);
     let mut problems = Problems::new();
     let tree = parse(&texts, file, &mut problems);
     let mut input = Input::default();
-    for request in sources(&tree).into_iter().filter(|r| r.reader == "dataset") {
+    for request in sources(&tree).into_iter().filter(|r| r.path == "digits") {
         input.schemas.insert(request.name, digits());
     }
     let program = (!problems.has_errors()).then(|| check(&tree, &input, &mut problems)).flatten();

@@ -1,3 +1,5 @@
 //! Trees in, typed programs and diagnostics out.
 
 mod corners;
+mod hostile;
+mod ui;

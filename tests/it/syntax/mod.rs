@@ -1,4 +1,4 @@
 //! Texts in, trees and diagnostics out.
 
-mod round_trip;
-mod ui;
+pub mod round_trip;
+pub mod ui;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{env, fs};
 
-use ghmc::base::span::Sources;
+use ghmc::base::span::{FileId, Sources};
 use ghmc::diag::{Problems, Style, render_all};
 use ghmc::syntax::parse;
 
@@ -24,7 +24,14 @@ fn expectations(text: &str) -> Vec<(usize, String)> {
 
 #[test]
 fn bad_programs_get_their_messages() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui/syntax");
+    cases("syntax", &|sources, file, problems| {
+        parse(sources, file, problems);
+    });
+}
+
+/// Runs every case of a stage.
+pub fn cases(stage: &str, run: &dyn Fn(&Sources, FileId, &mut Problems)) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui").join(stage);
     let mut files: Vec<_> = fs::read_dir(&folder).expect("the folder").map(|e| e.expect("an entry").path()).collect();
     files.sort();
     let mut failures = Vec::new();
@@ -36,7 +43,7 @@ fn bad_programs_get_their_messages() {
         let mut sources = Sources::default();
         let file = sources.add(name.clone(), text.as_str());
         let mut problems = Problems::new();
-        parse(&sources, file, &mut problems);
+        run(&sources, file, &mut problems);
         let (list, left_out) = problems.sorted();
         let mut found: Vec<(usize, String)> = list
             .iter()

@@ -82,6 +82,50 @@ fn substitution_simplifies_again() {
 }
 
 #[test]
+fn a_graph_prints_and_serialises() {
+    let mut g = Graph::new();
+    let (x, w) = (g.input("x", &[2, 3]), g.state("w", &[3, 4]));
+    let y = g.matmul(x, w);
+    let p = g.unary(Unary::Sigmoid, y);
+    let start = g.constant(&[4], vec![0.0, 1.0, 2.0, 3.0]);
+    let last = g.scan_with(2, true, &[start], &[p], &[], |g, _, c, x, _| (vec![g.add(c[0], x[0])], vec![]))[0];
+    g.output("last", last);
+    g.watch("p", p);
+    let want = "\
+%0 = input x : 2x3
+%1 = state w : 3x4
+%2 = einsum[0 1, 1 2 -> 0 2] %0 %1 : 2x4
+%3 = sigmoid %2 : 2x4
+%4 = constant [0 1 2 3] : 4
+%5 = scan[2 steps reverse, 1 carried, 1 sliced] %4 %3
+  %0 = input t : scalar
+  %1 = input c0 : 4
+  %2 = input x0 : 4
+  %3 = add %1 %2 : 4
+  carry %3
+%6 = member 0 of %5 : 4
+output last = %6
+watch p: %3
+";
+    assert_eq!(g.to_string(), want);
+    let json = serde_json::to_value(&g).expect("plain data");
+    assert_eq!(json["nodes"].as_array().map(Vec::len), Some(7));
+}
+
+#[test]
+fn the_verifier_refuses_what_does_not_fit() {
+    let mut g = Graph::new();
+    let x = g.input("x", &[3]);
+    let _ = g.scan_with(2, false, &[x], &[], &[], |g, _, c, _, _| {
+        let other = g.input("y", &[]);
+        let other = g.broadcast(other, &[3], &[]);
+        (vec![g.add(c[0], other)], vec![])
+    });
+    let refused = verify(&g).expect_err("the body reads what the loop does not give");
+    assert!(refused.to_string().contains("reads `y`"), "{refused}");
+}
+
+#[test]
 fn the_dead_are_removed_from_graphs_and_loop_bodies() {
     let mut g = Graph::new();
     let (a, b) = (g.input("a", &[2]), g.input("b", &[2]));

@@ -151,7 +151,7 @@ impl Builder {
             11 => {
                 let flat: usize = shape.iter().product();
                 let divisor = [1, 2, 3, 5, 7][self.below(5)];
-                let to = if flat % divisor == 0 { vec![divisor, flat / divisor] } else { vec![flat] };
+                let to = if flat.is_multiple_of(divisor) { vec![divisor, flat / divisor] } else { vec![flat] };
                 Some((self.g.reshape(a, &to), exact))
             }
             12 => {
@@ -254,8 +254,8 @@ impl Builder {
         let rows = self.leaf(&[&[length], shape].concat());
         let (which, swap) = (self.below(5), self.below(2) == 0);
         let results = self.g.scan_with(length, reverse, &[a, b], &[rows], &[b], |g, t, c, x, k| {
-            let t = g.broadcast(t, &shape.to_vec(), &[]);
-            let noise = g.random(Law::Normal, &shape.to_vec(), 77);
+            let t = g.broadcast(t, shape, &[]);
+            let noise = g.random(Law::Normal, shape, 77);
             let noise = g.mul(noise, t);
             let sum = g.add(x[0], noise);
             let sum = g.add(sum, k[0]);
@@ -287,7 +287,7 @@ fn random_graph(seed: u64, size: usize, limit: usize) -> Graph {
         b.g.output(&format!("o{i}"), n);
         b.g.set_state(&format!("new{i}"), n);
     }
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         let leaves: Vec<NodeId> = b.g.input_nodes().values().chain(b.g.state_nodes().values()).copied().collect();
         let leaves: Vec<NodeId> = leaves.into_iter().filter(|&l| !b.g.updates().values().any(|&u| u == l)).collect();
         for (i, d) in b.g.gradient(results[0], &leaves).into_iter().enumerate() {
@@ -367,6 +367,56 @@ fn compiled_graphs_agree_with_the_naive_executor_in_f64() {
 #[test]
 fn compiled_graphs_agree_with_the_naive_executor_in_f32() {
     agree::<f32>(1200..2400, 2e-4);
+}
+
+#[test]
+fn work_that_is_split_agrees_with_the_naive_executor() {
+    let mut g = Graph::new();
+    let (x, y) = (g.input("x", &[210, 100]), g.input("y", &[5, 60, 70]));
+    let mut results = Vec::new();
+    for (n, axes) in [(x, 2), (y, 3)] {
+        let shape = g.shape(n).to_vec();
+        for axis in 0..axes {
+            results.push(g.log_sum_exp(n, axis, Semiring::Soft));
+            results.push(g.log_sum_exp(n, axis, Semiring::Max));
+            results.push(g.softmax(n, axis));
+            results.push(g.one_hot_argmax(n, axis));
+            results.push(g.one_hot_sample(n, axis, 3));
+            results.push(g.cumsum(n, axis, true, true));
+            results.push(g.reduce(Reduction::Sum, n, &[axis]));
+            results.push(g.reduce(Reduction::Max, n, &[axis]));
+            let extent = shape[axis];
+            let index = g.constant(&[2 * extent], (0..2 * extent).map(|i| (i * i % extent) as f64).collect());
+            let picked = g.gather(n, axis, index);
+            results.push(picked);
+            results.push(g.scatter(picked, axis, index, &shape));
+            let flipped = g.flip(n, axis);
+            let padded = g.pad(flipped, axis, 3, 1, 0.5);
+            results.push(padded);
+        }
+        results.push(g.sum_all(n));
+        let noise = g.random(Law::Normal, &shape, 5);
+        let sum = g.add(n, noise);
+        results.push(sum);
+        let perm: Vec<usize> = (0..axes).rev().collect();
+        results.push(g.transpose(sum, &perm));
+    }
+    // A batch of products large enough to be split.
+    let z = g.input("z", &[5, 70, 30]);
+    results.push(g.einsum(y, &[0, 1, 2], z, &[0, 2, 3], &[0, 3, 1]));
+    for (i, n) in results.into_iter().enumerate() {
+        g.output(&format!("o{i}"), n);
+    }
+    let want = naive::<f64>(&g, 1, 1).expect("it runs");
+    let got = compiled::<f64>(&g, 1, &Options::default(), 1).expect("it runs");
+    for (name, values) in &want.0 {
+        same(1, name, &got.0[name], values, 1e-11, &Graph::new());
+    }
+    let want = naive::<f32>(&g, 1, 1).expect("it runs");
+    let got = compiled::<f32>(&g, 1, &Options::default(), 1).expect("it runs");
+    for (name, values) in &want.0 {
+        same(1, name, &got.0[name], values, 1e-5, &Graph::new());
+    }
 }
 
 #[test]

@@ -264,6 +264,22 @@ fn zero_times_the_log_of_zero_is_zero_and_so_are_its_derivatives() {
 }
 
 #[test]
+fn a_derivative_by_a_computed_node_is_taken_by_its_anchor() {
+    let mut g = Graph::new();
+    let (x, y) = (g.input("x", &[3]), g.input("y", &[3]));
+    let minus = g.neg(x);
+    let h = g.anchor(minus);
+    let difference = g.sub(y, h);
+    let square = g.unary(Unary::Square, difference);
+    let d = g.gradient(square, &[h, x]);
+    g.output("h", d[0]);
+    g.output("x", d[1]);
+    let found = run(&g, &[("x", &[1.0, 2.0, 3.0]), ("y", &[1.0, 1.0, 1.0])]);
+    assert_eq!(found["h"], vec![-4.0, -6.0, -8.0]);
+    assert_eq!(found["x"], vec![4.0, 6.0, 8.0]);
+}
+
+#[test]
 fn no_derivative_flows_through_a_stop_or_a_draw() {
     let mut g = Graph::new();
     let x = g.input("x", &[3]);
