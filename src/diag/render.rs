@@ -218,7 +218,7 @@ mod tests {
             .saying("again here")
             .label(Span { file, start: 5, end: 6 }, "first here")
             .help("give one of them another name");
-        let text = render_all(&[diagnostic.clone()], 0, &sources, Style::PLAIN);
+        let text = render_all(std::slice::from_ref(&diagnostic), 0, &sources, Style::PLAIN);
         for part in ["E0202", "a.ghm:2:6", "again here", "first here", "help: give one", "1 error"] {
             assert!(text.contains(part), "`{part}` is missing in\n{text}");
         }

@@ -518,7 +518,7 @@ impl Scanner<'_> {
         let c = rest.chars().next().unwrap_or(' ');
         let end = at + c.len_utf8();
         if c == '\''
-            && let Some(length) = rest[1..].find(['\'', '\n']).filter(|&i| rest[1..].as_bytes()[i] == b'\'')
+            && let Some(length) = rest[1..].find(['\'', '\n']).filter(|&i| rest.as_bytes()[i + 1] == b'\'')
         {
             let end = at + length + 2;
             problems.push(

@@ -56,10 +56,11 @@ pub fn explain(stop: &Stop) -> Diagnostic {
     let is_reserved = RESERVED.contains(&token);
     let begins_statement = stop.at == stop.piece.start;
 
-    if begins_statement && is_word {
-        if let Some(diagnostic) = unknown_beginning(stop, token, here) {
-            return diagnostic;
-        }
+    if begins_statement
+        && is_word
+        && let Some(diagnostic) = unknown_beginning(stop, token, here)
+    {
+        return diagnostic;
     }
     let before = word_before(stop.source, stop.at);
     if is_reserved && wants_name {
