@@ -337,11 +337,11 @@ impl Checker<'_> {
                 return None;
             }
         }
-        self.check_domain(family, role, &arg, shape)?;
+        self.check_domain(family, role, &arg)?;
         Some(arg)
     }
 
-    fn check_domain(&mut self, family: Family, role: Arg, arg: &Expr, shape: &Shape) -> Option<()> {
+    fn check_domain(&mut self, family: Family, role: Arg, arg: &Expr) -> Option<()> {
         let wanted = role.domain(family);
         if wanted == Domain::Simplex {
             if arg.ty.domain == Domain::Simplex {
@@ -360,7 +360,7 @@ impl Checker<'_> {
             });
             return None;
         }
-        let (need, range) = (of_domain(&wanted), of_expr(&self.program, arg));
+        let (need, range) = (of_domain(&wanted), of_expr(arg));
         let strictly_positive = wanted == Domain::Positive;
         let inside = range.low >= need.low && range.high <= need.high && !(strictly_positive && range.high <= 0.0);
         if inside {
@@ -403,7 +403,6 @@ impl Checker<'_> {
             (Domain::Unit, _, _) => Some("squash it with `sigmoid(..)`".to_string()),
             _ => None,
         };
-        let _ = shape;
         self.push(match help {
             Some(help) => diagnostic.help(help),
             None => diagnostic,

@@ -179,7 +179,7 @@ impl Checker<'_> {
         let a = self.numeric(scope, left);
         let b = self.numeric(scope, right);
         let (a, b) = (a?, b?);
-        self.check_lined_up(&a, &b, op.symbol(), span)?;
+        self.check_lined_up(&a, &b, op.symbol())?;
         if let (Node::Number(x), Node::Number(y)) = (&a.node, &b.node) {
             let value = match op {
                 B::Add => x + y,
@@ -216,7 +216,7 @@ impl Checker<'_> {
     }
 
     /// Whether the axes of one are among the other's.
-    fn check_lined_up(&mut self, a: &Expr, b: &Expr, symbol: &str, span: Span) -> Option<()> {
+    fn check_lined_up(&mut self, a: &Expr, b: &Expr, symbol: &str) -> Option<()> {
         let within = |x: &Expr, y: &Expr| x.ty.axes.iter().all(|axis| y.ty.axes.contains(axis));
         if within(a, b) || within(b, a) {
             return Some(());
@@ -235,7 +235,6 @@ impl Checker<'_> {
         } else {
             diagnostic.help("entry by entry, the axes of one side must be among the other's; a declaration's axes can be changed to match")
         };
-        let _ = span;
         self.push(diagnostic);
         None
     }
@@ -334,7 +333,7 @@ impl Checker<'_> {
     fn choice(&mut self, cond: Expr, then: Expr, other: Expr, span: Span) -> Option<Expr> {
         let (then, other) =
             if then.ty.domain == other.ty.domain { (then, other) } else { (as_number(then), as_number(other)) };
-        self.check_lined_up(&then, &other, "if", span)?;
+        self.check_lined_up(&then, &other, "if")?;
         let domain = joined(&then.ty.domain, &other.ty.domain);
         let mut axes =
             if then.ty.axes.len() >= other.ty.axes.len() { then.ty.axes.clone() } else { other.ty.axes.clone() };

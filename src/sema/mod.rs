@@ -12,6 +12,7 @@ mod nets;
 mod objectives;
 mod ranges;
 mod scope;
+mod submodels;
 mod trains;
 mod types;
 mod verify;
@@ -200,9 +201,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> Option<std::convert::Infallible> {
+    fn error(&mut self, code: Code, span: Span, message: impl Into<String>) {
         self.problems.push(Diagnostic::at(code, span, message));
-        None
     }
 
     fn push(&mut self, diagnostic: Diagnostic) {

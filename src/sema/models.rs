@@ -3,13 +3,13 @@
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::model::*;
-use crate::syntax::ast::{self, ArgKind, ExprKind, SizeKind, Stmt};
+use crate::syntax::ast::{self, ExprKind, SizeKind, Stmt};
 
 use super::Checker;
 use super::dists::Shape;
 use super::ranges::{of_domain, of_expr};
 use super::scope::{Entry, Scope};
-use super::types::{as_number, cover, say_axes, show_type};
+use super::types::{as_number, say_axes, show_type};
 
 impl<'a> Checker<'a> {
     /// Parameters at file level, shared by name.
@@ -162,7 +162,7 @@ impl<'a> Checker<'a> {
                     );
                 }
             }
-            self.verify_order(id, &factors);
+            self.verify_order(&factors);
             self.program.models[id].guide = Some(Guide { params, factors, span: item.span });
             self.model_names.get_mut(&id).into_iter().for_each(|s| {
                 for (name, entry) in &scope.names {
@@ -187,7 +187,7 @@ impl<'a> Checker<'a> {
 
     // First pass: names
 
-    fn declare(&mut self, scope: &mut Scope, statements: &[Stmt], plates: &mut Vec<(String, AxisId)>) {
+    pub fn declare(&mut self, scope: &mut Scope, statements: &[Stmt], plates: &mut Vec<(String, AxisId)>) {
         for statement in statements {
             match statement {
                 Stmt::Param(params) => {
@@ -416,7 +416,7 @@ impl<'a> Checker<'a> {
 
     // Second pass: factors
 
-    fn statements(&mut self, scope: &mut Scope, statements: &[Stmt]) -> Vec<Factor> {
+    pub fn statements(&mut self, scope: &mut Scope, statements: &[Stmt]) -> Vec<Factor> {
         let mut factors = Vec::new();
         for statement in statements {
             self.statement(scope, statement, &mut factors);
@@ -437,9 +437,8 @@ impl<'a> Checker<'a> {
                     }
                 }
             }
-            Stmt::Var { decls, span } => {
+            Stmt::Var { span, .. } => {
                 if scope.guide {
-                    let _ = decls;
                     self.push(
                         Diagnostic::at(Code::WrongKind, *span, "a guide declares no variables of its own")
                             .help("it distributes its model's latent variables with `~`"),
@@ -535,7 +534,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The instance a definition speaks of.
-    fn target(&mut self, scope: &mut Scope, decl: &ast::Decl) -> Option<Target> {
+    pub fn target(&mut self, scope: &mut Scope, decl: &ast::Decl) -> Option<Target> {
         let entry = scope.names.get(&decl.name.text).cloned();
         let var = match entry {
             Some((Entry::Var(var), _)) => var,
@@ -658,7 +657,7 @@ impl<'a> Checker<'a> {
         Some(Target { var, at })
     }
 
-    fn define(&mut self, scope: &mut Scope, var: VarId, span: Span) {
+    pub fn define(&mut self, scope: &mut Scope, var: VarId, span: Span) {
         if let Some(&first) = scope.defined.get(&var) {
             let name = self.program.vars[var].name.clone();
             self.push(
@@ -704,7 +703,7 @@ impl<'a> Checker<'a> {
             );
             return None;
         }
-        let (need, range) = (of_domain(&domain), of_expr(&self.program, &value));
+        let (need, range) = (of_domain(&domain), of_expr(&value));
         if !domain.is_discrete() && (range.low < need.low || range.high > need.high) {
             let wants = show_type(&self.program, &domain, &[]);
             self.push(
@@ -750,329 +749,5 @@ impl<'a> Checker<'a> {
         let kind = FactorKind::Potential(value);
         factors.push(Factor { name: label.map(|l| l.text.clone()), plates: scope.plates(), kind, span });
         Some(())
-    }
-
-    // Sub-models
-
-    #[allow(clippy::too_many_arguments)]
-    fn submodel(
-        &mut self,
-        scope: &mut Scope,
-        left: &ast::Left,
-        name: &ast::Name,
-        args: &[ast::Arg],
-        label: Option<&ast::Name>,
-        span: Span,
-        factors: &mut Vec<Factor>,
-    ) -> Option<()> {
-        let mut vars = Vec::new();
-        for decl in &left.decls {
-            vars.push((self.target(scope, decl)?.var, decl.name.span));
-        }
-        let (mut body, inner) = self.instantiate(scope, name, args, label, span)?;
-        let undirected = body.iter().any(|f| matches!(f.kind, FactorKind::Potential(_)));
-        if undirected {
-            for &(var, span) in &vars {
-                self.define(scope, var, span);
-                let touched = body.iter().any(|f| f.scope().contains(&var));
-                if !touched {
-                    let text = self.program.vars[var].name.clone();
-                    self.push(
-                        Diagnostic::at(
-                            Code::Untouched,
-                            span,
-                            format!("`{text}` does not occur among the arguments of `{}`", name.text),
-                        )
-                        .help("pass it to the sub-model, or give it a `~` of its own"),
-                    );
-                    return None;
-                }
-            }
-            let vars = vars.into_iter().map(|(v, _)| v).collect();
-            let instance = label.map_or(name.text.clone(), |l| l.text.clone());
-            factors.push(Factor {
-                name: Some(instance),
-                plates: scope.plates(),
-                kind: FactorKind::Undirected { vars, body },
-                span,
-            });
-            return Some(());
-        }
-        self.merge_definitions(scope, &inner);
-        for (var, span) in vars {
-            if !scope.defined.contains_key(&var) {
-                let text = self.program.vars[var].name.clone();
-                self.push(
-                    Diagnostic::at(Code::NeverDefined, span, format!("`{}` does not define `{text}`", name.text))
-                        .help("pass it as an argument that the sub-model defines"),
-                );
-                return None;
-            }
-        }
-        if let (Some(label), [only]) = (label, body.as_mut_slice()) {
-            only.name = Some(label.text.clone());
-        }
-        factors.extend(body);
-        Some(())
-    }
-
-    fn merge_definitions(&mut self, scope: &mut Scope, inner: &Scope) {
-        for (&var, &span) in &inner.defined {
-            self.define(scope, var, span);
-        }
-    }
-
-    /// Puts a sub-model in: its factors with the arguments in place of its ports.
-    fn instantiate(
-        &mut self,
-        scope: &mut Scope,
-        name: &ast::Name,
-        args: &[ast::Arg],
-        label: Option<&ast::Name>,
-        span: Span,
-    ) -> Option<(Vec<Factor>, Scope)> {
-        let item = *self.models.get(&name.text)?;
-        if self.expanding.contains(&name.text) || self.program.models[scope.model].name == name.text {
-            self.push(
-                Diagnostic::at(Code::DirectedCycle, span, format!("the model `{}` uses itself", name.text))
-                    .label(item.name.span, "defined here")
-                    .help("repetition is written with `for` over an axis"),
-            );
-            return None;
-        }
-        let base = label.map_or(name.text.as_str(), |l| l.text.as_str());
-        let count = scope.instances.entry(base.to_string()).or_insert(0);
-        *count += 1;
-        let instance = if *count == 1 { base.to_string() } else { format!("{base}{count}") };
-        let mut inner = Scope::new(scope.model, &format!("{}.{instance}", scope.prefix), scope.owner);
-        inner.var_prefix = format!("{}{instance}.", scope.var_prefix);
-        // Loops around the use go on around the body, but their indices cannot be named in it.
-        inner.indices = scope.indices.iter().map(|(n, id)| (format!("{n}'"), *id)).collect();
-        self.bind_ports(scope, &mut inner, item, args, span)?;
-        self.expanding.push(name.text.clone());
-        let vars_before = self.program.vars.len();
-        self.declare(&mut inner, &item.body.statements, &mut Vec::new());
-        if self.program.vars.len() > vars_before && !scope.indices.is_empty() {
-            self.unsupported(span, "a sub-model with variables of its own inside a loop");
-            self.expanding.pop();
-            return None;
-        }
-        let factors = self.statements(&mut inner, &item.body.statements);
-        self.expanding.pop();
-        Some((factors, inner))
-    }
-
-    fn bind_ports(
-        &mut self,
-        scope: &mut Scope,
-        inner: &mut Scope,
-        item: &'a ast::Model,
-        args: &[ast::Arg],
-        span: Span,
-    ) -> Option<()> {
-        let ports: &[ast::Port] = item.ports.as_deref().unwrap_or(&[]);
-        let params: Vec<&ast::Param> = item
-            .body
-            .statements
-            .iter()
-            .flat_map(|s| if let Stmt::Param(p) = s { p.list.as_slice() } else { &[] })
-            .collect();
-        let mut bound: Vec<&str> = Vec::new();
-        let mut failed = false;
-        let mut place = 0;
-        let mut passed: Vec<(&ast::Param, &ast::Arg)> = Vec::new();
-        for arg in args {
-            let port = match &arg.kind {
-                ArgKind::Positional => {
-                    place += 1;
-                    ports.get(place - 1)
-                }
-                ArgKind::Named(name) => {
-                    if let Some(param) = params.iter().find(|p| p.decl.name.text == name.text) {
-                        passed.push((param, arg));
-                        continue;
-                    }
-                    ports.iter().find(|p| p.decl.name.text == name.text)
-                }
-                ArgKind::Splat => None,
-            };
-            let Some(port) = port else {
-                let words: Vec<String> = ports
-                    .iter()
-                    .map(|p| &p.decl)
-                    .chain(params.iter().map(|p| &p.decl))
-                    .map(|d| format!("`{}`", d.name.text))
-                    .collect();
-                let message = match &arg.kind {
-                    ArgKind::Named(name) => format!("the model `{}` has no argument `{}`", item.name.text, name.text),
-                    _ => format!("the model `{}` takes {} arguments", item.name.text, ports.len()),
-                };
-                self.push(
-                    Diagnostic::at(Code::UnknownArgument, arg.span, message)
-                        .label(item.name.span, "defined here")
-                        .help(if words.is_empty() {
-                            "it takes none".to_string()
-                        } else {
-                            format!("it takes {}", words.join(", "))
-                        }),
-                );
-                failed = true;
-                continue;
-            };
-            bound.push(&port.decl.name.text);
-            match self.bind_port(scope, inner, port, &arg.value) {
-                Some(entry) => inner.names.insert(port.decl.name.text.clone(), (entry, port.decl.name.span)),
-                None => {
-                    failed = true;
-                    inner.names.insert(port.decl.name.text.clone(), (Entry::Poisoned, port.decl.name.span))
-                }
-            };
-        }
-        let missing: Vec<String> = ports
-            .iter()
-            .filter(|p| !bound.contains(&p.decl.name.text.as_str()))
-            .map(|p| format!("`{}`", p.decl.name.text))
-            .collect();
-        if !missing.is_empty() && !failed {
-            let message = format!("the model `{}` is missing {}", item.name.text, missing.join(" and "));
-            self.push(Diagnostic::at(Code::WrongArguments, span, message).label(item.name.span, "defined here"));
-            failed = true;
-        }
-        if failed {
-            return None;
-        }
-        for (param, arg) in passed {
-            let value = self.expr(scope, &arg.value)?;
-            let index = self.axis_list(Some(inner), &param.decl.index)?;
-            let (domain, event) = match &param.decl.domain {
-                Some(domain) => self.domain(Some(inner), domain)?,
-                None => return None,
-            };
-            let axes: Vec<AxisId> = index.into_iter().chain(event).collect();
-            if axes.len() != value.ty.axes.len() || axes.iter().any(|a| !value.ty.axes.contains(a)) {
-                let (wants, has) = (say_axes(&self.program, &axes), say_axes(&self.program, &value.ty.axes));
-                self.push(
-                    Diagnostic::at(
-                        Code::AxesDisagree,
-                        value.span,
-                        format!("`{}` of `{}` has other axes", param.decl.name.text, item.name.text),
-                    )
-                    .saying(format!("has {has}"))
-                    .label(param.decl.span, format!("needs {wants}")),
-                );
-                return None;
-            }
-            let _ = domain;
-            let entry = match value.node {
-                Node::Param(id) => Entry::Param(id),
-                _ => Entry::Value(Box::new(value)),
-            };
-            // The declaration's own span marks the name as taken care of.
-            inner.names.insert(param.decl.name.text.clone(), (entry, param.decl.name.span));
-        }
-        Some(())
-    }
-
-    fn bind_port(
-        &mut self,
-        scope: &mut Scope,
-        inner: &mut Scope,
-        port: &ast::Port,
-        value: &ast::Expr,
-    ) -> Option<Entry> {
-        let value = self.expr(scope, value)?;
-        let Some(domain) = &port.decl.domain else {
-            self.missing_domain(&port.decl.name);
-            return None;
-        };
-        let discrete = domain.name.text == "Discrete";
-        let value = if discrete { as_number(value) } else { value };
-        if discrete
-            && let Some(read) = value.reads().into_iter().find(|r| !self.program.vars[r.var].domain.is_discrete())
-        {
-            let text = self.program.vars[read.var].name.clone();
-            self.push(
-                Diagnostic::at(Code::DomainsDisagree, read.span, format!("`{text}` is not discrete"))
-                    .label(port.decl.span, "`Discrete` takes `Bool`, `Spin` and enumerations"),
-            );
-            return None;
-        }
-        let names: Vec<&ast::Size> = port.decl.index.iter().chain(&domain.axes).collect();
-        if names.len() != value.ty.axes.len() {
-            let has = show_type(&self.program, &value.ty.domain, &value.ty.axes);
-            self.push(
-                Diagnostic::at(
-                    Code::AxesDisagree,
-                    value.span,
-                    format!("`{}` has {} axes, this has {}", port.decl.name.text, names.len(), value.ty.axes.len()),
-                )
-                .saying(format!("this is a `{has}`"))
-                .label(port.decl.span, "declared here"),
-            );
-            return None;
-        }
-        for (size, &axis) in names.iter().zip(&value.ty.axes) {
-            let SizeKind::Name(name) = &size.kind else {
-                self.axis_list(Some(inner), std::slice::from_ref(*size));
-                return None;
-            };
-            self.bind_axis(inner, name, axis, value.span)?;
-        }
-        if !discrete {
-            if let Domain::Cat(axis) = value.ty.domain
-                && !super::axes::DOMAINS.contains(&domain.name.text.as_str())
-            {
-                self.bind_axis(inner, &domain.name, axis, value.span)?;
-            }
-            let (wanted, _) = self.domain(Some(inner), domain)?;
-            let numeric = |d: &Domain| matches!(d, Domain::Real | Domain::Positive | Domain::Unit);
-            if wanted != value.ty.domain && !(wanted == Domain::Real && numeric(&value.ty.domain)) {
-                let (wants, has) =
-                    (show_type(&self.program, &wanted, &[]), show_type(&self.program, &value.ty.domain, &[]));
-                self.push(
-                    Diagnostic::at(
-                        Code::DomainsDisagree,
-                        value.span,
-                        format!("`{}` does not take a `{has}`", port.decl.name.text),
-                    )
-                    .label(port.decl.span, format!("declared `{wants}`"))
-                    .help("an argument that takes any discrete values is declared `Discrete[Axis]`"),
-                );
-                return None;
-            }
-        }
-        Some(match value.node {
-            Node::Var(var) => Entry::Var(var),
-            _ => Entry::Value(Box::new(value)),
-        })
-    }
-
-    fn bind_axis(&mut self, inner: &mut Scope, name: &ast::Name, axis: AxisId, place: Span) -> Option<()> {
-        let before = inner.axes.get(&name.text).copied().or_else(|| {
-            let fixed = self.declared_axes.contains_key(&name.text);
-            self.axes.get(&name.text).copied().filter(|_| fixed)
-        });
-        match before {
-            Some(before) if before != axis => {
-                let (is, was) = (self.program.axes[axis].name.clone(), self.program.axes[before].name.clone());
-                let diagnostic = Diagnostic::at(
-                    Code::AxesDisagree,
-                    place,
-                    format!("`{}` cannot be both `{was}` and `{is}`", name.text),
-                )
-                .label(name.span, format!("`{}` is used here", name.text));
-                self.push(if was == name.text {
-                    diagnostic.help(format!("`{was}` is an axis of the file; a placeholder needs a name of its own"))
-                } else {
-                    diagnostic
-                });
-                None
-            }
-            _ => {
-                inner.axes.insert(name.text.clone(), axis);
-                let _ = cover(place, place);
-                Some(())
-            }
-        }
     }
 }

@@ -12,7 +12,7 @@ use crate::syntax::ast::{self, ArgKind, ExprKind, NetOutput};
 
 use super::Checker;
 use super::scope::Scope;
-use super::types::{as_number, binary, call, expr, say_axes, show_type};
+use super::types::{as_number, binary, call, expr, show_type};
 
 /// Layers of the language that cannot be compiled yet.
 const LATER: [&str; 9] = ["embed", "conv", "lstm", "gru", "pool", "norm", "dropout", "attention", "rnn"];
@@ -363,7 +363,7 @@ impl<'a> Checker<'a> {
     /// W·x + b. Vectors are laid end to end under one weight; single numbers and arrays of more axes have a weight each.
     fn dense(&mut self, info: &NetInfo, label: &str, parts: Vec<Expr>, out: Vec<AxisId>, span: Span) -> Option<Expr> {
         let several = parts.len() > 1;
-        let (vectors, others): (Vec<(usize, Expr)>, Vec<(usize, Expr)>) =
+        let (vectors, others): (Vec<_>, Vec<_>) =
             parts.into_iter().enumerate().partition(|(_, p)| p.ty.axes.len() == 1);
         let mut sum = self.net_param(info, format!("{label}.bias"), out.clone());
         let mut vectors: Vec<Expr> = vectors.into_iter().map(|(_, e)| e).collect();
@@ -429,7 +429,6 @@ impl<'a> Checker<'a> {
             },
             other => {
                 let has = show_type(&self.program, &other, &axes);
-                let _ = say_axes(&self.program, &axes);
                 self.push(
                     Diagnostic::at(Code::DomainsDisagree, info.item.name.span, format!("a net cannot give a `{has}`"))
                         .help("its outputs are `Real`, `Positive`, `Unit` or `Simplex`; feed them to a distribution for the rest"),

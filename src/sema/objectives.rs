@@ -7,7 +7,7 @@ use crate::syntax::ast::{self, ArgKind, ExprKind};
 
 use super::Checker;
 use super::scope::Scope;
-use super::types::{binary, call, expr, number, say_axes};
+use super::types::{binary, call, expr, say_axes};
 
 impl Checker<'_> {
     /// An objective of a model.
@@ -253,7 +253,6 @@ impl Checker<'_> {
             vars.push(self.variable(model, &decl.name)?);
         }
         let body = self.objective_part(scope, body)?;
-        let _ = number(0.0, span);
         Some(objective_expr(Objective::Expect { body, vars, source: subject }, span))
     }
 

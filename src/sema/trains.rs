@@ -155,7 +155,7 @@ impl Checker<'_> {
                     stage.ties.push((x, y));
                 }
             }
-            Step::Init { targets, from, span } => return self.init(main, stage, targets, from, *span),
+            Step::Init { targets, from, .. } => return self.init(main, stage, targets, from),
             Step::Epochs { count, .. } => {
                 if stage.epochs.is_some() {
                     self.push(
@@ -173,14 +173,7 @@ impl Checker<'_> {
         Some(())
     }
 
-    fn init(
-        &mut self,
-        model: ModelId,
-        stage: &mut Stage,
-        targets: &[ast::Path],
-        from: &ast::Expr,
-        span: Span,
-    ) -> Option<()> {
+    fn init(&mut self, model: ModelId, stage: &mut Stage, targets: &[ast::Path], from: &ast::Expr) -> Option<()> {
         let targets: Vec<(ParamId, Span)> =
             targets.iter().filter_map(|p| Some((self.param_path(model, p)?, p.span))).collect();
         if let ExprKind::Path(path) = &from.bare().kind {
@@ -227,7 +220,6 @@ impl Checker<'_> {
             let dist = self.dist(&mut scope, from, &shape)?;
             stage.inits.push(Init::Draw { to, dist });
         }
-        let _ = span;
         Some(())
     }
 

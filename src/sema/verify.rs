@@ -19,7 +19,7 @@ impl Checker<'_> {
         if !whole {
             return;
         }
-        self.check_cycles(&factors, &BTreeSet::new());
+        self.check_cycles(&factors);
         let touched: BTreeSet<VarId> = factors.iter().flat_map(|f| f.scope()).collect();
         for var in self.program.models[id].vars.clone() {
             let v = &self.program.vars[var];
@@ -35,15 +35,14 @@ impl Checker<'_> {
     }
 
     /// Checks a guide's factors: each reads what stands before it, or what may be observed.
-    pub fn verify_order(&mut self, id: ModelId, factors: &[Factor]) {
+    pub fn verify_order(&mut self, factors: &[Factor]) {
         for factor in factors {
             self.check_reach(factor);
         }
-        let _ = id;
-        self.check_cycles(factors, &BTreeSet::new());
+        self.check_cycles(factors);
     }
 
-    fn check_cycles(&mut self, factors: &[Factor], skip: &BTreeSet<VarId>) {
+    fn check_cycles(&mut self, factors: &[Factor]) {
         let mut parents: BTreeMap<VarId, Vec<(VarId, Span)>> = BTreeMap::new();
         for factor in factors {
             let targets = factor.targets();
@@ -56,10 +55,7 @@ impl Checker<'_> {
                     Subscript::Prefix(_) => true,
                     Subscript::By(_) | Subscript::Constant(_) => false,
                 });
-                if earlier
-                    || skip.contains(&read.var)
-                    || matches!(factor.kind, FactorKind::Undirected { .. }) && targets.contains(&read.var)
-                {
+                if earlier || matches!(factor.kind, FactorKind::Undirected { .. }) && targets.contains(&read.var) {
                     continue;
                 }
                 for &target in &targets {
