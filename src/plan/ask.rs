@@ -65,7 +65,7 @@ impl Chooser<'_> {
     fn needs_data(&self, answer: &Answer) -> bool {
         let bound = |evidence: &[Evidence]| evidence.iter().any(|e| e.value == EvidenceValue::Bound);
         match answer {
-            Answer::Posterior { evidence, metric, .. } | Answer::Guide { evidence, metric, .. } => {
+            Answer::Posterior { evidence, metric, .. } | Answer::Conditionals { evidence, metric, .. } => {
                 metric.is_some() || bound(evidence)
             }
             Answer::Value { .. } => true,
@@ -204,6 +204,14 @@ impl Chooser<'_> {
             }
             Err(not) => not,
         };
+        if let Some(order) = self.below(&targets, &fixed) {
+            let evidence = self.with_ports(evidence);
+            let (model, of_guide) = (self.model, false);
+            return Ok((
+                Answer::Conditionals { model, of_guide, order, targets, shape, evidence, metric },
+                Kind::Exact,
+            ));
+        }
         let Some(guide) = &declared.guide else {
             return Err(Box::new(not.diagnostic(program, self.ask.span)));
         };
@@ -222,6 +230,20 @@ impl Chooser<'_> {
             }
             _ => Err(Box::new(not.diagnostic(program, self.ask.span))),
         }
+    }
+
+    /// The targets, if each is a conditional that reads nothing but fixed variables and that nothing else depends on:
+    /// what is asked of them is then asked of their conditionals.
+    fn below(&self, targets: &[(VarId, Option<usize>)], fixed: &BTreeSet<VarId>) -> Option<Vec<VarId>> {
+        let factors = &self.program.models[self.model].factors;
+        let order: Vec<VarId> = targets.iter().map(|t| t.0).collect();
+        let alone = order.iter().all(|var| {
+            let touching: Vec<_> = factors.iter().filter(|f| f.scope().contains(var)).collect();
+            matches!(touching.as_slice(), [f] if matches!(f.kind, FactorKind::Conditional { .. })
+                && f.plates.is_empty()
+                && f.reads().iter().all(|r| fixed.contains(&r.var)))
+        });
+        alone.then_some(order)
     }
 
     /// Evidence with the model's `given` variables, which data must bind.
@@ -262,7 +284,7 @@ impl Chooser<'_> {
         }
         let kind = if order.len() == 1 { Kind::Exact } else { Kind::Estimate };
         let evidence = self.with_ports(evidence);
-        Ok((Answer::Guide { model: self.model, order, targets, shape, evidence, metric }, kind))
+        Ok((Answer::Conditionals { model: self.model, of_guide: true, order, targets, shape, evidence, metric }, kind))
     }
 
     fn choose_draws(&self, targets: &[VarId], evidence: &[Evidence]) -> Result<(Answer, Kind), Box<Diagnostic>> {
