@@ -93,7 +93,7 @@ pub fn layer(scope: &mut Scope<'_>, plan: &LayerPlan, epoch: usize, epochs: usiz
     let data = scope.values.clone();
     for &var in &plan.below {
         let dist = guide_of(scope, plan.model, var)?;
-        set_mean(scope, var, dist)?;
+        draw_var(scope, var, dist, true)?;
         // The layer learns on what the guide makes of the data; the guide's own parameters below stand still.
         if let Some(value) = scope.values.get(&var).cloned() {
             let stopped = value.through(|a| scope.space.stop(a));
