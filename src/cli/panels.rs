@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ghmc::model::{AxisId, Domain, Owner, Program};
 use ghmc::pipeline::{Trained, picture_side};
-use ghmc::report::{Bar, BarTable, Confusion, ImageGrid, Panel, Shading, TextBlock, short, table};
-use ghmc::train::answers::{Drawn, Entries};
+use ghmc::report::{Bar, BarTable, Chart, Confusion, Curve, ImageGrid, Panel, Shading, TextBlock, short, table};
+use ghmc::train::answers::{Drawn, Entries, state_labels};
 use ghmc::train::{AnswerValue, Answered};
 
 use super::answer_text::answer_lines;
@@ -19,7 +19,9 @@ const BARS: usize = 40;
 /// A parameter of at most so many numbers is written out.
 const NUMBERS: usize = 120;
 /// Characters in a line of a text panel.
-const LINE: usize = 96;
+const LINE: usize = 52;
+/// A variable of at most so many states is drawn as a curve a state.
+const CURVES: usize = 8;
 
 /// Panels of the answers, in the order asked.
 pub fn answer_panels(trained: &Trained, answers: &[Answered]) -> Vec<Panel> {
@@ -97,6 +99,11 @@ fn entries_panel(program: &Program, title: &str, asked: &str, entries: &Entries)
         let bars = entries.values.iter().enumerate().map(|(i, &v)| Bar { label: (i + 1).to_string(), value: v });
         return Panel::Bars(BarTable { title: heading, note: asked.to_string(), full: None, bars: bars.collect() });
     }
+    if entries.labels.is_none()
+        && let Some(chart) = curves(program, &heading, entries)
+    {
+        return Panel::Chart(chart);
+    }
     let word = |v: &f64| match &entries.labels {
         Some(labels) => labels.get(v.round() as usize).cloned().unwrap_or_default(),
         None => short(*v),
@@ -105,7 +112,29 @@ fn entries_panel(program: &Program, title: &str, asked: &str, entries: &Entries)
     Panel::Text(TextBlock { title: heading, text: wrapped(&words), fixed: true })
 }
 
-/// Words in lines of the panel's width, the position of each line's first word before it; states by their first letters.
+/// Numbers along one axis as a curve, probabilities of states along one axis as a curve a state.
+fn curves(program: &Program, title: &str, entries: &Entries) -> Option<Chart> {
+    let (_, var) = program.vars.iter().find(|(_, v)| v.name == entries.name)?;
+    let [along] = var.axes()[..] else { return None };
+    let states = match (&var.domain, entries.shape.as_slice()) {
+        (Domain::Cat(_), [_, k]) if *k <= CURVES => state_labels(program, &var.domain),
+        (Domain::Cat(_), _) | (_, [] | [_, _, ..]) => return None,
+        (_, [_]) => vec![entries.name.clone()],
+    };
+    let k = states.len().max(1);
+    let points = |state: usize| {
+        let values = entries.values.iter().skip(state).step_by(k);
+        values.enumerate().map(|(i, &v)| ((i + 1) as f64, v)).collect()
+    };
+    Some(Chart {
+        title: title.to_string(),
+        x: program.axes[along].name.clone(),
+        curves: states.iter().enumerate().map(|(i, name)| Curve { name: name.clone(), points: points(i) }).collect(),
+        ..Chart::default()
+    })
+}
+
+/// Words in lines of the panel's width, the position of each line's first word before it.
 fn wrapped(words: &[String]) -> String {
     let mut out = String::new();
     let mut line = String::new();
@@ -115,7 +144,7 @@ fn wrapped(words: &[String]) -> String {
         }
         line.push_str(word);
         line.push(' ');
-        if line.chars().count() > LINE || i + 1 == words.len() {
+        if line.chars().count() > LINE - 8 || i + 1 == words.len() {
             out.push_str(line.trim_end());
             out.push('\n');
             line.clear();
