@@ -1,8 +1,8 @@
 //! What must hold of any bytes given as a program, beyond its reading: checking and planning end in a plan or in diagnostics
-//! with places inside the text, never a panic. No data is read.
+//! with places inside the text, never a panic; a program without a meaning has at least one error. No data is read.
 
 use ghmc::base::span::Sources;
-use ghmc::diag::Problems;
+use ghmc::diag::{Diagnostic, Problems};
 use ghmc::plan::choose_plan;
 use ghmc::sema::{self, Input};
 use ghmc::syntax::parse;
@@ -20,5 +20,6 @@ pub fn check(bytes: &[u8]) {
     if let Some(program) = &program {
         choose_plan(program, &mut problems);
     }
-    present(&sources, file, problems);
+    let list = present(&sources, file, problems);
+    assert!(program.is_some() || list.iter().any(Diagnostic::is_error), "a program is refused without a word");
 }

@@ -30,13 +30,12 @@ pub fn figure(answered: &Answered, plan: &AskPlan, seed: Option<u64>) -> Option<
     let (unit, note) = match &plan.answer {
         Answer::Value { .. } => ("nats", "mean over rows"),
         Answer::LogZ(_) => ("nats", ""),
-        Answer::Posterior { metric: Some((metric, _)), .. } | Answer::Guide { metric: Some((metric, _)), .. } => {
-            match metric {
-                Metric::Error | Metric::Accuracy => ("%", ""),
-                Metric::SquaredError => ("", "mean over rows"),
-            }
-        }
-        Answer::Posterior { .. } | Answer::Guide { .. } | Answer::Draws { .. } => ("", ""),
+        Answer::Posterior { metric: Some((metric, _)), .. }
+        | Answer::Conditionals { metric: Some((metric, _)), .. } => match metric {
+            Metric::Error | Metric::Accuracy => ("%", ""),
+            Metric::SquaredError => ("", "mean over rows"),
+        },
+        Answer::Posterior { .. } | Answer::Conditionals { .. } | Answer::Draws { .. } => ("", ""),
     };
     Some(Figure {
         name: answered.name.clone(),

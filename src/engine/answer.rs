@@ -5,7 +5,7 @@ use super::exact::{Mode, Tilts, enumerate_states, partition_value, tilt_labels};
 use super::objective::{When, expression, log_normaliser};
 use super::scope::Scope;
 use super::update::Opening;
-use super::variational::{guide_of, set_mean};
+use super::variational::{conditional_of, guide_of, set_mean};
 use crate::dist::{Label, Named, Value};
 use crate::model::{Domain, ModelId, Program, VarId};
 use crate::plan::{AnswerShape, Leaf, Normaliser, Partition};
@@ -160,21 +160,38 @@ fn opening<'a>(program: &'a Program, rows: usize, inputs: &'a [VarId]) -> Openin
     Opening { program, rows: Some(rows), inputs, ties: &[], first_site: FIRST_SITE }
 }
 
-/// The guide's means, or their likeliest states: outputs by name, as `posterior`.
-pub fn guide_answer(
-    program: &Program,
-    model: ModelId,
-    rows: usize,
-    inputs: &[VarId],
-    order: &[VarId],
-    targets: &[VarId],
-    shape: AnswerShape,
-) -> Result<Graph, EmitError> {
-    let mut scope = opening(program, rows, inputs).scope()?;
-    for &var in order {
-        let dist = guide_of(&scope, model, var)?;
+/// What a program of conditionals is made for.
+pub struct ConditionalsSpec<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// The model.
+    pub model: ModelId,
+    /// Whether the conditionals are the guide's.
+    pub of_guide: bool,
+    /// Rows of the batch.
+    pub rows: usize,
+    /// Evidence variables: inputs.
+    pub inputs: &'a [VarId],
+    /// Variables in order.
+    pub order: &'a [VarId],
+    /// What is asked for.
+    pub targets: &'a [VarId],
+    /// In which shape.
+    pub shape: AnswerShape,
+}
+
+/// Means of conditionals, each on the means before it, or their likeliest states: outputs by name, as `posterior`.
+pub fn conditionals(spec: &ConditionalsSpec<'_>) -> Result<Graph, EmitError> {
+    let mut scope = opening(spec.program, spec.rows, spec.inputs).scope()?;
+    for &var in spec.order {
+        let dist = match spec.of_guide {
+            true => guide_of(&scope, spec.model, var)?,
+            false => conditional_of(&spec.program.models[spec.model].factors, var)
+                .ok_or_else(|| EmitError::of("this variable has no conditional", "ask for another one"))?,
+        };
         set_mean(&mut scope, var, dist)?;
     }
+    let (program, targets, shape) = (spec.program, spec.targets, spec.shape);
     for &var in targets {
         let Some(value) = scope.values.get(&var).cloned() else { continue };
         let labels = tilt_labels(&mut scope, var)?;

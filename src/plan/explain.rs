@@ -269,7 +269,12 @@ fn answer_told(program: &Program, answer: &Answer) -> Vec<Told> {
             told.extend(partition_told("", partition));
             told
         }
-        Answer::Guide { order, .. } => vec![guide(order.clone(), "the guide was asked")],
+        Answer::Conditionals { order, of_guide: true, .. } => vec![guide(order.clone(), "the guide was asked")],
+        Answer::Conditionals { order, .. } => vec![Told {
+            engine: "direct".to_string(),
+            kind: "=".to_string(),
+            ..guide(order.clone(), "everything their conditionals read is fixed")
+        }],
         Answer::Value { leaves, .. } => leaves.iter().flat_map(leaf_told).collect(),
         Answer::LogZ(normaliser) => normaliser_told(normaliser),
         Answer::Draws { draws, .. } => {

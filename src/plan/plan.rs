@@ -398,11 +398,14 @@ pub enum Answer {
         /// Compared with the truth, where a metric asks.
         metric: Option<(Metric, VarId)>,
     },
-    /// The guide asked directly: its conditionals, with earlier ones set to their means.
-    Guide {
+    /// Conditionals read as they stand, earlier ones set to their means: a guide asked directly, or a model's variables
+    /// below everything that is fixed.
+    Conditionals {
         /// The model.
         model: ModelId,
-        /// Guide variables in order, up to those asked for.
+        /// Whether they are the guide's.
+        of_guide: bool,
+        /// Variables in order, up to those asked for.
         order: Vec<VarId>,
         /// What is asked for.
         targets: Vec<(VarId, Option<usize>)>,

@@ -23,7 +23,7 @@ pub enum Entry {
 pub struct Scope {
     /// The model whose variables are declared.
     pub model: ModelId,
-    /// What full names of parameters begin with: `dbn`, `dbn.memory`, `dbn.guide`.
+    /// What full names of parameters begin with: `m`, `m.memory`, `m.guide`.
     pub prefix: String,
     /// What names of variables begin with; empty outside sub-models.
     pub var_prefix: String,

@@ -237,7 +237,7 @@ impl Checker<'_> {
         stage.inits.push(Init::Copy { to, from });
     }
 
-    /// A parameter by its path: `W0`, `guide.R0`, `memory.W`, `dbn.W0`, `enc.1.weight`.
+    /// A parameter by its path: `W0`, `guide.R0`, `memory.W`, `m.W0`, `enc.1.weight`.
     fn param_path(&mut self, model: ModelId, path: &ast::Path) -> Option<ParamId> {
         let text = path.text();
         let model_name = self.program.models[model].name.clone();

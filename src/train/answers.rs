@@ -7,7 +7,7 @@ use super::compiled::compile;
 use super::events::{Failure, run_error};
 use super::fit::{Scalar, gather_inputs, run_program, scalar_output};
 use crate::data::Element;
-use crate::engine::answer::{self, PosteriorSpec};
+use crate::engine::answer::{self, ConditionalsSpec, PosteriorSpec};
 use crate::engine::draws::draws;
 use crate::engine::update::input_name;
 use crate::model::{AxisId, Domain, Evidence, EvidenceValue, Metric, Program, VarId, Verb};
@@ -126,11 +126,11 @@ pub fn answer_one<T: Scalar>(
     let asker = Asker { program, ask, data, seed };
     let mut log_mass = None;
     let (value, rows) = match &ask.answer {
-        Answer::Posterior { metric: Some(_), .. } | Answer::Guide { metric: Some(_), .. } => {
+        Answer::Posterior { metric: Some(_), .. } | Answer::Conditionals { metric: Some(_), .. } => {
             let (value, rows) = asker.metric(states)?;
             (value, Some(rows))
         }
-        Answer::Posterior { .. } | Answer::Guide { .. } => {
+        Answer::Posterior { .. } | Answer::Conditionals { .. } => {
             let mut exact: States<f64> = States::new();
             for (name, shape, values) in states.iter() {
                 exact.insert(name, shape, values.iter().map(|&v| v.into()).collect());
@@ -174,7 +174,8 @@ impl Asker<'_> {
 
     fn rows(&self) -> Result<Vec<usize>, Failure> {
         let Some(on) = &self.ask.on else { return Ok(Vec::new()) };
-        let rows = self.data.rows(self.program, on)?;
+        let bound = self.evidence().iter().filter(|e| e.value == EvidenceValue::Bound).map(|e| e.var);
+        let rows = self.data.telling_rows(self.program, on, &bound.collect::<Vec<_>>())?;
         match self.ask.row {
             None => Ok(rows),
             Some(n) => match rows.get(n.wrapping_sub(1)) {
@@ -207,10 +208,20 @@ impl Asker<'_> {
                     shape: *shape,
                 })?
             }
-            Answer::Guide { model, order, targets, shape, evidence, .. } => {
+            Answer::Conditionals { model, of_guide, order, targets, shape, evidence, .. } => {
                 let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).collect();
                 let targets: Vec<VarId> = targets.iter().map(|t| t.0).collect();
-                answer::guide_answer(self.program, *model, rows, &inputs, order, &targets, *shape)?
+                let spec = ConditionalsSpec {
+                    program: self.program,
+                    model: *model,
+                    of_guide: *of_guide,
+                    rows,
+                    inputs: &inputs,
+                    order,
+                    targets: &targets,
+                    shape: *shape,
+                };
+                answer::conditionals(&spec)?
             }
             Answer::Value { .. } | Answer::Draws { .. } | Answer::LogZ(_) => {
                 return Err(crate::engine::EmitError::of("this is not a posterior", "report this").into());
@@ -221,23 +232,23 @@ impl Asker<'_> {
 
     fn evidence(&self) -> &[Evidence] {
         match &self.ask.answer {
-            Answer::Posterior { evidence, .. } | Answer::Guide { evidence, .. } | Answer::Draws { evidence, .. } => {
-                evidence
-            }
+            Answer::Posterior { evidence, .. }
+            | Answer::Conditionals { evidence, .. }
+            | Answer::Draws { evidence, .. } => evidence,
             Answer::Value { .. } | Answer::LogZ(_) => &[],
         }
     }
 
     fn targets(&self) -> Vec<(VarId, Option<usize>)> {
         match &self.ask.answer {
-            Answer::Posterior { targets, .. } | Answer::Guide { targets, .. } => targets.clone(),
+            Answer::Posterior { targets, .. } | Answer::Conditionals { targets, .. } => targets.clone(),
             _ => Vec::new(),
         }
     }
 
     fn shape(&self) -> AnswerShape {
         match &self.ask.answer {
-            Answer::Posterior { shape, .. } | Answer::Guide { shape, .. } => *shape,
+            Answer::Posterior { shape, .. } | Answer::Conditionals { shape, .. } => *shape,
             _ => AnswerShape::Distribution,
         }
     }
@@ -403,7 +414,7 @@ impl Asker<'_> {
 
     fn metric<T: Scalar>(&self, states: &mut States<T>) -> Result<(AnswerValue, usize), Failure> {
         let (Answer::Posterior { metric: Some((metric, truth)), .. }
-        | Answer::Guide { metric: Some((metric, truth)), .. }) = &self.ask.answer
+        | Answer::Conditionals { metric: Some((metric, truth)), .. }) = &self.ask.answer
         else {
             return Ok((AnswerValue::Settings(Vec::new()), 0));
         };

@@ -179,22 +179,22 @@ fn bind_column(
         }
         set_extent(program, root, extent, binding)?;
     }
-    if let Some(absent) = column.absent.as_ref().filter(|a| a.iter().any(|&x| x)) {
-        let first = absent.iter().position(|&x| x).unwrap_or(0) / column.width().max(1);
-        return Err(Diagnostic::at(
-            Code::NotSupported,
-            binding.span,
-            format!(
-                "row {} of `{}` has an absent value, and learning around those is not built yet",
-                first + 1,
-                binding.column
-            ),
-        )
-        .help("leave such rows out of the file, or do not bind the column")
-        .into());
-    }
     check_support(binding, &column)?;
     Ok(BoundColumn { name: binding.name.clone(), column: Arc::new(column), transform: binding.transform.clone() })
+}
+
+fn partly_absent(program: &Program, on: &DataRef, var: VarId, row: usize) -> Failure {
+    let name = &program.vars[var].name;
+    Diagnostic::at(
+        Code::NotSupported,
+        on.span,
+        format!(
+            "`{name}` is absent in row {} while other values are there, and learning around that is not built yet",
+            row + 1
+        ),
+    )
+    .help("leave such rows out of the file, or bind only columns that are complete")
+    .into()
 }
 
 fn set_extent(program: &mut Program, axis: AxisId, extent: usize, binding: &Binding) -> Result<(), Failure> {
@@ -234,7 +234,8 @@ fn check_support(binding: &Binding, column: &Column) -> Result<(), Failure> {
         _ => v >= 0.0 && v.fract() == 0.0,
     };
     let width = column.width().max(1);
-    match (0..column.values.len()).find(|&i| !fits(column.values.get(i))) {
+    let absent = |i: usize| column.absent.as_ref().is_some_and(|a| a[i]);
+    match (0..column.values.len()).find(|&i| !absent(i) && !fits(column.values.get(i))) {
         None => Ok(()),
         Some(i) => {
             let value = column.values.get(i);
@@ -285,6 +286,45 @@ impl DataSets {
                 .help("look at the file: nothing can be learned from nothing")
                 .into()),
             false => Ok(rows),
+        }
+    }
+
+    /// The rows that say something about the variables that are not given: a row in which all of these are absent says
+    /// nothing and is left out. A row in which some are absent needs an engine that sums over them.
+    pub fn telling_rows(&self, program: &Program, on: &DataRef, vars: &[VarId]) -> Result<Vec<usize>, Failure> {
+        let rows = self.rows(program, on)?;
+        let Some(set) = self.sets.get(&on.data) else { return Ok(rows) };
+        let columns: Vec<(VarId, &BoundColumn)> = vars
+            .iter()
+            .filter_map(|&v| Some((v, set.columns.iter().find(|c| c.name == program.vars[v].name)?)))
+            .filter(|(_, c)| c.column.absent.is_some())
+            .collect();
+        if columns.is_empty() {
+            return Ok(rows);
+        }
+        let scored = vars.iter().filter(|&&v| !program.vars[v].given).count();
+        let mut telling = Vec::new();
+        for &row in &rows {
+            let mut absent = 0;
+            for (var, bound) in &columns {
+                let missing = (0..bound.column.width()).filter(|&i| bound.column.is_absent(row, i)).count();
+                let whole = missing == bound.column.width() && !program.vars[*var].given;
+                if missing > 0 && !whole {
+                    return Err(partly_absent(program, on, *var, row));
+                }
+                absent += usize::from(missing > 0);
+            }
+            match absent {
+                0 => telling.push(row),
+                n if n == scored => {}
+                _ => return Err(partly_absent(program, on, columns[0].0, row)),
+            }
+        }
+        match telling.is_empty() {
+            true => Err(Diagnostic::at(Code::BadValue, on.span, "every row of this data has its values absent")
+                .help("look at the file, or at what `reveal` keeps")
+                .into()),
+            false => Ok(telling),
         }
     }
 

@@ -277,8 +277,8 @@ impl<'a, T: Scalar> Fit<'a, T> {
         stop: &AtomicBool,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, Failure> {
-        let rows = self.data.rows(self.program, &train.on)?;
         let inputs = self.inputs_of(train);
+        let rows = self.data.telling_rows(self.program, &train.on, &inputs)?;
         let mut cache: Cache<Key, T> = Cache::new();
         let is_em = stage.lines.iter().any(|l| l.update == Update::Em);
         let batch = stage.batch.unwrap_or(EXPECTATION_ROWS).clamp(1, rows.len());
