@@ -7,6 +7,7 @@ mod calls;
 mod data;
 mod dists;
 mod exprs;
+mod lists;
 mod models;
 mod nets;
 mod objectives;
