@@ -7,7 +7,7 @@ use super::method::{Method, read_method};
 use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising};
 use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
 use super::rules::order::{guide_order, order_factors};
-use super::rules::partition::choose_partition;
+use super::rules::partition::{choose_partition, names};
 use crate::analysis::Situation;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
@@ -196,6 +196,7 @@ impl Chooser<'_> {
         let not = match choose_partition(&situation, self.method) {
             Ok(partition) => {
                 let kind = Kind::Exact;
+                let shape = self.settle_argmax(shape, &asked, &partition)?;
                 let evidence = self.with_ports(evidence);
                 return Ok((
                     Answer::Posterior { guided: Vec::new(), partition, targets, shape, evidence, metric },
@@ -225,11 +226,46 @@ impl Chooser<'_> {
             .all(|f| f.reads().iter().all(|r| known.contains(&r.var)));
         match choose_partition(&Situation { fixed: &known, ..situation }, self.method) {
             Ok(partition) if readable => {
+                let shape = self.settle_argmax(shape, &asked, &partition)?;
                 let evidence = self.with_ports(evidence);
                 Ok((Answer::Posterior { guided, partition, targets, shape, evidence, metric }, Kind::Estimate))
             }
             _ => Err(Box::new(not.diagnostic(program, self.ask.span))),
         }
+    }
+
+    /// A joint maximum is over the targets, with every other latent variable summed out. Where nothing else is latent in a
+    /// block, its best joint state is that; where a block has one target of one entry, the maximum of its marginal is.
+    fn settle_argmax(
+        &self,
+        shape: AnswerShape,
+        asked: &BTreeSet<VarId>,
+        partition: &super::plan::Partition,
+    ) -> Result<AnswerShape, Box<Diagnostic>> {
+        if shape != AnswerShape::JointArgmax {
+            return Ok(shape);
+        }
+        let program = self.program;
+        let touched: Vec<_> = partition.blocks.iter().filter(|b| b.vars.iter().any(|v| asked.contains(v))).collect();
+        if touched.iter().all(|b| b.vars.iter().all(|v| asked.contains(v))) {
+            return Ok(AnswerShape::JointArgmax);
+        }
+        let single = |b: &&super::plan::Block| {
+            let targets: Vec<VarId> = b.vars.iter().copied().filter(|v| asked.contains(v)).collect();
+            matches!(targets.as_slice(), [one] if program.vars[*one].axes().iter().all(|a| b.plates.contains(a)))
+        };
+        if touched.iter().all(single) {
+            return Ok(AnswerShape::EachArgmax);
+        }
+        let others: Vec<VarId> = touched.iter().flat_map(|b| &b.vars).copied().filter(|v| !asked.contains(v)).collect();
+        Err(Box::new(
+            Diagnostic::at(
+                Code::NotSupported,
+                self.ask.span,
+                format!("the best joint state with {} summed out is not built yet", names(program, &others)),
+            )
+            .help("ask for every latent variable in one `argmax`, or for `argmax_each`"),
+        ))
     }
 
     /// The targets, if each is a conditional that reads nothing but fixed variables and that nothing else depends on:
