@@ -127,6 +127,7 @@ struct Checker<'a> {
 impl<'a> Checker<'a> {
     fn run(&mut self) {
         let file = self.file;
+        self.check_set_sizes();
         self.axis_items();
         self.register_items();
         for item in &file.items {
@@ -159,6 +160,7 @@ impl<'a> Checker<'a> {
                 _ => None,
             };
         }
+        self.check_set_names();
     }
 
     /// Notes every model, guide and net by name, so that order does not matter.
