@@ -15,7 +15,6 @@ use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{Ask, DataId, DataSource, Domain, Program, Question, Subject, VarId, Verb, inline_definitions};
 use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan, Update};
 use crate::runtime::States;
-use crate::train::checkpoint::CheckpointError;
 use crate::train::{
     AnswerValue, Answered, DataSets, Event, Failure, Fit, Observer, Outcome, answer_all, answers, bind_data, binding,
     fit::Position, start,
@@ -104,17 +103,8 @@ impl std::error::Error for Failed {}
 pub fn diagnostic(failure: Failure) -> Diagnostic {
     match failure {
         Failure::Told(diagnostic) => *diagnostic,
-        Failure::Data(error) => Diagnostic::new(Code::UnreadableData, error.to_string()).help(error.help()),
-        Failure::Checkpoint(error) => {
-            let code = match &error {
-                CheckpointError::Write { .. } | CheckpointError::Unstorable { .. } => Code::CannotWrite,
-                CheckpointError::Read { .. } => Code::MissingFile,
-                CheckpointError::Version { .. } => Code::WrongVersion,
-                CheckpointError::OtherRun { .. } => Code::OtherModel,
-                CheckpointError::Damaged { .. } | CheckpointError::Parameters { .. } => Code::CorruptFile,
-            };
-            Diagnostic::new(code, error.to_string()).help(error.help())
-        }
+        Failure::Data(error) => Diagnostic::new(error.code(), error.to_string()).help(error.help()),
+        Failure::Checkpoint(error) => Diagnostic::new(error.code(), error.to_string()).help(error.help()),
     }
 }
 
@@ -144,8 +134,9 @@ impl Workspace {
                 Ok(schema) => {
                     schemas.insert(request.name, schema);
                 }
-                Err(error) => problems
-                    .push(Diagnostic::at(Code::UnreadableData, request.span, error.to_string()).help(error.help())),
+                Err(error) => {
+                    problems.push(Diagnostic::at(error.code(), request.span, error.to_string()).help(error.help()))
+                }
             }
         }
         let input = sema::Input { schemas, sets: self.settings.sets.clone() };

@@ -4,7 +4,7 @@ use ghmc::base::span::Sources;
 use ghmc::diag::Problems;
 
 use super::args::CheckArgs;
-use super::open::{open, verify_data_names, verify_sets};
+use super::open::{open, verify_data_names};
 use super::terminal::Terminal;
 use super::trouble::{Trouble, exit, print, problems_json, tell_problems};
 
@@ -23,7 +23,6 @@ pub fn check(args: &CheckArgs, terminal: &Terminal) -> Result<u8, Trouble> {
                     && let Some(program) = workspace.check(&tree, &mut problems)
                     && !problems.has_errors()
                 {
-                    verify_sets(&program, &args.inputs)?;
                     workspace.plan(&program, &mut problems);
                 }
                 (workspace.sources, problems)

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::args::{Emit, ExplainArgs};
 use super::facts::{facts_text, find_facts};
-use super::open::{open, verify_data_names, verify_sets};
+use super::open::{open, verify_data_names};
 use super::pages;
 use super::terminal::Terminal;
 use super::trouble::{Trouble, exit, print, tell_problems};
@@ -54,7 +54,6 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<u8, Trouble> {
         return Ok(if problems.has_errors() { exit::INPUT } else { exit::DONE });
     }
     let reached = reach(&workspace, file, terminal, json)?;
-    verify_sets(&reached.program, &args.inputs)?;
     let text = match args.emit {
         Emit::Plan if json => format!("{:#}\n", explain_json(&reached.program, &reached.plan, &reached.sources)),
         Emit::Plan if args.ron => ron(&reached.plan)?,

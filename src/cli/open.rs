@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use ghmc::base::span::FileId;
 use ghmc::data::Locations;
 use ghmc::diag::{Code, Diagnostic, Problems, nearest};
-use ghmc::model::Program;
 use ghmc::pipeline::{Compiled, Precision, Settings, Trained, Workspace};
 use ghmc::sema;
 use ghmc::syntax::MAX_BYTES;
@@ -90,31 +89,11 @@ pub fn verify_data_names(workspace: &Workspace, file: FileId) -> Result<(), Trou
     Err(Trouble::Usage(format!("the file reads no data set named `{unknown}`"), help))
 }
 
-/// That every `--set NAME=VALUE` gives an axis of the program a size.
-pub fn verify_sets(program: &Program, inputs: &Inputs) -> Result<(), Trouble> {
-    let axes = || program.axes.iter().map(|(_, a)| a.name.as_str()).filter(|n| !n.contains('.'));
-    for (name, value) in &inputs.set {
-        if !axes().any(|n| n == name) {
-            let help = match nearest(name, axes()) {
-                Some(near) => format!("did you mean `--set {near}={value}`?"),
-                None => format!("its axes are {}", axes().collect::<Vec<_>>().join(", ")),
-            };
-            return Err(Trouble::Usage(format!("the file has no axis `{name}`"), help));
-        }
-        if !value.parse::<usize>().is_ok_and(|n| n > 0) {
-            let help = "a size is a whole number, at least 1".to_string();
-            return Err(Trouble::Usage(format!("`--set {name}={value}` gives `{name}` no size"), help));
-        }
-    }
-    Ok(())
-}
-
 /// All stages up to a plan with data; warnings go to standard error.
 pub fn compile(path: &Path, inputs: &Inputs, terminal: &Terminal, json: bool) -> Result<Compiled, Trouble> {
     let (workspace, file) = open(path, inputs)?;
     verify_data_names(&workspace, file)?;
     let compiled = workspace.compile(file)?;
-    verify_sets(compiled.program(), inputs)?;
     tell_problems(compiled.warnings(), compiled.sources(), terminal, json);
     Ok(compiled)
 }

@@ -98,7 +98,7 @@ impl From<ReportError> for Trouble {
                 Trouble::Usage(error.to_string(), error.help().to_string())
             }
             ReportError::Write { .. } | ReportError::ImageSize { .. } => {
-                Trouble::of(Diagnostic::new(Code::CannotWrite, error.to_string()).help(error.help()))
+                Trouble::of(Diagnostic::new(error.code(), error.to_string()).help(error.help()))
             }
         }
     }

@@ -62,7 +62,7 @@ impl<'a> IntoIterator for &'a Batches {
 }
 
 /// Draws disjoint splits of `rows` at random: a part of fraction f gets the rows between the rounded cumulative fractions, in ascending order.
-/// E0716 where a fraction is not positive or all of them exceed one.
+/// E0718 where a fraction is not positive or all of them exceed one.
 pub fn split_rows(rows: &[usize], parts: &[(&str, f64)], seed: u64) -> Result<Vec<(String, Vec<usize>)>, DataError> {
     let total: f64 = parts.iter().map(|(_, fraction)| fraction).sum();
     if parts.iter().any(|(_, fraction)| fraction.is_nan() || *fraction <= 0.0) || total > 1.0 + 1e-9 {

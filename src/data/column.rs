@@ -206,7 +206,7 @@ impl Column {
         sorted_labels(labels.iter().zip(seen).filter(|(_, seen)| *seen).map(|(label, _)| label.clone()).collect())
     }
 
-    /// Codes the column by the given labels instead of its own. E0712 where a present element's label is not among them.
+    /// Codes the column by the given labels instead of its own. E0706 where a present element's label is not among them.
     pub fn recode(&mut self, name: &str, labels: &[String]) -> Result<(), DataError> {
         let own = self.labels.clone().unwrap_or_default();
         if own == labels {
@@ -252,7 +252,7 @@ impl Column {
         Column { values: coded.values, labels: coded.labels, range: None, ..self }
     }
 
-    /// Puts the rows of `other` below this column's. E0711 where shapes or kinds differ; labels of `other` must be known here (E0712).
+    /// Puts the rows of `other` below this column's. E0717 where shapes or kinds differ; labels of `other` must be known here (E0706).
     pub(super) fn append(&mut self, name: &str, other: Column) -> Result<(), DataError> {
         let mut other = other;
         let mismatch = |detail: String| DataError::Mismatch { what: format!("column `{name}`"), detail };

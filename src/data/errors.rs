@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::diag::Code;
+
 /// What is wrong with a data source.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// E0701: no place holds a set of that name.
+    /// E0705: no place holds a set of that name.
     #[error("there is no data set named `{name}`: looked at {}", .looked.join(", "))]
     UnknownSet {
         /// The name asked for.
@@ -13,7 +15,7 @@ pub enum DataError {
         /// The places looked at, in order.
         looked: Vec<String>,
     },
-    /// E0702: a file could not be opened or read.
+    /// E0708: a file could not be opened or read.
     #[error("`{}` cannot be read: {source}", .path.display())]
     Unreadable {
         /// The file.
@@ -21,7 +23,7 @@ pub enum DataError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// E0703: a compressed file breaks off or is not what its name says.
+    /// E0715: a compressed file breaks off or is not what its name says.
     #[error("`{file}` cannot be unpacked: {detail}")]
     Compression {
         /// The file.
@@ -29,13 +31,13 @@ pub enum DataError {
         /// What the decompressor says.
         detail: String,
     },
-    /// E0704: nothing in it.
+    /// E0712: nothing in it.
     #[error("`{file}` has no rows")]
     Empty {
         /// The file.
         file: String,
     },
-    /// E0705: a line with more or fewer cells than the header.
+    /// E0714: a line with more or fewer cells than the header.
     #[error("line {line} of `{file}` has {found} cells where the header has {expected}")]
     RowWidth {
         /// The file.
@@ -47,7 +49,7 @@ pub enum DataError {
         /// Cells in the header.
         expected: usize,
     },
-    /// E0706: a cell that is not of its column's kind.
+    /// E0707: a cell that is not of its column's kind.
     #[error("`{text}` in column `{column}` on line {line} of `{file}` is not {expected}")]
     BadCell {
         /// The file.
@@ -73,7 +75,7 @@ pub enum DataError {
         /// The value as it stands there.
         text: String,
     },
-    /// E0708: the header line does not name the columns.
+    /// E0713: the header line does not name the columns.
     #[error("the header of `{file}` does not name its columns: {detail}")]
     Header {
         /// The file.
@@ -81,7 +83,7 @@ pub enum DataError {
         /// What is wrong with it.
         detail: String,
     },
-    /// E0709: the bytes do not follow the format.
+    /// E0715: the bytes do not follow the format.
     #[error("`{file}` is not {format}: {detail}")]
     Malformed {
         /// The file.
@@ -91,7 +93,7 @@ pub enum DataError {
         /// Where it departs from it.
         detail: String,
     },
-    /// E0710: the body is shorter or longer than the header says.
+    /// E0720: the body is shorter or longer than the header says.
     #[error("`{file}` should hold {expected} bytes of values and holds {found}")]
     BodyLength {
         /// The file.
@@ -101,7 +103,7 @@ pub enum DataError {
         /// Bytes that are there.
         found: String,
     },
-    /// E0711: columns or files that should agree in rows or shape do not.
+    /// E0717: columns or files that should agree in rows or shape do not.
     #[error("the parts of {what} do not fit together: {detail}")]
     Mismatch {
         /// The table or set.
@@ -109,7 +111,7 @@ pub enum DataError {
         /// The disagreement.
         detail: String,
     },
-    /// E0712: a label outside the enumeration.
+    /// E0706: a label outside the enumeration.
     #[error("row {row} of column `{column}` holds the label `{label}`, which the training rows never show")]
     NewLabel {
         /// The column's name.
@@ -121,7 +123,7 @@ pub enum DataError {
         /// The labels known.
         known: Vec<String>,
     },
-    /// E0713: an element type that is not read.
+    /// E0716: an element type that is not read.
     #[error("`{file}` holds elements of type `{found}`, which cannot be read as numbers or labels")]
     ElementType {
         /// The file.
@@ -129,7 +131,7 @@ pub enum DataError {
         /// The type as the file names it.
         found: String,
     },
-    /// E0714: no column of that name.
+    /// E0704: no column of that name.
     #[error("there is no column `{name}`")]
     UnknownColumn {
         /// The name asked for.
@@ -137,7 +139,7 @@ pub enum DataError {
         /// The columns there are.
         known: Vec<String>,
     },
-    /// E0715: no split of that name.
+    /// E0709: no split of that name.
     #[error("there is no split `{name}`")]
     UnknownSplit {
         /// The name asked for.
@@ -145,7 +147,7 @@ pub enum DataError {
         /// The splits there are.
         known: Vec<String>,
     },
-    /// E0716: a request that the rows cannot meet, as more revealed labels than there are rows.
+    /// E0718: a request that the rows cannot meet, as more revealed labels than there are rows.
     #[error("{what}")]
     Request {
         /// The request and why it cannot be met.
@@ -153,7 +155,7 @@ pub enum DataError {
         /// What could be asked instead.
         mend: String,
     },
-    /// E0717: a file whose name says no format that is read.
+    /// E0719: a file whose name says no format that is read.
     #[error("`{}` has no ending that says how to read it", .path.display())]
     UnknownFormat {
         /// The file.
@@ -163,25 +165,25 @@ pub enum DataError {
 
 impl DataError {
     /// The error's stable code.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            DataError::UnknownSet { .. } => "E0701",
-            DataError::Unreadable { .. } => "E0702",
-            DataError::Compression { .. } => "E0703",
-            DataError::Empty { .. } => "E0704",
-            DataError::RowWidth { .. } => "E0705",
-            DataError::BadCell { .. } => "E0706",
-            DataError::NotFinite { .. } => "E0707",
-            DataError::Header { .. } => "E0708",
-            DataError::Malformed { .. } => "E0709",
-            DataError::BodyLength { .. } => "E0710",
-            DataError::Mismatch { .. } => "E0711",
-            DataError::NewLabel { .. } => "E0712",
-            DataError::ElementType { .. } => "E0713",
-            DataError::UnknownColumn { .. } => "E0714",
-            DataError::UnknownSplit { .. } => "E0715",
-            DataError::Request { .. } => "E0716",
-            DataError::UnknownFormat { .. } => "E0717",
+            DataError::UnknownSet { .. } => Code::UnknownData,
+            DataError::Unreadable { .. } => Code::UnreadableData,
+            DataError::Compression { .. } => Code::MalformedData,
+            DataError::Empty { .. } => Code::EmptyData,
+            DataError::RowWidth { .. } => Code::RaggedRows,
+            DataError::BadCell { .. } => Code::BadValue,
+            DataError::NotFinite { .. } => Code::BadValue,
+            DataError::Header { .. } => Code::BadHeader,
+            DataError::Malformed { .. } => Code::MalformedData,
+            DataError::BodyLength { .. } => Code::BodyLength,
+            DataError::Mismatch { .. } => Code::PartsDisagree,
+            DataError::NewLabel { .. } => Code::NewLabel,
+            DataError::ElementType { .. } => Code::ElementType,
+            DataError::UnknownColumn { .. } => Code::UnknownColumn,
+            DataError::UnknownSplit { .. } => Code::UnknownSplit,
+            DataError::Request { .. } => Code::TooFewRows,
+            DataError::UnknownFormat { .. } => Code::UnknownFormat,
         }
     }
 

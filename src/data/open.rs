@@ -52,7 +52,7 @@ impl<'a> Input<'a> {
         read_error(&self.file, self.packed, source)
     }
 
-    /// Exactly `count` bytes and then the end (E0710 otherwise). Memory grows with what is there, not with what a header claims.
+    /// Exactly `count` bytes and then the end (E0720 otherwise). Memory grows with what is there, not with what a header claims.
     pub fn body(&mut self, count: usize) -> Result<Vec<u8>, DataError> {
         let mut bytes = Vec::new();
         let limit = count as u64 + 1;

@@ -40,7 +40,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The file source that the path's ending asks for (E0717 for an unknown ending).
+    /// The file source that the path's ending asks for (E0719 for an unknown ending).
     pub fn of_path(path: &Path) -> Result<Source, DataError> {
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
         let stem = name.strip_suffix(".gz").unwrap_or(&name);

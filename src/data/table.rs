@@ -16,7 +16,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table of these columns with the single split `rows`. E0711 where their numbers of rows differ, E0708 where two have one name.
+    /// A table of these columns with the single split `rows`. E0717 where their numbers of rows differ, E0713 where two have one name.
     pub fn from_columns(columns: Vec<(String, Column)>) -> Result<Table, DataError> {
         let mismatch = |detail: String| DataError::Mismatch { what: "the table".into(), detail };
         let rows_of = |column: &Column| match (column.width(), &column.lengths) {
@@ -45,7 +45,7 @@ impl Table {
         Ok(Table { rows, columns, splits: vec![("rows".into(), (0..rows).collect())] })
     }
 
-    /// The column of that name (E0714).
+    /// The column of that name (E0704).
     pub fn column(&self, name: &str) -> Result<&Column, DataError> {
         self.columns.iter().find(|(n, _)| n == name).map(|(_, column)| column).ok_or_else(|| {
             let known = self.columns.iter().map(|(n, _)| n.clone()).collect();
@@ -53,7 +53,7 @@ impl Table {
         })
     }
 
-    /// The rows of that split (E0715).
+    /// The rows of that split (E0709).
     pub fn split(&self, name: &str) -> Result<&[usize], DataError> {
         self.splits.iter().find(|(n, _)| n == name).map(|(_, rows)| rows.as_slice()).ok_or_else(|| {
             let known = self.splits.iter().map(|(n, _)| n.clone()).collect();
@@ -61,7 +61,7 @@ impl Table {
         })
     }
 
-    /// The index of the row that people call `number`, counted from 1 (E0716 beyond the last).
+    /// The index of the row that people call `number`, counted from 1 (E0718 beyond the last).
     pub fn row(&self, number: usize) -> Result<usize, DataError> {
         match number.checked_sub(1).filter(|&row| row < self.rows) {
             Some(row) => Ok(row),
@@ -81,7 +81,7 @@ impl Table {
         }
     }
 
-    /// Puts tables of the same columns below one another, a split each. Labels come from the first: a later one's new label is E0712.
+    /// Puts tables of the same columns below one another, a split each. Labels come from the first: a later one's new label is E0706.
     pub(super) fn stacked(parts: Vec<(String, Table)>) -> Result<Table, DataError> {
         let mut whole = Table::default();
         for (split, part) in parts {

@@ -43,7 +43,7 @@ pub fn binarise<T: Element + Into<f64>>(
 
 /// A copy of a column of labels in which `n` of `rows` keep theirs and every other row's is absent. Which ones depends on the seed alone.
 /// With `balanced`, every label keeps as many rows as every other, the first ones one more where K does not divide n.
-/// E0716 where the column holds no scalar labels, or a label or the whole has too few rows.
+/// E0718 where the column holds no scalar labels, or a label or the whole has too few rows.
 pub fn reveal(column: &Column, rows: &[usize], n: usize, balanced: bool, seed: u64) -> Result<Column, DataError> {
     let refuse = |what: String, mend: &str| Err(DataError::Request { what, mend: mend.into() });
     let Some(labels) = column.labels.as_ref().filter(|_| column.shape.is_empty()) else {

@@ -62,6 +62,7 @@ codes! {
     UnknownSize E0307 "an axis without a size";
     OutsideAxis E0308 "a `~` that reaches outside its axis";
     AxisCycle E0309 "axes that stand for each other";
+    UnplacedList E0310 "a list that does not know its axis";
 
     UnknownDomain E0401 "a domain that does not exist";
     OutsideSupport E0402 "a value outside its domain";
@@ -73,12 +74,10 @@ codes! {
     TwoDefinitions E0501 "a variable with two definitions";
     DirectedCycle E0502 "variables that define each other";
     Untouched E0503 "a latent variable that nothing touches";
-    Improper E0504 "a density that cannot be normalised";
     Implicit E0505 "the likelihood of an implicit model";
     NeverDefined E0506 "a variable without a definition";
 
     TooExpensive E0601 "inference that costs too much";
-    RequireUnmet E0602 "a `require` that does not hold";
     NotReparameterised E0603 "a discrete variable cannot be reparameterised";
     OverrideRefused E0604 "an engine that would be wrong here";
     NoEngine E0605 "no engine fits";
@@ -95,6 +94,15 @@ codes! {
     UnknownSplit E0709 "a split the data does not have";
     ShapesDisagree E0710 "data of another shape than declared";
     BadEvidence E0711 "evidence that does not fit the model";
+    EmptyData E0712 "data without a row";
+    BadHeader E0713 "a header that does not name the columns";
+    RaggedRows E0714 "a line with more or fewer cells than the header";
+    MalformedData E0715 "data that does not follow its format";
+    ElementType E0716 "elements of a type that is not read";
+    PartsDisagree E0717 "parts of a data set that do not fit together";
+    TooFewRows E0718 "a request that the rows cannot meet";
+    UnknownFormat E0719 "a file whose name says no format";
+    BodyLength E0720 "a body of another length than its header says";
 
     Diverged E0801 "training left the finite numbers";
     BadSchedule E0802 "a training line that cannot be carried out";
@@ -106,15 +114,10 @@ codes! {
     CorruptFile E0903 "a file that is damaged";
     CannotWrite E0904 "a file that cannot be written";
     OtherModel E0905 "parameters of another model";
-    Interrupted E0906 "stopped on request";
-
-    Unidentified W0501 "a parameter the data cannot determine";
-    LearnedFeatures W0502 "a density over learned features";
-    FeedsParameters W0503 "a per-row variable that feeds only parameters";
-    UnusedName W0504 "a declaration that nothing uses";
-    NearLimit W0601 "inference near its limit";
-    Collapsed W0801 "a latent variable that ignores the data";
-    DeadUnits W0802 "units that never change";
+    OtherRun E0906 "a checkpoint of another run";
+    Occupied E0907 "a folder that already holds a run";
+    NoRun E0908 "no run to go on with";
+    ImageSize E0909 "an image that does not fill its frame";
 }
 
 impl Code {
@@ -160,6 +163,5 @@ mod tests {
         sorted.dedup();
         assert_eq!(numbers, sorted);
         assert_eq!(Code::find("e0304"), Some(Code::Contraction));
-        assert_eq!(Code::Unidentified.severity(), Severity::Warning);
     }
 }

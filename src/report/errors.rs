@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::diag::Code;
+
 /// A report or a run directory could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// E0911: a file could not be written.
+    /// E0904: a file could not be written.
     #[error("`{}` cannot be written: {source}", .path.display())]
     Write {
         /// The file.
@@ -13,19 +15,19 @@ pub enum ReportError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// E0912: the directory of a new run holds an older one.
+    /// E0907: the directory of a new run holds an older one.
     #[error("`{}` already holds a run", .path.display())]
     Occupied {
         /// The directory.
         path: PathBuf,
     },
-    /// E0913: there is no run to go on with.
+    /// E0908: there is no run to go on with.
     #[error("`{}` holds no run to go on with", .path.display())]
     NoRun {
         /// The directory.
         path: PathBuf,
     },
-    /// E0914: an image's numbers do not fill its frame.
+    /// E0909: an image's numbers do not fill its frame.
     #[error("image {index} of `{title}` has {found} values where {height} by {width} are drawn")]
     ImageSize {
         /// The grid's title.
@@ -43,12 +45,12 @@ pub enum ReportError {
 
 impl ReportError {
     /// The error's stable code.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            ReportError::Write { .. } => "E0911",
-            ReportError::Occupied { .. } => "E0912",
-            ReportError::NoRun { .. } => "E0913",
-            ReportError::ImageSize { .. } => "E0914",
+            ReportError::Write { .. } => Code::CannotWrite,
+            ReportError::Occupied { .. } => Code::Occupied,
+            ReportError::NoRun { .. } => Code::NoRun,
+            ReportError::ImageSize { .. } => Code::ImageSize,
         }
     }
 

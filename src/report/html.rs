@@ -24,7 +24,7 @@ pub fn write_page(report: &RunReport, path: &Path) -> Result<(), ReportError> {
     super::write_whole(path, page(report)?.as_bytes())
 }
 
-/// The page. E0914 where an image does not fill its frame.
+/// The page. E0909 where an image does not fill its frame.
 pub fn page(report: &RunReport) -> Result<String, ReportError> {
     let mut panels = Vec::new();
     for panel in &report.panels {

@@ -54,7 +54,7 @@ pub(super) fn extent(grid: &ImageGrid) -> (usize, usize) {
     (columns * (grid.width + GAP) - GAP, rows * (grid.height + GAP) - GAP)
 }
 
-/// The whole grid as one PNG. E0914 where an image does not fill its frame.
+/// The whole grid as one PNG. E0909 where an image does not fill its frame.
 pub fn grid_png(grid: &ImageGrid) -> Result<Vec<u8>, ReportError> {
     check(grid)?;
     let columns = grid.columns.clamp(1, grid.images.len().max(1));

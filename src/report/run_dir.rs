@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// What to do about an older run in the directory of a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occupied {
-    /// Leave it and refuse (E0912).
+    /// Leave it and refuse (E0907).
     Refuse,
     /// Remove its files, and only those, then begin.
     Replace,
@@ -64,7 +64,7 @@ impl RunDir {
         dir.probed()
     }
 
-    /// Opens the directory of a run that is to be gone on with (E0913 where it holds none).
+    /// Opens the directory of a run that is to be gone on with (E0908 where it holds none).
     pub fn existing(path: &Path) -> Result<RunDir, ReportError> {
         let dir = RunDir { path: path.into() };
         if dir.holds_run() { dir.probed() } else { Err(ReportError::NoRun { path: path.into() }) }

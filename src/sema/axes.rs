@@ -34,7 +34,7 @@ impl Checker<'_> {
                 continue;
             }
             self.declared_axes.insert(axis.name.text.clone(), axis.name.span);
-            self.new_axis(&axis.name.text, AxisKind::Plain, axis.name.span);
+            self.named_axis(&axis.name.text, axis.name.span);
             items.push(axis);
         }
         for item in &file.items {
@@ -80,12 +80,50 @@ impl Checker<'_> {
                 }
             }
         }
-        for (name, value) in &self.input.sets.clone() {
-            let Some(&id) = self.axes.get(name) else { continue };
-            if let Ok(size) = value.parse::<usize>() {
-                let span = self.program.axes[id].span;
-                self.set_extent(id, size, span, "set from outside");
+    }
+
+    /// A new axis that the file names; a size set from outside comes before every other.
+    fn named_axis(&mut self, name: &str, span: Span) -> AxisId {
+        let id = self.new_axis(name, AxisKind::Plain, span);
+        if let Some(size) = self.input.sets.get(name).and_then(|value| set_size(value)) {
+            self.set_extent(id, size, span, "set from outside");
+        }
+        id
+    }
+
+    /// That every size set from outside is one.
+    pub fn check_set_sizes(&mut self) {
+        for (name, value) in &self.input.sets {
+            if set_size(value).is_none() {
+                let message = format!("`{value}` is not a size for the axis `{name}`");
+                self.problems
+                    .push(Diagnostic::new(Code::BadNumber, message).help("a size is a whole number, at least 1"));
             }
+        }
+    }
+
+    /// That every size set from outside is that of an axis. Where errors have kept statements from being read, an axis
+    /// may only seem to be missing.
+    pub fn check_set_names(&mut self) {
+        if self.problems.has_errors() {
+            return;
+        }
+        let known = |(_, id): &(&String, &AxisId)| {
+            matches!(self.program.axes[**id].kind, AxisKind::Plain | AxisKind::Alias(_) | AxisKind::Ragged)
+        };
+        let names: Vec<&str> =
+            self.axes.iter().filter(known).map(|(name, _)| name.as_str()).filter(|n| !n.contains('.')).collect();
+        for name in self.input.sets.keys().filter(|name| !names.contains(&name.as_str())) {
+            let diagnostic = Diagnostic::new(
+                Code::UnknownAxis,
+                format!("a size is set for `{name}`, but the file has no such axis"),
+            );
+            let help = match nearest(name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => "it has no axes".to_string(),
+                None => format!("its axes are {}", names.join(", ")),
+            };
+            self.problems.push(diagnostic.help(help));
         }
     }
 
@@ -183,7 +221,7 @@ impl Checker<'_> {
                 return None;
             }
         }
-        Some(self.new_axis(&name.text, AxisKind::Plain, name.span))
+        Some(self.named_axis(&name.text, name.span))
     }
 
     /// The axes between the brackets of a declaration, none twice.
@@ -377,4 +415,9 @@ impl RootChecked for crate::base::id::Arena<AxisId, Axis> {
         }
         false
     }
+}
+
+/// The size that a text sets.
+fn set_size(value: &str) -> Option<usize> {
+    value.parse().ok().filter(|n| (1..=1 << 31).contains(n))
 }

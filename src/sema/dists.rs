@@ -6,6 +6,7 @@ use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, ExprKind};
 
 use super::Checker;
+use super::lists::Place;
 use super::ranges::{of_domain, of_expr};
 use super::scope::Scope;
 use super::types::{as_number, axis_names, number, say_axes, show_type};
@@ -60,7 +61,7 @@ impl Checker<'_> {
             );
             return None;
         }
-        let args = self.dist_args(scope, family, args, e.span)?;
+        let args = self.dist_args(scope, family, args, e.span, shape)?;
         let mut failed = false;
         let mut checked = Vec::new();
         for (role, arg) in args {
@@ -125,6 +126,7 @@ impl Checker<'_> {
         family: Family,
         args: &[ast::Arg],
         span: Span,
+        shape: &Shape,
     ) -> Option<Vec<(Arg, Expr)>> {
         let signatures = family.signatures();
         let roles: Vec<Arg> = signatures.iter().flat_map(|s| s.positional.iter().chain(s.named)).copied().collect();
@@ -156,7 +158,7 @@ impl Checker<'_> {
                     None => failed = true,
                 },
                 ArgKind::Named(name) => match roles.iter().find(|r| r.word() == name.text) {
-                    Some(&role) => match self.dist_value(scope, family, role, &arg.value) {
+                    Some(&role) => match self.dist_value(scope, family, role, &arg.value, shape) {
                         Some(value) => list.push((role, value, arg.span)),
                         None => failed = true,
                     },
@@ -194,7 +196,7 @@ impl Checker<'_> {
                 ArgKind::Positional => {
                     let positional = signatures[0].positional;
                     match positional.get(place) {
-                        Some(&role) => match self.dist_value(scope, family, role, &arg.value) {
+                        Some(&role) => match self.dist_value(scope, family, role, &arg.value, shape) {
                             Some(value) => list.push((role, value, arg.span)),
                             None => failed = true,
                         },
@@ -271,7 +273,14 @@ impl Checker<'_> {
     }
 
     /// An argument's value; `uniform` is marked by a NaN until its role is settled.
-    fn dist_value(&mut self, scope: &mut Scope, family: Family, role: Arg, value: &ast::Expr) -> Option<Expr> {
+    fn dist_value(
+        &mut self,
+        scope: &mut Scope,
+        family: Family,
+        role: Arg,
+        value: &ast::Expr,
+        shape: &Shape,
+    ) -> Option<Expr> {
         if family == Family::Categorical
             && role == Arg::P
             && value.name().is_some_and(|n| n.text == "uniform" && !scope.names.contains_key("uniform"))
@@ -285,7 +294,19 @@ impl Checker<'_> {
             );
             return None;
         }
-        self.expr(scope, value).map(as_number)
+        let axis = match (family, &shape.domain) {
+            (Family::Categorical, Domain::Cat(axis)) => Some(*axis),
+            (Family::Dirichlet, _) => shape.event.last().copied(),
+            _ => None,
+        };
+        let value = match axis {
+            Some(axis) => {
+                let probabilities = role.domain(family) == Domain::Simplex;
+                self.placed(scope, value, &Place { axis, probabilities, of: &shape.name, span: shape.span })
+            }
+            None => self.expr(scope, value),
+        };
+        value.map(as_number)
     }
 
     fn check_arg(&mut self, family: Family, role: Arg, arg: Expr, shape: &Shape) -> Option<Expr> {
@@ -348,6 +369,14 @@ impl Checker<'_> {
                 return Some(());
             }
             let has = show_type(&self.program, &arg.ty.domain, &arg.ty.axes);
+            if let Some(part) = mixed(arg) {
+                self.push(
+                    Diagnostic::at(Code::DomainsDisagree, part.span, "these probabilities must be numbers")
+                        .saying("that they sum to one cannot be told from here")
+                        .help("declare a parameter with the domain `Simplex`, or write `Categorical(logit = [..])`"),
+                );
+                return None;
+            }
             let axis = arg.ty.axes.last().map_or(String::new(), |&a| axis_names(&self.program, &[a]));
             let diagnostic =
                 Diagnostic::at(Code::DomainsDisagree, arg.span, "probabilities that sum to one are needed here")
@@ -359,6 +388,10 @@ impl Checker<'_> {
                 _ => diagnostic.help("write `Categorical(logit = ..)`, or normalise with `softmax(..)`"),
             });
             return None;
+        }
+        if let Node::Vector(entries, _) = &arg.node {
+            let held = entries.iter().map(|e| self.check_domain(family, role, e)).filter(Option::is_some).count();
+            return (held == entries.len()).then_some(());
         }
         let (need, range) = (of_domain(&wanted), of_expr(arg));
         let strictly_positive = wanted == Domain::Positive;
@@ -422,6 +455,16 @@ impl Checker<'_> {
                 .help("write `Normal(..enc(x))` where `net enc(..) -> (mean: .., sd: ..)`"),
         );
         None
+    }
+}
+
+/// The list among the branches of a choice that is not known to sum to one.
+fn mixed(e: &Expr) -> Option<&Expr> {
+    match &e.node {
+        Node::Vector(..) => (e.ty.domain != Domain::Simplex).then_some(e),
+        Node::If { then, other, .. } => mixed(then).or_else(|| mixed(other)),
+        Node::Table { entries, .. } => entries.iter().find_map(mixed),
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::model::*;
 use crate::syntax::ast::{self, ExprKind};
 
 use super::Checker;
+use super::lists::Place;
 use super::scope::{Entry, Scope};
 use super::types::{as_number, binary, call, cover, expr, number, say_axes, show_type};
 
@@ -17,6 +18,7 @@ impl Checker<'_> {
         let span = e.span;
         match &e.kind {
             ExprKind::Group(inner) => self.expr(scope, inner),
+            ExprKind::List(entries) => self.unplaced_list(scope, entries, span),
             ExprKind::Number(n) => Some(number(n.value, span)),
             ExprKind::Text(_) => {
                 self.push(
@@ -41,7 +43,7 @@ impl Checker<'_> {
                 self.choice(cond?, then?, other?, span)
             }
             ExprKind::Is { subject, word } => self.is(scope, subject, word, span),
-            ExprKind::Table { names, rows } => self.table(scope, names, rows, span),
+            ExprKind::Table { names, rows } => self.table(scope, names, rows, span, None),
             ExprKind::Index { base, indices } => self.index(scope, base, indices, span),
             ExprKind::Call { callee, args, given } => self.call_expr(scope, callee, args, given, span),
             ExprKind::Expect { .. } => {
@@ -330,7 +332,8 @@ impl Checker<'_> {
         None
     }
 
-    fn choice(&mut self, cond: Expr, then: Expr, other: Expr, span: Span) -> Option<Expr> {
+    /// A choice between two values.
+    pub fn choice(&mut self, cond: Expr, then: Expr, other: Expr, span: Span) -> Option<Expr> {
         let (then, other) =
             if then.ty.domain == other.ty.domain { (then, other) } else { (as_number(then), as_number(other)) };
         self.check_lined_up(&then, &other, "if")?;
@@ -401,7 +404,15 @@ impl Checker<'_> {
         Some(expr(Node::Is(Box::new(value), state), axes, Domain::Bool, span))
     }
 
-    fn table(&mut self, scope: &mut Scope, names: &[ast::Name], rows: &[ast::Row], span: Span) -> Option<Expr> {
+    /// A value for each joint state; its rows may be lists where the place is one for lists.
+    pub fn table(
+        &mut self,
+        scope: &mut Scope,
+        names: &[ast::Name],
+        rows: &[ast::Row],
+        span: Span,
+        place: Option<&Place>,
+    ) -> Option<Expr> {
         let mut of = Vec::new();
         let mut failed = false;
         for name in names {
@@ -422,7 +433,10 @@ impl Checker<'_> {
         }
         let mut entries: BTreeMap<Vec<usize>, (Expr, Span)> = BTreeMap::new();
         for row in rows {
-            let value = self.expr(scope, &row.value);
+            let value = match place {
+                Some(place) => self.placed(scope, &row.value, place),
+                None => self.expr(scope, &row.value),
+            };
             if failed {
                 continue;
             }

@@ -7,6 +7,7 @@ mod calls;
 mod data;
 mod dists;
 mod exprs;
+mod lists;
 mod models;
 mod nets;
 mod objectives;
@@ -126,6 +127,7 @@ struct Checker<'a> {
 impl<'a> Checker<'a> {
     fn run(&mut self) {
         let file = self.file;
+        self.check_set_sizes();
         self.axis_items();
         self.register_items();
         for item in &file.items {
@@ -158,6 +160,7 @@ impl<'a> Checker<'a> {
                 _ => None,
             };
         }
+        self.check_set_names();
     }
 
     /// Notes every model, guide and net by name, so that order does not matter.

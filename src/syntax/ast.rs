@@ -479,6 +479,8 @@ pub enum ExprKind {
     Path(Path),
     /// Parentheses the author wrote.
     Group(Box<Expr>),
+    /// `[0.1, 0.9]`: a number for each state of an axis that its place tells.
+    List(Vec<Expr>),
     If {
         condition: Box<Expr>,
         then: Box<Expr>,

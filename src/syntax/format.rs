@@ -560,6 +560,7 @@ fn at_level(e: &Expr, least: u8) -> String {
         ExprKind::Text(t) => format!("\"{}\"", t.text),
         ExprKind::Path(p) => p.text(),
         ExprKind::Group(inner) => format!("({})", expr(inner)),
+        ExprKind::List(entries) => format!("[{}]", entries.iter().map(expr).collect::<Vec<_>>().join(", ")),
         ExprKind::If { condition, then, otherwise } => {
             format!("if {} then {} else {}", expr(condition), expr(then), expr(otherwise))
         }

@@ -13,6 +13,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::diag::Code;
+
 /// The version written, and the only one read.
 pub const VERSION: u32 = 1;
 
@@ -98,7 +100,7 @@ pub struct Loaded {
 /// Why a checkpoint or a parameter file could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// E0901: it could not be written; older generations are untouched.
+    /// E0904: it could not be written; older generations are untouched.
     #[error("`{}` cannot be written: {source}; {}", .path.display(), standing(.stands))]
     Write {
         /// The file.
@@ -108,7 +110,7 @@ pub enum CheckpointError {
         /// The newest generation that stands.
         stands: Option<u64>,
     },
-    /// E0902: a file or the directory could not be read.
+    /// E0901: a file or the directory could not be read.
     #[error("`{}` cannot be read: {source}", .path.display())]
     Read {
         /// The file or directory.
@@ -124,7 +126,7 @@ pub enum CheckpointError {
         /// Each file and what is wrong with it.
         damaged: Vec<String>,
     },
-    /// E0904: written by another version.
+    /// E0902: written by another version.
     #[error("`{}` is of version {found}; this program reads version {VERSION}", .path.display())]
     Version {
         /// The file.
@@ -132,19 +134,19 @@ pub enum CheckpointError {
         /// Its version.
         found: u32,
     },
-    /// E0905: the checkpoint of another run.
+    /// E0906: the checkpoint of another run.
     #[error("`{}` belongs to another run: the program, its data, the seed or an option has changed since", .path.display())]
     OtherRun {
         /// The file.
         path: PathBuf,
     },
-    /// E0906: the state cannot be stored as it is.
+    /// E0904: the state cannot be stored as it is.
     #[error("the state cannot be stored: {detail}")]
     Unstorable {
         /// What stands against it.
         detail: String,
     },
-    /// E0907: a parameter file is damaged or of another kind.
+    /// E0903: a parameter file is damaged or of another kind.
     #[error("`{}` holds no parameters that can be read: {detail}", .path.display())]
     Parameters {
         /// The file.
@@ -163,15 +165,15 @@ fn standing(stands: &Option<u64>) -> String {
 
 impl CheckpointError {
     /// The error's stable code.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            CheckpointError::Write { .. } => "E0901",
-            CheckpointError::Read { .. } => "E0902",
-            CheckpointError::Damaged { .. } => "E0903",
-            CheckpointError::Version { .. } => "E0904",
-            CheckpointError::OtherRun { .. } => "E0905",
-            CheckpointError::Unstorable { .. } => "E0906",
-            CheckpointError::Parameters { .. } => "E0907",
+            CheckpointError::Write { .. } => Code::CannotWrite,
+            CheckpointError::Read { .. } => Code::MissingFile,
+            CheckpointError::Damaged { .. } => Code::CorruptFile,
+            CheckpointError::Version { .. } => Code::WrongVersion,
+            CheckpointError::OtherRun { .. } => Code::OtherRun,
+            CheckpointError::Unstorable { .. } => Code::CannotWrite,
+            CheckpointError::Parameters { .. } => Code::CorruptFile,
         }
     }
 
@@ -365,7 +367,7 @@ pub fn save(dir: &Path, checkpoint: &Checkpoint) -> Result<u64, CheckpointError>
 }
 
 /// The newest whole generation of the run with this fingerprint; nothing where none was ever finished.
-/// Damaged ones are passed over and named in the answer. E0903 where all are, E0904 and E0905 where the newest whole one is not ours to read.
+/// Damaged ones are passed over and named in the answer. E0903 where all are, E0902 and E0906 where the newest whole one is not ours to read.
 pub fn load_latest(dir: &Path, fingerprint: &str) -> Result<Option<Loaded>, CheckpointError> {
     let mut skipped: Vec<(PathBuf, String)> = Vec::new();
     for &generation in generations(dir)?.iter().rev() {
@@ -420,7 +422,7 @@ pub fn save_params(path: &Path, params: &Params) -> Result<(), CheckpointError> 
     })
 }
 
-/// Reads a parameter file back. E0907 where it is damaged, E0904 where another version wrote it.
+/// Reads a parameter file back. E0903 where it is damaged, E0902 where another version wrote it.
 pub fn load_params(path: &Path) -> Result<Params, CheckpointError> {
     let bytes = fs::read(path).map_err(|source| CheckpointError::Read { path: path.into(), source })?;
     let (entry, buffers) =

@@ -639,6 +639,7 @@ impl<'p> Builder<'p> {
             Rule::number => ExprKind::Number(self.number(pair)),
             Rule::string => ExprKind::Text(self.text(pair)),
             Rule::group => ExprKind::Group(Box::new(self.expression(Children::of(pair).take(Rule::expression)?)?)),
+            Rule::list => ExprKind::List(Children::of(pair).rest().map(|p| self.expression(p)).collect::<Option<_>>()?),
             Rule::conditional => {
                 let mut c = Children::of(pair);
                 let mut next = || c.take(Rule::expression);

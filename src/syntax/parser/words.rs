@@ -72,6 +72,7 @@ pub fn word(rule: Rule) -> Option<Word> {
         | Rule::applied
         | Rule::atom
         | Rule::group
+        | Rule::list
         | Rule::expectation
         | Rule::table
         | Rule::argument => Thing("an expression"),

@@ -42,5 +42,5 @@ pub fn read(name: &str, content: &[u8]) -> Result<Table, DataError> {
 pub fn fail(name: &str, content: &[u8]) -> (&'static str, String) {
     let error = read(name, content).expect_err("this must not load");
     assert!(!error.help().is_empty());
-    (error.code(), error.to_string())
+    (error.code().number(), error.to_string())
 }
