@@ -8,6 +8,7 @@ mod layering;
 mod oracle;
 mod regressions;
 mod sema;
+mod shows;
 mod syntax;
 mod tensor;
 mod tidy;
