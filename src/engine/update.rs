@@ -269,6 +269,9 @@ pub fn expectation_step(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
     Ok(scope.space.graph)
 }
 
+/// Shares below this are zero after an M-step: far under the rounding of a table's sum, far above where inverses overflow.
+const LEAST_SHARE: f64 = 1e-30;
+
 /// The M-step: each table becomes its normalised expected counts plus its Dirichlet prior's pseudo-counts; a row without
 /// counts stays as it was. Counts start again at zero.
 pub fn maximisation_step(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
@@ -299,6 +302,11 @@ pub fn maximisation_step(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
         let one = scope.space.scalar(1.0);
         let divisor = scope.space.select(&seen, &total, &one);
         let share = scope.space.zip(Binary::Div, &counts, &divisor);
+        // A state that nothing speaks for shrinks towards zero for ever; where its inverse is no longer finite, neither are
+        // the next counts. It is zero well before, which changes no likelihood that can be told apart.
+        let least = scope.space.scalar(LEAST_SHARE);
+        let gone = scope.space.zip(Binary::Lt, &share, &least);
+        let share = scope.space.select(&gone, &zero, &share);
         let new = scope.space.select(&seen, &share, &theta);
         let new = scope.space.align(&new, &theta.labels);
         scope.space.graph.set_state(&declared.name, new.node);
