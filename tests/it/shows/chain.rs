@@ -37,9 +37,11 @@ fn text(rolls: usize, method: &str) -> String {
 
 #[test]
 fn em_and_gradient_ascent_reach_the_same_likelihood() {
+    // The best tables have zeros, which a gradient only draws near: its second moments must forget the steep beginning.
     for seed in 1..=3 {
         let by_em = compiled(&text(30, "by em; epochs 3000"), seed, &[]);
-        let by_gradient = compiled(&text(30, "by gradient with adam(decay(0.1, 1e-3)); epochs 3000"), seed, &[]);
+        let by_gradient =
+            compiled(&text(30, "by gradient with adam(decay(0.3, 1e-2), beta2 = 0.99); epochs 3000"), seed, &[]);
         let start: Arrays = by_em.untrained().params();
         assert_eq!(start, by_gradient.untrained().params(), "the same seed starts from the same tables");
         let (em, history) = learn(&by_em, seed, &start);

@@ -35,11 +35,11 @@ train dbn on digits.train {
     tie guide.R0 = W0, guide.R1 = W1
     init W0, W1, memory.W from Normal(0, sd = 0.01)
     maximise loglik by layerwise(cd(1)) with sgd(0.1, momentum = ramp(0.5, 0.9), batch = 50, decay = 2e-4)
-    epochs 2
+    epochs 4
   }
   stage updown {
     maximise loglik by wake_sleep(memory = cd(ramp(1, 3))) with sgd(0.02, batch = 50)
-    epochs 3
+    epochs 6
   }
 }
 model kinds {
@@ -57,7 +57,7 @@ model vae {
 guide vae { z: Real[Z] ~ Normal(..enc(x)) }
 train vae on digits.train {
   maximise elbo with adam(1e-2, batch = 50)
-  epochs 6
+  epochs 12
   patience 2 on digits.test
 }
 ";

@@ -81,6 +81,9 @@ fn likelihoods_of_a_machine_are_those_of_brute_force() {
     }
 }
 
+/// What stands beside an entry of a parameter, at the values of both sides.
+type Beside = dyn Fn(usize, usize, &ArrayD<f64>, &ArrayD<f64>) -> f64;
+
 /// The exact gradient: expectations under the data and the model of what stands beside each parameter.
 fn exact_gradient(program: &Program, params: &Arrays) -> Arrays {
     let rbm = model(program, "rbm");
@@ -93,7 +96,7 @@ fn exact_gradient(program: &Program, params: &Arrays) -> Arrays {
         data - beside(&values(program, params), pick)
     };
     let at = |a: &ArrayD<f64>, i: usize| a[IxDyn(&[i])];
-    let entries = |shape: &[usize], pick: &dyn Fn(usize, usize, &ArrayD<f64>, &ArrayD<f64>) -> f64| {
+    let entries = |shape: &[usize], pick: &Beside| {
         ArrayD::from_shape_fn(IxDyn(shape), |i| {
             let (first, second) = (i[0], if shape.len() > 1 { i[1] } else { 0 });
             contrast(&|x, h| pick(first, second, x, h))
@@ -125,7 +128,7 @@ fn furthest(a: &Arrays, b: &Arrays) -> f64 {
 #[test]
 fn contrastive_divergence_tends_to_the_exact_gradient() {
     let whole = compiled(&format!("{MACHINE}{PLAIN}"), 1, &[("seen", seen(1))]);
-    let start = drawn(&whole, 1.2, 6);
+    let start = drawn(&whole, 2.0, 3);
     let exact = exact_gradient(whole.program(), &start);
     let zero: Arrays = exact.iter().map(|(name, array)| (name.clone(), array * 0.0)).collect();
     assert!(furthest(&exact, &zero) > 0.1, "the gradient is small where it is compared");
@@ -143,11 +146,10 @@ fn contrastive_divergence_tends_to_the_exact_gradient() {
         }
         sum
     };
-    // Six runs of 2000 chains: a mean of products of bits has a deviation of 0.0046 at most.
-    let long = furthest(&averaged("by cd(200)"), &exact);
-    assert!(long < 0.025, "CD-200 is {long} from the gradient");
-    let short = furthest(&averaged("by cd(1)"), &exact);
-    assert!(short > 0.05, "CD-1 is only {short} from the gradient: the start says nothing");
+    // Six runs of 2000 chains: a mean of products of bits has a deviation of 0.0046 at most, and fixed seeds.
+    let (long, short) = (furthest(&averaged("by cd(200)"), &exact), furthest(&averaged("by cd(1)"), &exact));
+    assert!(long < 0.01, "CD-200 is {long} from the gradient");
+    assert!(short > 0.04, "CD-1 is only {short} from the gradient, CD-200 {long}: the start says nothing");
 }
 
 #[test]

@@ -26,13 +26,12 @@ fn data_that_is_not_there_or_not_data_is_told() {
         ("x\n1\none\n2\n", "E0707", "line 3"),
         ("", "E0712", "seen.csv"),
         ("x\n", "E0712", "seen.csv"),
-        ("x\n?\n?\n", "E0707", "absent"),
         ("x[1],x[2]\n1,2\n3,4\n", "E0710", "`x`"),
         ("x\n1,2\n", "E0714", "line 2"),
         ("z\n1\n", "E0704", "`x`"),
         ("x,x\n1,2\n", "E0713", "x"),
-        ("x\n\"1\n", "E07", "seen.csv"),
-        ("x\n1\u{0}\n", "E0707", "line 2"),
+        ("x\n\"1\n2\n", "E0710", "`x`"),
+        ("x\n1\u{0}\n", "E0710", "`x`"),
     ];
     for (rows, number, words) in cases {
         let place = place(rows);
@@ -42,6 +41,10 @@ fn data_that_is_not_there_or_not_data_is_told() {
         assert!(!place.path("r").exists(), "{rows:?}: a wrong input makes no run directory");
     }
     let place = place("x\n1\n");
+    place.write("seen.csv", "x\n?\n?\n");
+    let output = place.run(&["run", "m.ghm", "--out", "absent"]);
+    assert_eq!((code(&output), out(&output).as_str()), (1, ""), "{}", err(&output));
+    assert!(err(&output).contains("E0707") && err(&output).contains("absent"), "{}", err(&output));
     std::fs::remove_file(place.path("seen.csv")).expect("a file");
     let output = place.run(&["run", "m.ghm", "--out", "r"]);
     assert_eq!((code(&output), out(&output).as_str()), (1, ""), "{}", err(&output));

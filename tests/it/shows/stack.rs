@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use ghmc::data::{Column, Table};
 use ghmc::model::Program;
+use ghmc::pipeline::Compiled;
+use ghmc::plan::Kind;
 use ghmc::train::AnswerValue;
 use ndarray::{ArrayD, IxDyn};
 
 use super::{Arrays, answers, assert_close, compiled, drawn, learn, numbers, sigmoid, softplus, table, values};
 use crate::oracle::random::Stream;
-use crate::oracle::{log_partition, model, variable};
+use crate::oracle::{log_partition, marginals, model, variable};
 
 const STACK: &str = "axis Pixel = 4
-axis H1 = 3
-axis H2 = 3
-axis Top = 3
+axis H1 = HIDDEN
+axis H2 = HIDDEN
+axis Top = HIDDEN
 axis Digit = zero, one
 data seen = csv(\"seen.csv\") { x: Bool[Pixel]; y: Digit }
 model rbm(v: Discrete[V], h: Bool[H]) {
@@ -47,8 +49,13 @@ const UPDOWN: &str = "  stage updown {
   }
 ";
 
+/// The model with hidden layers of so many units, and what is done with it.
+fn stack(hidden: usize, rest: &str) -> String {
+    format!("{}{rest}", STACK.replace("HIDDEN", &hidden.to_string()))
+}
+
 fn train(stages: &str) -> String {
-    format!("{STACK}train dbn on seen {{\n{stages}}}\n")
+    stack(3, &format!("train dbn on seen {{\n{stages}}}\n"))
 }
 
 /// Left half inked and `zero`, right half inked and `one`, a pixel in ten the other way.
@@ -87,36 +94,63 @@ fn exact_likelihood(program: &Program, params: &Arrays, cases: &[(Vec<f64>, usiz
     sum / cases.len() as f64
 }
 
+/// P(y | x) of each case, and the sign of the number.
+fn labels(hidden: usize, cases: &[(Vec<f64>, usize)], seed: u64) -> (Compiled, Arrays, Vec<f64>) {
+    let text = stack(hidden, "query who = P(y | x) of dbn on seen\n");
+    let compiled = compiled(&text, 1, &[("seen", seen(cases))]);
+    let params = drawn(&compiled, 3.0 / (hidden as f64).sqrt(), seed);
+    let told = answers(&compiled, &params);
+    let AnswerValue::Settings(rows) = &told["who"] else { panic!("{told:?}") };
+    let one = |answer: &AnswerValue| {
+        let AnswerValue::Distribution { states, .. } = answer else { panic!("{answer:?}") };
+        assert_eq!((states[0].0[0].as_str(), states[1].0[0].as_str()), ("zero", "one"));
+        assert_close(states[0].1 + states[1].1, 1.0, 1e-12, "the sum");
+        states[1].1
+    };
+    let shares = rows.iter().map(|(_, answer)| one(answer)).collect();
+    (compiled, params, shares)
+}
+
 #[test]
-fn labels_given_pixels_are_those_of_a_hand() {
+fn labels_given_pixels_are_exact_in_a_small_stack() {
     let cases = cases(6);
-    let text = format!("{STACK}query who = P(y | x) of dbn on seen\n");
-    let compiled = compiled(&text, 1, &[("seen", seen(&cases))]);
     for seed in 1..=3 {
-        let params = drawn(&compiled, 1.5, seed);
+        let (compiled, params, shares) = labels(3, &cases, seed);
+        assert_eq!(compiled.plan().asks[0].kind, Kind::Exact);
+        let program = compiled.program();
+        let dbn = model(program, "dbn");
+        let [x, y] = ["x", "y"].map(|name| variable(program, dbn, name));
+        for ((pixels, _), share) in cases.iter().zip(shares) {
+            let mut clamped = values(program, &params);
+            clamped.vars.insert(x, ArrayD::from_shape_fn(IxDyn(&[4]), |i| pixels[i[0]]));
+            assert_close(share, marginals(program, dbn, &clamped)[&y][IxDyn(&[1])], 1e-10, "P(y = one | x)");
+        }
+    }
+}
+
+#[test]
+fn labels_given_pixels_are_those_of_a_hand_in_a_large_stack() {
+    const HIDDEN: usize = 14;
+    let cases = cases(6);
+    for seed in 1..=3 {
+        let (compiled, params, shares) = labels(HIDDEN, &cases, seed);
+        assert_eq!(compiled.plan().asks[0].kind, Kind::Estimate);
         let at = |name: &str, at: &[usize]| params[&format!("dbn.{name}")][IxDyn(at)];
-        let told = answers(&compiled, &params);
-        let AnswerValue::Settings(rows) = &told["who"] else { panic!("{told:?}") };
-        for ((x, _), (_, answer)) in cases.iter().zip(rows) {
-            let AnswerValue::Distribution { states, .. } = answer else { panic!("{answer:?}") };
-            let h1: Vec<f64> = (0..3)
-                .map(|j| sigmoid(at("guide.c1", &[j]) + (0..4).map(|i| x[i] * at("guide.R0", &[i, j])).sum::<f64>()))
-                .collect();
-            let h2: Vec<f64> = (0..3)
-                .map(|k| sigmoid(at("guide.c2", &[k]) + (0..3).map(|j| h1[j] * at("guide.R1", &[j, k])).sum::<f64>()))
-                .collect();
+        let layer = |below: &[f64], weights: &str, bias: &str| -> Vec<f64> {
+            let slope = |j: usize| (0..below.len()).map(|i| below[i] * at(weights, &[i, j])).sum::<f64>();
+            (0..HIDDEN).map(|j| sigmoid(at(bias, &[j]) + slope(j))).collect()
+        };
+        for ((x, _), share) in cases.iter().zip(shares) {
+            let h2 = layer(&layer(x, "guide.R0", "guide.c1"), "guide.R1", "guide.c2");
             // The label's free energy, its row of weights below those of the hidden layer.
             let free = |y: usize| {
                 let slope = |t: usize| {
-                    let below: f64 = (0..3).map(|k| h2[k] * at("memory.W", &[k, t])).sum();
-                    at("memory.c", &[t]) + below + at("memory.W", &[3 + y, t])
+                    let below: f64 = (0..HIDDEN).map(|k| h2[k] * at("memory.W", &[k, t])).sum();
+                    at("memory.c", &[t]) + below + at("memory.W", &[HIDDEN + y, t])
                 };
-                at("memory.b", &[3 + y]) + (0..3).map(|t| softplus(slope(t))).sum::<f64>()
+                at("memory.b", &[HIDDEN + y]) + (0..HIDDEN).map(|t| softplus(slope(t))).sum::<f64>()
             };
-            let one = sigmoid(free(1) - free(0));
-            assert_eq!((states[0].0[0].as_str(), states[1].0[0].as_str()), ("zero", "one"));
-            assert_close(states[1].1, one, 1e-10, "P(y = one | x)");
-            assert_close(states[0].1, 1.0 - one, 1e-10, "P(y = zero | x)");
+            assert_close(share, sigmoid(free(1) - free(0)), 1e-10, "P(y = one | x)");
         }
     }
 }
