@@ -1,5 +1,5 @@
-#![warn(missing_docs)]
 //! The command `ghmc`: hands its arguments to the door.
+#![warn(missing_docs)]
 
 mod cli;
 

@@ -15,7 +15,7 @@ pub struct Args {
 
 const EXIT_CODES: &str = "Results go to standard output, progress and diagnostics to standard error.
 Exit codes: 0 done, 1 the input is wrong, 2 wrong usage, 3 the run failed, 130 interrupted after a checkpoint.
-Start with:  ghmc run models/sprinkler.ghm";
+Start with `ghmc run FILE` on a file of the folder models/; `ghmc explain FILE` tells what it will do and why.";
 
 /// The commands.
 #[derive(Subcommand)]
@@ -188,7 +188,7 @@ pub struct ExplainArgs {
 pub struct QueryArgs {
     /// The model file
     pub file: PathBuf,
-    /// The question in the file's notation, as in 'P(rain | wet = yes)' or 'argmax(s | x) of casino on unseen'
+    /// The question in the file's notation, as in 'P(rain | wet = yes)' or 'argmax(s | x) of chain on unseen'
     #[arg(required_unless_present = "marginals")]
     pub question: Option<String>,
     /// What it is compiled with.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use ghmc::analysis::{ChainFact, Component, Parts, Reason, Situation, find_chain, find_components, find_parts};
 use ghmc::base::span::Sources;
 use ghmc::model::{AxisId, Evidence, ModelId, Program, VarId};
-use ghmc::plan::{Answer, Plan};
+use ghmc::plan::{Answer, Leaf, LinePlan, ObjectivePlan, Plan};
 use serde::Serialize;
 
 /// Facts about one model with some variables fixed.
@@ -48,11 +48,16 @@ pub struct ComponentFacts {
 pub fn find_facts(program: &Program, plan: &Plan) -> Vec<Facts> {
     let mut facts = Vec::new();
     for train in &plan.trains {
-        let models: BTreeSet<ModelId> = train.bound.iter().map(|&v| program.vars[v].model).collect();
-        for model in models {
-            let fixed = train.bound.iter().copied().filter(|&v| program.vars[v].model == model).collect();
-            let of = format!("train on {}", program.data[train.on.data].name);
-            facts.push(facts_of(program, model, of, &fixed, &BTreeSet::new(), &BTreeSet::new()));
+        let data = &program.data[train.on.data].name;
+        let mut told: BTreeSet<(ModelId, Vec<VarId>)> = BTreeSet::new();
+        for line in train.stages.iter().flat_map(|s| &s.lines) {
+            for (model, fixed) in fixed_by(line) {
+                if told.insert((model, fixed.clone())) {
+                    let fixed = fixed.into_iter().collect();
+                    let of = format!("train on {data}");
+                    facts.push(facts_of(program, model, of, &fixed, &BTreeSet::new(), &BTreeSet::new()));
+                }
+            }
         }
     }
     for ask in &plan.asks {
@@ -63,6 +68,25 @@ pub fn find_facts(program: &Program, plan: &Plan) -> Vec<Facts> {
         facts.push(facts_of(program, partition.model, of, &vars(&|_| true), &vars(&|e| e.intervention), &asked));
     }
     facts
+}
+
+/// What a training line fixes, a model each: likelihoods first with, then without what they condition on.
+fn fixed_by(line: &LinePlan) -> Vec<(ModelId, Vec<VarId>)> {
+    match &line.objective {
+        ObjectivePlan::Expression { leaves, .. } => leaves
+            .iter()
+            .flat_map(|leaf| match leaf {
+                Leaf::LogLik(plan) => {
+                    let parts = [Some(&plan.clamped), plan.free.as_ref()];
+                    parts.into_iter().flatten().map(|p| (p.model, p.fixed.clone())).collect()
+                }
+                Leaf::Variational(plan) => vec![(plan.model, plan.fixed.clone())],
+                Leaf::GuideDensity { model, fixed, .. } => vec![(*model, fixed.clone())],
+            })
+            .collect(),
+        ObjectivePlan::Layer(plan) => vec![(plan.model, plan.fixed.clone())],
+        ObjectivePlan::WakeSleep(plan) => vec![(plan.model, plan.fixed.clone())],
+    }
 }
 
 fn facts_of(

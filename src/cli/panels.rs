@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ghmc::model::{AxisId, Domain, Program};
+use ghmc::model::{AxisId, Domain, Owner, Program};
 use ghmc::pipeline::{Trained, picture_side};
-use ghmc::report::{Bar, BarTable, Confusion, ImageGrid, Panel, Shading, TextBlock, short, table};
-use ghmc::train::answers::{Drawn, Entries};
+use ghmc::report::{Bar, BarTable, Chart, Confusion, Curve, ImageGrid, Panel, Shading, TextBlock, short, table};
+use ghmc::train::answers::{Drawn, Entries, state_labels};
 use ghmc::train::{AnswerValue, Answered};
 
 use super::answer_text::answer_lines;
@@ -19,15 +19,27 @@ const BARS: usize = 40;
 /// A parameter of at most so many numbers is written out.
 const NUMBERS: usize = 120;
 /// Characters in a line of a text panel.
-const LINE: usize = 96;
+const LINE: usize = 52;
+/// A variable of at most so many states is drawn as a curve a state.
+const CURVES: usize = 8;
 
 /// Panels of the answers, in the order asked.
 pub fn answer_panels(trained: &Trained, answers: &[Answered]) -> Vec<Panel> {
-    let program = trained.compiled().program();
-    answers.iter().flat_map(|a| value_panels(program, &a.name, a.kind.sign(), &a.value)).collect()
+    let compiled = trained.compiled();
+    let question = |name: &str| {
+        let span = compiled.plan().asks.iter().find(|a| a.name == name).map(|a| a.span);
+        let text = span.map_or("", |span| compiled.sources().text(span));
+        // `query why = P(..)`: what follows on the first equals sign.
+        text.split_once('=').map_or("", |(_, question)| question).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let panels = |a: &Answered| {
+        let note = format!("{} ({})", question(&a.name), a.kind.sign());
+        value_panels(compiled.program(), &a.name, &note, &a.value)
+    };
+    answers.iter().flat_map(panels).collect()
 }
 
-fn value_panels(program: &Program, title: &str, sign: &str, value: &AnswerValue) -> Vec<Panel> {
+fn value_panels(program: &Program, title: &str, asked: &str, value: &AnswerValue) -> Vec<Panel> {
     match value {
         AnswerValue::Number(_) => Vec::new(),
         AnswerValue::Confusion { labels, counts, .. } => {
@@ -39,18 +51,18 @@ fn value_panels(program: &Program, title: &str, sign: &str, value: &AnswerValue)
         }
         AnswerValue::Distribution { of, states } => {
             let bars = states.iter().map(|(labels, p)| Bar { label: labels.join(", "), value: *p }).collect();
-            let note = format!("P({}), {sign}", of.join(", "));
-            vec![Panel::Bars(BarTable { title: title.to_string(), note, full: Some(1.0), bars })]
+            let of = if of.len() > 1 { format!("{}; {asked}", of.join(", ")) } else { asked.to_string() };
+            vec![Panel::Bars(BarTable { title: title.to_string(), note: of, full: Some(1.0), bars })]
         }
         AnswerValue::Entries(entries) => {
             if entries.iter().all(|e| e.values.len() == 1) {
                 return vec![text_panel(title, value)];
             }
-            entries.iter().map(|e| entries_panel(program, title, e)).collect()
+            entries.iter().map(|e| entries_panel(program, title, asked, e)).collect()
         }
         AnswerValue::Settings(answers) => {
             let one = |(given, value): &(String, AnswerValue)| {
-                value_panels(program, &format!("{title}: {given}"), sign, value)
+                value_panels(program, &format!("{title}: {given}"), asked, value)
             };
             answers.iter().take(SETTINGS).flat_map(one).collect()
         }
@@ -68,13 +80,14 @@ pub fn side_of(program: &Program, name: &str) -> Option<usize> {
     program.vars.iter().filter(|(_, v)| v.name == name).find_map(|(id, _)| picture_side(program, id))
 }
 
-fn entries_panel(program: &Program, title: &str, entries: &Entries) -> Panel {
+fn entries_panel(program: &Program, title: &str, asked: &str, entries: &Entries) -> Panel {
     let heading = format!("{title}: {}", entries.name);
     if entries.labels.is_none()
         && let Some(side) = side_of(program, &entries.name).filter(|s| s * s == entries.values.len())
     {
         return Panel::Images(ImageGrid {
             title: heading,
+            note: asked.to_string(),
             height: side,
             width: side,
             columns: 1,
@@ -84,7 +97,12 @@ fn entries_panel(program: &Program, title: &str, entries: &Entries) -> Panel {
     }
     if entries.labels.is_none() && entries.values.len() <= BARS {
         let bars = entries.values.iter().enumerate().map(|(i, &v)| Bar { label: (i + 1).to_string(), value: v });
-        return Panel::Bars(BarTable { title: heading, note: String::new(), full: None, bars: bars.collect() });
+        return Panel::Bars(BarTable { title: heading, note: asked.to_string(), full: None, bars: bars.collect() });
+    }
+    if entries.labels.is_none()
+        && let Some(chart) = curves(program, &heading, entries)
+    {
+        return Panel::Chart(chart);
     }
     let word = |v: &f64| match &entries.labels {
         Some(labels) => labels.get(v.round() as usize).cloned().unwrap_or_default(),
@@ -94,7 +112,29 @@ fn entries_panel(program: &Program, title: &str, entries: &Entries) -> Panel {
     Panel::Text(TextBlock { title: heading, text: wrapped(&words), fixed: true })
 }
 
-/// Words in lines of the panel's width, the position of each line's first word before it; states by their first letters.
+/// Numbers along one axis as a curve, probabilities of states along one axis as a curve a state.
+fn curves(program: &Program, title: &str, entries: &Entries) -> Option<Chart> {
+    let (_, var) = program.vars.iter().find(|(_, v)| v.name == entries.name)?;
+    let [along] = var.axes()[..] else { return None };
+    let states = match (&var.domain, entries.shape.as_slice()) {
+        (Domain::Cat(_), [_, k]) if *k <= CURVES => state_labels(program, &var.domain),
+        (Domain::Cat(_), _) | (_, [] | [_, _, ..]) => return None,
+        (_, [_]) => vec![entries.name.clone()],
+    };
+    let k = states.len().max(1);
+    let points = |state: usize| {
+        let values = entries.values.iter().skip(state).step_by(k);
+        values.enumerate().map(|(i, &v)| ((i + 1) as f64, v)).collect()
+    };
+    Some(Chart {
+        title: title.to_string(),
+        x: program.axes[along].name.clone(),
+        curves: states.iter().enumerate().map(|(i, name)| Curve { name: name.clone(), points: points(i) }).collect(),
+        ..Chart::default()
+    })
+}
+
+/// Words in lines of the panel's width, the position of each line's first word before it.
 fn wrapped(words: &[String]) -> String {
     let mut out = String::new();
     let mut line = String::new();
@@ -104,7 +144,7 @@ fn wrapped(words: &[String]) -> String {
         }
         line.push_str(word);
         line.push(' ');
-        if line.chars().count() > LINE || i + 1 == words.len() {
+        if line.chars().count() > LINE - 8 || i + 1 == words.len() {
             out.push_str(line.trim_end());
             out.push('\n');
             line.clear();
@@ -149,6 +189,14 @@ pub fn parameter_panels(trained: &Trained) -> Vec<Panel> {
         match (param.axes.as_slice(), pictured) {
             ([_, _], Some(at)) if param.domain == Domain::Real => {
                 panels.push(filters(&param.name, &flat, values.shape(), at, sides[&program.axes.root(param.axes[at])]));
+            }
+            // A net's biases say nothing by themselves.
+            _ if matches!(param.owner, Owner::Net(_)) => {}
+            ([axis], None) if flat.len() <= BARS => {
+                let bars = flat.iter().enumerate().map(|(i, &v)| Bar { label: label(program, *axis, i), value: v });
+                let full = (param.domain == Domain::Simplex).then_some(1.0);
+                let (title, bars) = (param.name.clone(), bars.collect());
+                panels.push(Panel::Bars(BarTable { title, note: String::new(), full, bars }));
             }
             _ if flat.len() <= NUMBERS && pictured.is_none() && param.axes.len() <= 2 => {
                 let text = numbers(program, &param.axes, values.shape(), &flat);
@@ -198,34 +246,26 @@ fn filters(name: &str, values: &[f64], shape: &[usize], at: usize, side: usize) 
     })
 }
 
-/// A small parameter as a table with the names of its states.
-fn numbers(program: &Program, axes: &[AxisId], shape: &[usize], values: &[f64]) -> String {
-    let label = |axis: AxisId, i: usize| match program.axes.labels(axis) {
+/// The name of a position on an axis.
+fn label(program: &Program, axis: AxisId, i: usize) -> String {
+    match program.axes.labels(axis) {
         Some(labels) => labels.get(i).cloned().unwrap_or_default(),
         None => (i + 1).to_string(),
-    };
-    let (&[.., last], &[.., width]) = (axes, shape) else {
+    }
+}
+
+/// A small parameter as a table with the names of its states.
+fn numbers(program: &Program, axes: &[AxisId], shape: &[usize], values: &[f64]) -> String {
+    let (&[first, last], &[_, width]) = (axes, shape) else {
         return values.iter().map(|v| short(*v)).collect::<Vec<_>>().join(" ");
     };
-    if let ([_], 9..) = (axes, width) {
-        // A long vector stands upright.
-        let rows: Vec<Vec<String>> = values.iter().enumerate().map(|(i, v)| vec![label(last, i), short(*v)]).collect();
-        return table(&[&program.axes[last].name, "value"], &[false, true], &rows);
-    }
-    let header: Vec<String> = (0..width).map(|i| label(last, i)).collect();
-    let corner = match axes {
-        [first, _] => program.axes[*first].name.clone(),
-        _ => String::new(),
-    };
-    let mut heads = vec![corner.as_str()];
+    let header: Vec<String> = (0..width).map(|i| label(program, last, i)).collect();
+    let mut heads = vec![program.axes[first].name.as_str()];
     heads.extend(header.iter().map(String::as_str));
     let rows: Vec<Vec<String>> = values
         .chunks(width.max(1))
         .enumerate()
-        .map(|(i, row)| {
-            let first = if axes.len() == 2 { label(axes[0], i) } else { String::new() };
-            [first].into_iter().chain(row.iter().map(|v| short(*v))).collect()
-        })
+        .map(|(i, row)| [label(program, first, i)].into_iter().chain(row.iter().map(|v| short(*v))).collect())
         .collect();
     let right: Vec<bool> = (0..=width).map(|i| i > 0).collect();
     table(&heads, &right, &rows)

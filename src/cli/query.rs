@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_model_is_named_before_its_data() {
-        assert_eq!(of_model("argmax(s | x) on unseen", "casino"), "argmax(s | x) of casino on unseen");
+        assert_eq!(of_model("argmax(s | x) on unseen", "chain"), "argmax(s | x) of chain on unseen");
         assert_eq!(of_model("P(rain)", "lawn"), "P(rain) of lawn");
     }
 }

@@ -112,11 +112,12 @@ fn plan_lines(compiled: &Compiled, threads: usize, dir: &Path, terminal: &Termin
     let mut lines = Vec::new();
     let mut at = 0;
     let total: usize = plan.trains.iter().map(|t| t.stages.len()).sum();
-    for train in &plan.trains {
+    for (declared, train) in program.trains.iter().zip(&plan.trains) {
+        let models: Vec<&str> = declared.models.iter().map(|&m| program.models[m].name.as_str()).collect();
         let rows = compiled.data().rows(program, &train.on).map_or(0, |r| r.len());
         let data = &program.data[train.on.data].name;
         let split = train.on.split.as_ref().map(|s| format!(".{s}")).unwrap_or_default();
-        lines.push(format!("train on {data}{split}, {rows} {}", plural(rows, "row")));
+        lines.push(format!("train {} on {data}{split}, {rows} {}", models.join(", "), plural(rows, "row")));
         for stage in &train.stages {
             at += 1;
             let how: Vec<String> = stage.lines.iter().map(brief_line).collect();

@@ -159,15 +159,12 @@ impl Live {
         let pace = self.taken as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
         let left = ((self.epochs * self.steps) as u64).saturating_sub(done) as f64 / pace.max(1e-9);
         let objective = short(self.sum / self.count);
+        let epoch = format!("{}/{}", epoch + 1, self.epochs);
+        let left = remaining(left);
         let message = match width {
-            0..70 => format!("{}/{}  {objective}", epoch + 1, self.epochs),
-            70.. => format!(
-                "epoch {}/{}  objective {objective}  {} steps/s  {} left",
-                epoch + 1,
-                self.epochs,
-                short(pace.round()),
-                seconds(left.ceil())
-            ),
+            0..70 => format!("{epoch}  {objective}  {left}"),
+            70..100 => format!("epoch {epoch}  objective {objective}  {left} left"),
+            100.. => format!("epoch {epoch}  objective {objective}  {} steps/s  {left} left", short(pace.round())),
         };
         bar.set_position(done);
         bar.set_message(message);
@@ -221,6 +218,15 @@ impl Observer for Watch<'_> {
                 }
             }
         }
+    }
+}
+
+/// A remaining time: whole seconds, or minutes and seconds.
+fn remaining(seconds: f64) -> String {
+    match seconds.ceil() as u64 {
+        s @ 0..60 => format!("{s} s"),
+        s @ 60..3600 => format!("{}:{:02} min", s / 60, s % 60),
+        s => format!("{}:{:02} h", s / 3600, s / 60 % 60),
     }
 }
 

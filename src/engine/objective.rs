@@ -5,7 +5,7 @@ use super::error::EmitError;
 use super::exact::{Energy, Mode, Tilts, factors_of, log_partition, partition_value};
 use super::scope::Scope;
 use super::variational;
-use super::wake_sleep::{layer, steps_at, wake_sleep};
+use super::wake_sleep::{draw_grey, layer, steps_at, wake_sleep};
 use crate::dist::Named;
 use crate::model::{Expr, Node, Operator};
 use crate::plan::{Leaf, LogLikPlan, Normaliser, Normalising, ObjectivePlan};
@@ -86,6 +86,10 @@ fn leaf(scope: &mut Scope<'_>, plan: &Leaf, when: When) -> Result<Named, EmitErr
 /// log Z with everything scored fixed, minus log Z without, minus the normalisers of undirected parts.
 pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> Result<Named, EmitError> {
     let none = Tilts::new();
+    let data = scope.values.clone();
+    if plan.normalisers.iter().any(|n| matches!(n.how, Normalising::Contrastive { .. })) {
+        draw_grey(scope)?;
+    }
     let mut value = partition_value(scope, &plan.clamped, &none, Mode::Marginals)?;
     if let Some(free) = &plan.free {
         let saved = scope.values.clone();
@@ -107,6 +111,7 @@ pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> R
         };
         value = scope.space.add(&value, &minus);
     }
+    scope.values = data;
     Ok(value)
 }
 

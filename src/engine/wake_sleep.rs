@@ -9,8 +9,9 @@ use super::exact::Energy;
 use super::scope::Scope;
 use super::variational::{conditional_of, draw_var, guide_of, set_mean};
 use crate::dist::{Named, Value};
-use crate::model::{Arg, Factor, FactorKind, VarId};
+use crate::model::{Arg, Domain, Factor, FactorKind, VarId};
 use crate::plan::{self, Block, Engine, Kind, LayerPlan, Normalising, WakeSleepPlan};
+use crate::tensor::op::{Binary, Law};
 
 /// Sweeps of contrastive divergence in an epoch, for a normaliser.
 pub fn steps_at(normaliser: &plan::Normaliser, epoch: usize, epochs: usize) -> usize {
@@ -18,6 +19,20 @@ pub fn steps_at(normaliser: &plan::Normaliser, epoch: usize, epochs: usize) -> u
         Normalising::Contrastive { steps, .. } => steps.count_at(epoch, epochs),
         Normalising::Exact(_) => 0,
     }
+}
+
+/// Grey values of binary variables become draws with those probabilities: the objective that follows is no linear function
+/// of them, and its expectation under binarisation is what grey data stand for. Values 0 and 1 stay.
+pub fn draw_grey(scope: &mut Scope<'_>) -> Result<(), EmitError> {
+    let binary: Vec<VarId> =
+        scope.values.keys().copied().filter(|&v| scope.program.vars[v].domain == Domain::Bool).collect();
+    for var in binary {
+        let Some(Value::Number(p)) = scope.values.get(&var).cloned() else { continue };
+        let u = scope.space.random(Law::Uniform, &p.labels);
+        let yes = scope.space.zip(Binary::Lt, &u, &p);
+        scope.values.insert(var, Value::Number(scope.space.stop(&yes)));
+    }
+    Ok(())
 }
 
 /// The sum of both phases' scores, a number a row. Samples carry no derivative.
@@ -30,6 +45,7 @@ pub fn wake_sleep(
     let program = scope.program;
     let model = &program.models[plan.model];
     let data = scope.values.clone();
+    draw_grey(scope)?;
     for &var in &plan.draws {
         let dist = guide_of(scope, plan.model, var)?;
         draw_var(scope, var, dist, true)?;
@@ -78,7 +94,7 @@ fn product(scope: &mut Scope<'_>, var: VarId, logit: &Named) -> Result<Named, Em
     let Some(value) = scope.values.get(&var).cloned() else { return Ok(scope.space.scalar(0.0)) };
     let array = match (&value, &scope.program.vars[var].domain) {
         // A ±1 value has the log-odds of a 0/1 value at half its size.
-        (Value::Number(x), crate::model::Domain::Spin) => scope.space.scale(x, 0.5),
+        (Value::Number(x), Domain::Spin) => scope.space.scale(x, 0.5),
         _ => value.array().clone(),
     };
     let scored = scope.space.mul(&array, logit);
@@ -91,14 +107,11 @@ pub fn layer(scope: &mut Scope<'_>, plan: &LayerPlan, epoch: usize, epochs: usiz
     let program = scope.program;
     let model = &program.models[plan.model];
     let data = scope.values.clone();
+    draw_grey(scope)?;
+    // The layer learns on what the guide makes of the data; draws carry no derivative, so the guide below stands still.
     for &var in &plan.below {
         let dist = guide_of(scope, plan.model, var)?;
-        set_mean(scope, var, dist)?;
-        // The layer learns on what the guide makes of the data; the guide's own parameters below stand still.
-        if let Some(value) = scope.values.get(&var).cloned() {
-            let stopped = value.through(|a| scope.space.stop(a));
-            scope.values.insert(var, stopped);
-        }
+        draw_var(scope, var, dist, true)?;
     }
     let steps = plan.steps.count_at(epoch, epochs);
     let value = match &plan.machine {

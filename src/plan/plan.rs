@@ -8,17 +8,21 @@ use crate::base::span::Span;
 use crate::model::{AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Subject, VarId, Verb};
 
 /// What a printed number is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Exact, up to rounding.
-    #[serde(rename = "=")]
     Exact,
     /// A lower bound.
-    #[serde(rename = "≥")]
     LowerBound,
     /// An estimate.
-    #[serde(rename = "≈")]
     Estimate,
+}
+
+/// Written as its sign.
+impl Serialize for Kind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.sign())
+    }
 }
 
 impl Kind {

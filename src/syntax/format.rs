@@ -139,7 +139,11 @@ impl<'a> Printer<'a> {
                     line.text += &text;
                     line.tilde = None;
                 }
-                None => self.push(text, indent, None),
+                None => {
+                    // A data set on one line takes part in the alignment of its neighbours.
+                    let column = matches!(body, Body::Fields(_)).then(|| text.find(" = ").map_or(0, |i| i + 1));
+                    self.push(text, indent, column);
+                }
             }
             return;
         }
@@ -247,14 +251,16 @@ fn finish(mut lines: Vec<Line>) -> String {
         let group = |test: &dyn Fn(&Line) -> bool| {
             lines[at..].iter().take_while(|l| l.indent == lines[at].indent && test(l)).count()
         };
-        let run = group(&|l| l.tilde.is_some());
+        // A comment between does not part neighbours.
+        let remark = |l: &Line| l.text.is_empty() && l.comment.is_some();
+        let run = if lines[at].tilde.is_some() { group(&|l| l.tilde.is_some() || remark(l)) } else { 0 };
         if run > 1 {
-            let columns: Vec<usize> = lines[at..at + run].iter().map(|l| l.tilde.unwrap_or(0)).collect();
+            let columns: Vec<usize> = lines[at..at + run].iter().filter_map(|l| l.tilde).collect();
             let (least, most) =
                 (columns.iter().min().copied().unwrap_or(0), columns.iter().max().copied().unwrap_or(0));
             if most - least <= ALIGN {
                 for line in &mut lines[at..at + run] {
-                    let column = line.tilde.unwrap_or(0);
+                    let Some(column) = line.tilde else { continue };
                     let at_byte = line.text.char_indices().nth(column).map_or(line.text.len(), |(i, _)| i);
                     line.text.insert_str(at_byte, &" ".repeat(most - column));
                 }
@@ -355,7 +361,7 @@ fn item(item: &Item) -> Laid<'_> {
             let head = format!("data {} = {}", d.name.text, expr(&d.source));
             match &d.fields {
                 Some(fields) => Laid::Braced(head, Body::Fields(fields), Span { start: d.source.span.end, ..d.span }),
-                None => flat(head),
+                None => Laid::Flat(head, Some(data_column(d))),
             }
         }
         Item::Param(p) => flat(params(p)),
@@ -395,17 +401,18 @@ fn item(item: &Item) -> Laid<'_> {
         Item::Ask(a) => {
             let on = a.on.as_ref().map(|p| format!(" on {}", p.text())).unwrap_or_default();
             let times = a.times.as_ref().map(|n| format!(" times {}", n.text)).unwrap_or_default();
-            flat(format!(
-                "{} {} = {}{}{on}{}{times}",
-                a.kind.word(),
-                a.name.text,
-                expr(&a.value),
-                list(" of ", &a.of),
-                list(" by ", &a.by)
-            ))
+            let head = format!("{} {}", a.kind.word(), a.name.text);
+            let column = head.chars().count() + 1;
+            let rest = format!("{}{}{on}{}{times}", expr(&a.value), list(" of ", &a.of), list(" by ", &a.by));
+            Laid::Flat(format!("{head} = {rest}"), Some(column))
         }
         Item::Report(r) => flat(format!("report {}", names(&r.names))),
     }
+}
+
+/// Where the `=` of a data set stands.
+fn data_column(data: &Data) -> usize {
+    "data ".len() + data.name.text.chars().count() + 1
 }
 
 fn statement(statement: &Stmt) -> Laid<'_> {
