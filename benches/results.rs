@@ -4,6 +4,7 @@
 //! What each row is stands in `benches/results.ron`; what was measured is kept in `docs/results.ron`, from which the page is made.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -39,6 +40,9 @@ struct Found {
     machine: String,
 }
 
+/// Figures by name, each with its kind, and the seconds their run took.
+type Figures = (BTreeMap<String, (String, f64)>, f64);
+
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -49,16 +53,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         Err(_) => BTreeMap::new(),
     };
     // Rows of one model share its runs.
-    let mut done: BTreeMap<(String, u64), (BTreeMap<String, (String, f64)>, f64)> = BTreeMap::new();
+    let mut done: BTreeMap<(String, u64), Figures> = BTreeMap::new();
     for row in rows.iter().filter(|r| words.is_empty() || words.iter().any(|w| r.name.contains(w))) {
         let (mut values, mut seconds, mut kind) = (Vec::new(), Vec::new(), String::new());
         for &seed in &row.seeds {
             let key = (row.model.clone(), seed);
-            if !done.contains_key(&key) {
-                eprintln!("{} with seed {seed}", row.model);
-                done.insert(key.clone(), run(&root.join(&row.model), seed)?);
-            }
-            let (figures, time) = &done[&key];
+            let (figures, time) = match done.entry(key) {
+                Entry::Occupied(there) => there.into_mut(),
+                Entry::Vacant(free) => {
+                    eprintln!("{} with seed {seed}", row.model);
+                    free.insert(run(&root.join(&row.model), seed)?)
+                }
+            };
             let Some((sign, value)) = figures.get(&row.figure) else {
                 return Err(format!("{} answers no figure `{}`", row.model, row.figure).into());
             };
@@ -76,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Trains and answers a file; its figures by name, and the seconds it took.
-fn run(model: &Path, seed: u64) -> Result<(BTreeMap<String, (String, f64)>, f64), Box<dyn Error>> {
+fn run(model: &Path, seed: u64) -> Result<Figures, Box<dyn Error>> {
     let text = std::fs::read_to_string(model)?;
     let start = Instant::now();
     let mut settings = Settings { seed, ..Settings::default() };
