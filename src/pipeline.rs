@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use ndarray::{ArrayD, IxDyn};
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub precision: Option<Precision>,
     /// Where a run keeps its checkpoints; none: nowhere.
     pub checkpoints: Option<PathBuf>,
+    /// The least time between two checkpoints.
+    pub checkpoint_every: Duration,
     /// Whether to go on from the latest checkpoint.
     pub resume: bool,
 }
@@ -58,6 +61,7 @@ impl Default for Settings {
             tables: BTreeMap::new(),
             precision: None,
             checkpoints: None,
+            checkpoint_every: Duration::from_secs(5),
             resume: false,
         }
     }
@@ -301,8 +305,10 @@ impl Compiled {
     }
 
     /// The same program, its training kept in a directory of checkpoints, and gone on with from there if `resume`.
-    pub fn with_checkpoints(mut self, dir: PathBuf, resume: bool) -> Compiled {
+    /// Two checkpoints lie at least `every` apart.
+    pub fn with_checkpoints(mut self, dir: PathBuf, every: Duration, resume: bool) -> Compiled {
         self.workspace.settings.checkpoints = Some(dir);
+        self.workspace.settings.checkpoint_every = every;
         self.workspace.settings.resume = resume;
         self
     }
@@ -344,8 +350,8 @@ impl Compiled {
         let options = crate::train::Options {
             seed: self.workspace.settings.seed,
             checkpoints: self.workspace.settings.checkpoints.clone(),
+            every: self.workspace.settings.checkpoint_every,
             fingerprint: self.fingerprint(),
-            ..crate::train::Options::default()
         };
         let mut fit: Fit<'_, T> = Fit::new(&self.program, &self.plan, &self.data, options);
         let resumed = self.workspace.settings.resume && fit.resume().map_err(told)?;

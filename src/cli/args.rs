@@ -1,6 +1,7 @@
 //! The arguments of every command, and what `--help` says of them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -88,6 +89,12 @@ pub struct Inputs {
     pub precision: Option<PrecisionArg>,
 }
 
+/// A time in seconds.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: Option<f64> = text.parse().ok();
+    number.and_then(|n| Duration::try_from_secs_f64(n).ok()).ok_or("it is a number of seconds, such as 0.5".to_string())
+}
+
 /// `NAME=VALUE`, split at the first `=`.
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -119,6 +126,9 @@ pub struct RunArgs {
     /// Go on with the run in --out, or with the newest runs/MODEL-N
     #[arg(long)]
     pub resume: bool,
+    /// Seconds between two checkpoints, at least: what a killed run loses
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub checkpoint_every: Duration,
     /// Print the results for people or as the content of summary.json
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

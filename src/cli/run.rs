@@ -44,7 +44,7 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
     let json = args.format.is_json();
     let compiled = compile(&args.file, &args.inputs, terminal, json)?;
     let dir = run_dir(args)?;
-    let compiled = compiled.with_checkpoints(dir.path().join("checkpoint"), args.resume);
+    let compiled = compiled.with_checkpoints(dir.path().join("checkpoint"), args.checkpoint_every, args.resume);
     dir.write_plan(&compiled.explain())?;
     if !args.quiet {
         terminal.say(&plan_lines(&compiled, threads, dir.path(), terminal));

@@ -42,8 +42,8 @@ pub fn posterior(spec: &PosteriorSpec<'_>) -> Result<Graph, EmitError> {
     let program = spec.program;
     let mut scope = opening(program, spec.rows, spec.inputs).scope()?;
     for &var in spec.guided {
-        let dist = guide_of(&scope, spec.model, var)?;
-        set_mean(&mut scope, var, dist)?;
+        let conditional = guide_of(&scope, spec.model, var)?;
+        set_mean(&mut scope, var, conditional)?;
     }
     let mode = match spec.shape {
         AnswerShape::JointArgmax => Mode::Best,
@@ -184,12 +184,12 @@ pub struct ConditionalsSpec<'a> {
 pub fn conditionals(spec: &ConditionalsSpec<'_>) -> Result<Graph, EmitError> {
     let mut scope = opening(spec.program, spec.rows, spec.inputs).scope()?;
     for &var in spec.order {
-        let dist = match spec.of_guide {
+        let conditional = match spec.of_guide {
             true => guide_of(&scope, spec.model, var)?,
             false => conditional_of(&spec.program.models[spec.model].factors, var)
                 .ok_or_else(|| EmitError::of("this variable has no conditional", "ask for another one"))?,
         };
-        set_mean(&mut scope, var, dist)?;
+        set_mean(&mut scope, var, conditional)?;
     }
     let (program, targets, shape) = (spec.program, spec.targets, spec.shape);
     for &var in targets {

@@ -7,9 +7,9 @@ use super::exact::{Energy, factors_of, tilt_labels};
 use super::gibbs::{Frame, draw_start, sweep_many};
 use super::scope::{Scope, Walk};
 use super::update::Opening;
-use super::variational::{entry_labels, no_sampler};
-use crate::dist::{Args, Label, Named, Value, draw, mean};
-use crate::model::{AxisId, Dist, Factor, FactorKind, Program, VarId};
+use super::variational::{Conditional, entry_labels, lifted_args, no_sampler};
+use crate::dist::{Label, Named, Value, draw, mean};
+use crate::model::{AxisId, Factor, FactorKind, Program, VarId};
 use crate::plan::{Draws, PieceRef};
 use crate::tensor::graph::Graph;
 use crate::tensor::op::SiteId;
@@ -89,23 +89,11 @@ fn find_recurrences(factors: &[Factor], order: &[usize]) -> Vec<Vec<usize>> {
     found
 }
 
-/// Arguments of a conditional with its plates' labels called by their axes, as the variable's own.
-fn lifted_args(scope: &mut Scope<'_>, factor: &Factor, dist: &Dist) -> Result<Args, EmitError> {
-    let mut args = scope.args(dist)?;
-    for &index in &factor.plates {
-        let (from, to) = (scope.index(index)?, scope.axis(scope.program.plate(index))?);
-        for (_, named) in &mut args.0 {
-            *named = scope.space.rename(named, from, to);
-        }
-    }
-    Ok(args)
-}
-
 /// Draws every instance of a variable at once.
 fn draw_lifted(scope: &mut Scope<'_>, factor: &Factor, keep: &[VarId]) -> Result<(), EmitError> {
     let FactorKind::Conditional { target, dist } = &factor.kind else { return Ok(()) };
     let var = target.var;
-    let args = lifted_args(scope, factor, dist)?;
+    let args = lifted_args(scope, Conditional { factor, dist })?;
     let form = scope.form(dist.family, var)?;
     if keep.contains(&var)
         && let Some(mean) = mean(&mut scope.space, form, &args)
@@ -230,7 +218,7 @@ fn draw_position(scope: &mut Scope<'_>, factors: &[Factor], cluster: &[usize]) -
     for &position in cluster {
         let FactorKind::Conditional { target, dist } = &factors[position].kind else { continue };
         let var = target.var;
-        let args = lifted_args(scope, &factors[position], dist)?;
+        let args = lifted_args(scope, Conditional { factor: &factors[position], dist })?;
         let form = scope.form(dist.family, var)?;
         let along = scope.walk.as_ref().map(|w| w.along);
         let axes: Vec<AxisId> = scope.program.vars[var].axes().into_iter().filter(|a| Some(*a) != along).collect();

@@ -7,16 +7,43 @@ use crate::dist::{Args, Label, Named, Value, draw, kl_divergence, log_density, m
 use crate::model::{Dist, Factor, FactorKind, ModelId, VarId};
 use crate::plan::{Expectation, VariationalPlan};
 
+/// A statement `x ~ D(..)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditional<'p> {
+    /// The statement.
+    pub factor: &'p Factor,
+    /// Its distribution.
+    pub dist: &'p Dist,
+}
+
 /// The conditional of a variable among some factors.
-pub fn conditional_of(factors: &[Factor], var: VarId) -> Option<&Dist> {
-    factors.iter().find_map(|f| match &f.kind {
-        FactorKind::Conditional { target, dist } if target.var == var => Some(dist),
+pub fn conditional_of(factors: &[Factor], var: VarId) -> Option<Conditional<'_>> {
+    factors.iter().find_map(|factor| match &factor.kind {
+        FactorKind::Conditional { target, dist } if target.var == var => Some(Conditional { factor, dist }),
         _ => None,
     })
 }
 
+/// A value inside a statement's plates with their labels called by their axes, as its variable's own.
+pub fn lifted(scope: &mut Scope<'_>, factor: &Factor, mut named: Named) -> Result<Named, EmitError> {
+    for &index in &factor.plates {
+        let (from, to) = (scope.index(index)?, scope.axis(scope.program.plate(index))?);
+        named = scope.space.rename(&named, from, to);
+    }
+    Ok(named)
+}
+
+/// Arguments of a conditional with its plates' labels called by their axes.
+pub fn lifted_args(scope: &mut Scope<'_>, conditional: Conditional<'_>) -> Result<Args, EmitError> {
+    let mut args = scope.args(conditional.dist)?;
+    for (_, named) in &mut args.0 {
+        *named = lifted(scope, conditional.factor, named.clone())?;
+    }
+    Ok(args)
+}
+
 /// The guide's conditional of a variable.
-pub fn guide_of<'p>(scope: &Scope<'p>, model: ModelId, var: VarId) -> Result<&'p Dist, EmitError> {
+pub fn guide_of<'p>(scope: &Scope<'p>, model: ModelId, var: VarId) -> Result<Conditional<'p>, EmitError> {
     let program = scope.program;
     program.models[model].guide.as_ref().and_then(|g| conditional_of(&g.factors, var)).ok_or_else(|| {
         EmitError::at(program.vars[var].span, "the guide says nothing of this", "add a conditional for it")
@@ -32,8 +59,14 @@ pub fn entry_labels(scope: &mut Scope<'_>, var: VarId) -> Result<Vec<Label>, Emi
 }
 
 /// Draws a variable from a conditional and sets it in the scope.
-pub fn draw_var(scope: &mut Scope<'_>, var: VarId, dist: &Dist, stop: bool) -> Result<Args, EmitError> {
-    let args = scope.args(dist)?;
+pub fn draw_var(
+    scope: &mut Scope<'_>,
+    var: VarId,
+    conditional: Conditional<'_>,
+    stop: bool,
+) -> Result<Args, EmitError> {
+    let args = lifted_args(scope, conditional)?;
+    let dist = conditional.dist;
     let form = scope.form(dist.family, var)?;
     let labels = entry_labels(scope, var)?;
     let value = draw(&mut scope.space, form, &args, &labels).ok_or_else(|| no_sampler(scope, var, dist))?;
@@ -52,8 +85,9 @@ pub fn no_sampler(scope: &Scope<'_>, var: VarId, dist: &Dist) -> EmitError {
 }
 
 /// Sets a variable to its mean under a conditional.
-pub fn set_mean(scope: &mut Scope<'_>, var: VarId, dist: &Dist) -> Result<(), EmitError> {
-    let args = scope.args(dist)?;
+pub fn set_mean(scope: &mut Scope<'_>, var: VarId, conditional: Conditional<'_>) -> Result<(), EmitError> {
+    let args = lifted_args(scope, conditional)?;
+    let dist = conditional.dist;
     let form = scope.form(dist.family, var)?;
     let value = mean(&mut scope.space, form, &args).ok_or_else(|| no_sampler(scope, var, dist))?;
     let labels = entry_labels(scope, var)?;
@@ -77,15 +111,15 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
     let mut sums: Vec<(Label, Named)> = Vec::new();
     let mut guide_args: Vec<(VarId, Args)> = Vec::new();
     for (var, how) in &plan.draws {
-        let dist = guide_of(scope, plan.model, *var)?;
+        let conditional = guide_of(scope, plan.model, *var)?;
         match how {
             Expectation::Reparameterised => {
-                let args = draw_var(scope, *var, dist, false)?;
+                let args = draw_var(scope, *var, conditional, false)?;
                 guide_args.push((*var, args));
             }
             Expectation::Enumerated => {
-                let args = scope.args(dist)?;
-                let form = scope.form(dist.family, *var)?;
+                let args = lifted_args(scope, conditional)?;
+                let form = scope.form(conditional.dist.family, *var)?;
                 let (along, values) = super::exact::enumerate_states(scope, &[*var], &[])?;
                 scope.values.extend(values);
                 let value = scope.values[var].clone();
@@ -103,7 +137,7 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
         let is_latent = plan.draws.iter().any(|(v, _)| *v == target.var);
         if plan.analytic.contains(&target.var) {
             let Some((_, q)) = guide_args.iter().find(|(v, _)| *v == target.var) else { continue };
-            let p = scope.args(dist)?;
+            let p = lifted_args(scope, Conditional { factor, dist })?;
             let form = scope.form(dist.family, target.var)?;
             if let Some(entries) = kl_divergence(&mut scope.space, form, q, &p) {
                 let axes = scope.axis_labels(&program.vars[target.var].axes())?;
@@ -122,8 +156,7 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
         if plan.analytic.contains(var) {
             continue;
         }
-        let dist = guide_of(scope, plan.model, *var)?;
-        let form = scope.form(dist.family, *var)?;
+        let form = scope.form(guide_of(scope, plan.model, *var)?.dist.family, *var)?;
         let value = scope.values[var].clone();
         let entries = log_density(&mut scope.space, form, args, &value);
         let axes = scope.axis_labels(&program.vars[*var].axes())?;

@@ -7,7 +7,7 @@ use super::contrastive::{Machine, negative_phase};
 use super::error::EmitError;
 use super::exact::Energy;
 use super::scope::Scope;
-use super::variational::{conditional_of, draw_var, guide_of, set_mean};
+use super::variational::{Conditional, conditional_of, draw_var, guide_of, lifted, set_mean};
 use crate::dist::{Named, Value};
 use crate::model::{Arg, Domain, Factor, FactorKind, VarId};
 use crate::plan::{self, Block, Engine, Kind, LayerPlan, Normalising, WakeSleepPlan};
@@ -47,8 +47,8 @@ pub fn wake_sleep(
     let data = scope.values.clone();
     draw_grey(scope)?;
     for &var in &plan.draws {
-        let dist = guide_of(scope, plan.model, var)?;
-        draw_var(scope, var, dist, true)?;
+        let conditional = guide_of(scope, plan.model, var)?;
+        draw_var(scope, var, conditional, true)?;
     }
     let mut score = scope.space.scalar(0.0);
     for &position in &plan.conditionals {
@@ -64,8 +64,9 @@ pub fn wake_sleep(
         score = scope.space.add(&score, &negative);
     }
     for &position in &plan.conditionals {
-        if let FactorKind::Conditional { target, dist } = &model.factors[position].kind {
-            draw_var(scope, target.var, dist, true)?;
+        let factor = &model.factors[position];
+        if let FactorKind::Conditional { target, dist } = &factor.kind {
+            draw_var(scope, target.var, Conditional { factor, dist }, true)?;
         }
     }
     if let Some(guide) = &model.guide {
@@ -110,8 +111,8 @@ pub fn layer(scope: &mut Scope<'_>, plan: &LayerPlan, epoch: usize, epochs: usiz
     draw_grey(scope)?;
     // The layer learns on what the guide makes of the data; draws carry no derivative, so the guide below stands still.
     for &var in &plan.below {
-        let dist = guide_of(scope, plan.model, var)?;
-        draw_var(scope, var, dist, true)?;
+        let conditional = guide_of(scope, plan.model, var)?;
+        draw_var(scope, var, conditional, true)?;
     }
     let steps = plan.steps.count_at(epoch, epochs);
     let value = match &plan.machine {
@@ -120,13 +121,16 @@ pub fn layer(scope: &mut Scope<'_>, plan: &LayerPlan, epoch: usize, epochs: usiz
             Some(machine) => contrast(scope, &machine, steps)?,
         },
         plan::Machine::Pair { visible, generative, hidden, recognition } => {
-            let (down, _) = logit(&model.factors[*generative])?;
+            let below = &model.factors[*generative];
+            let (down, _) = logit(below)?;
             let guide = model.guide.as_ref().ok_or_else(|| EmitError::of("the model has no guide", "write one"))?;
-            let (up, _) = logit(&guide.factors[*recognition])?;
+            let above = &guide.factors[*recognition];
+            let (up, _) = logit(above)?;
             let (visible, hidden) = (*visible, *hidden);
             let energy = move |scope: &mut Scope<'_>| -> Result<Named, EmitError> {
                 // visible · logit(hidden) + hidden · guide logit at visible = 0: what both conditionals share, once.
                 let down = scope.number(down)?;
+                let down = lifted(scope, below, down)?;
                 let first = product(scope, visible, &down)?;
                 let at = scope.values.get(&visible).cloned();
                 if let Some(value) = &at {
@@ -138,7 +142,8 @@ pub fn layer(scope: &mut Scope<'_>, plan: &LayerPlan, epoch: usize, epochs: usiz
                 if let Some(value) = at {
                     scope.values.insert(visible, value);
                 }
-                let second = product(scope, hidden, &up?)?;
+                let up = lifted(scope, above, up?)?;
+                let second = product(scope, hidden, &up)?;
                 Ok(scope.space.add(&first, &second))
             };
             let block = Block {
@@ -174,9 +179,9 @@ fn contrast(scope: &mut Scope<'_>, machine: &Machine<'_>, steps: usize) -> Resul
 
 /// The mean of an observed leaf under the model at the scope's values: what a reconstruction or a dream looks like.
 pub fn leaf_mean(scope: &mut Scope<'_>, model: crate::model::ModelId, var: VarId) -> Result<Option<Value>, EmitError> {
-    let Some(dist) = conditional_of(&scope.program.models[model].factors, var) else { return Ok(None) };
+    let Some(conditional) = conditional_of(&scope.program.models[model].factors, var) else { return Ok(None) };
     let saved = scope.values.get(&var).cloned();
-    set_mean(scope, var, dist)?;
+    set_mean(scope, var, conditional)?;
     let mean = scope.values.get(&var).cloned();
     match saved {
         Some(value) => scope.values.insert(var, value),

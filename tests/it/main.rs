@@ -10,6 +10,7 @@ mod oracle;
 mod pages;
 mod regressions;
 mod sema;
+mod shows;
 mod syntax;
 mod tensor;
 mod tidy;
