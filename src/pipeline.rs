@@ -318,12 +318,17 @@ impl Compiled {
         plan::explain_text(&self.program, &self.plan, &self.workspace.sources)
     }
 
-    /// What must agree for a checkpoint to be gone on from: text, seed, settings, number type.
+    /// What must agree for a checkpoint to be gone on from: text, seed, settings, number type, data.
     pub fn fingerprint(&self) -> String {
         let text = &self.workspace.sources.file(self.file).text;
         let seed = self.workspace.settings.seed.to_le_bytes();
         let sets = format!("{:?} {:?}", self.workspace.settings.sets, self.precision);
-        crate::train::checkpoint::fingerprint(&[text.as_bytes(), &seed, sets.as_bytes()])
+        crate::train::checkpoint::fingerprint(&[
+            text.as_bytes(),
+            &seed,
+            sets.as_bytes(),
+            &self.data.digest().to_le_bytes(),
+        ])
     }
 
     /// Trains as the file says. `stop` may be set from elsewhere: the run then saves a checkpoint and comes back.

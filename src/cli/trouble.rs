@@ -54,13 +54,18 @@ impl Trouble {
         Failed { sources: sources.clone(), problems }.into()
     }
 
-    /// The exit code. Diagnostics mean a wrong input, unless one of them tells of a run that failed.
+    /// The exit code. Diagnostics mean a wrong input, unless one of them tells of a run that failed or all of a wrong `--set`.
     pub fn exit_code(&self) -> u8 {
         match self {
             Trouble::Diagnosed(failed) => {
                 let (list, _) = failed.problems.sorted();
                 let ran = |d: &Diagnostic| matches!(d.code, Code::Diverged | Code::CannotWrite);
-                if list.iter().any(ran) { exit::FAILED } else { exit::INPUT }
+                let setting = |d: &Diagnostic| d.code == Code::BadSetting;
+                match list.iter().any(setting) && list.iter().filter(|d| d.is_error()).all(setting) {
+                    true => exit::USAGE,
+                    false if list.iter().any(ran) => exit::FAILED,
+                    false => exit::INPUT,
+                }
             }
             Trouble::Usage(..) => exit::USAGE,
             Trouble::Interrupted => exit::INTERRUPTED,

@@ -63,6 +63,7 @@ codes! {
     OutsideAxis E0308 "a `~` that reaches outside its axis";
     AxisCycle E0309 "axes that stand for each other";
     UnplacedList E0310 "a list that does not know its axis";
+    BadSetting E0311 "a size set from outside that fits no axis";
 
     UnknownDomain E0401 "a domain that does not exist";
     OutsideSupport E0402 "a value outside its domain";

@@ -14,6 +14,21 @@ pub struct Form {
     pub spin: bool,
     /// The axis of the classes, for a categorical; the simplex axis, for a Dirichlet.
     pub class: Option<Label>,
+    /// Whether probabilities of zero count as `FLOOR`: where a value is summed in closed form, its slopes must be finite.
+    pub floor: bool,
+}
+
+/// A probability far below any that matters beside 1, and above the smallest number of single precision.
+const FLOOR: f64 = 1e-30;
+
+/// log p, from below bounded where the form asks for it.
+fn log_probability(space: &mut Space, form: Form, p: &Named) -> Named {
+    if !form.floor {
+        return space.map(Unary::Log, p);
+    }
+    let floor = space.scalar(FLOOR);
+    let p = space.zip(Binary::Max, p, &floor);
+    space.map(Unary::Log, &p)
 }
 
 /// ln 2π.
@@ -36,7 +51,7 @@ pub fn log_density(space: &mut Space, form: Form, args: &Args, value: &Value) ->
                 None => {
                     let p = arg(Arg::P);
                     let (q, not_x) = (space.complement(&p), space.complement(&x));
-                    let (log_p, log_q) = (space.map(Unary::Log, &p), space.map(Unary::Log, &q));
+                    let (log_p, log_q) = (log_probability(space, form, &p), log_probability(space, form, &q));
                     let (yes, no) = (space.mul_zero(&x, &log_p), space.mul_zero(&not_x, &log_q));
                     space.add(&yes, &no)
                 }
@@ -55,7 +70,7 @@ pub fn log_density(space: &mut Space, form: Form, args: &Args, value: &Value) ->
                 let normaliser = space.log_sum_exp(&raw, class, Semiring::Soft);
                 space.sub(&raw, &normaliser)
             } else {
-                space.map(Unary::Log, &raw)
+                log_probability(space, form, &raw)
             };
             value.pick(space, &log_p, class)
         }

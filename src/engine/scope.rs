@@ -3,7 +3,7 @@
 //! A plate is lifted: inside `for t in Frame`, `x[t]` is the whole array with the axis of `Frame` called by `t`'s label,
 //! and `x[t-1]` the same array shifted. What a value lacks as an axis it repeats along.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
 use crate::dist::density::Form;
@@ -43,6 +43,8 @@ pub struct Scope<'p> {
     pub lengths: BTreeMap<AxisId, Named>,
     /// A plate being walked along.
     pub walk: Option<Walk>,
+    /// Variables that stand as slots: their entries are summed or drawn in closed form from finite slopes.
+    pub summed: BTreeSet<VarId>,
     axes: BTreeMap<AxisId, Label>,
     indices: BTreeMap<IndexId, Label>,
 }
@@ -58,6 +60,7 @@ impl<'p> Scope<'p> {
             params: BTreeMap::new(),
             lengths: BTreeMap::new(),
             walk: None,
+            summed: BTreeSet::new(),
             axes: BTreeMap::new(),
             indices: BTreeMap::new(),
         }
@@ -114,7 +117,8 @@ impl<'p> Scope<'p> {
             (Domain::Simplex, Some(&axis)) => Some(self.axis(axis)?),
             _ => None,
         };
-        Ok(Form { family, spin: declared.domain == Domain::Spin, class })
+        let floor = self.summed.contains(&var);
+        Ok(Form { family, spin: declared.domain == Domain::Spin, class, floor })
     }
 
     /// The arguments of a distribution.

@@ -97,7 +97,7 @@ fn log_prior(scope: &mut Scope<'_>, group: &[ParamId], rows: usize) -> Result<Op
             (Domain::Simplex, Some(&axis)) => Some(scope.axis(axis)?),
             _ => None,
         };
-        let form = crate::dist::density::Form { family: dist.family, spin: false, class };
+        let form = crate::dist::density::Form { family: dist.family, spin: false, class, floor: false };
         let value = Value::Number(scope.params[&id].clone());
         let entries = log_density(&mut scope.space, form, &args, &value);
         let over: Vec<Label> = scope.params[&id].labels.iter().copied().filter(|l| Some(*l) != class).collect();

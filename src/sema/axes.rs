@@ -97,7 +97,7 @@ impl Checker<'_> {
             if set_size(value).is_none() {
                 let message = format!("`{value}` is not a size for the axis `{name}`");
                 self.problems
-                    .push(Diagnostic::new(Code::BadNumber, message).help("a size is a whole number, at least 1"));
+                    .push(Diagnostic::new(Code::BadSetting, message).help("a size is a whole number, at least 1"));
             }
         }
     }
@@ -114,10 +114,7 @@ impl Checker<'_> {
         let names: Vec<&str> =
             self.axes.iter().filter(known).map(|(name, _)| name.as_str()).filter(|n| !n.contains('.')).collect();
         for name in self.input.sets.keys().filter(|name| !names.contains(&name.as_str())) {
-            let diagnostic = Diagnostic::new(
-                Code::UnknownAxis,
-                format!("a size is set for `{name}`, but the file has no such axis"),
-            );
+            let diagnostic = Diagnostic::new(Code::BadSetting, format!("a size is set, but there is no axis `{name}`"));
             let help = match nearest(name, names.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if names.is_empty() => "it has no axes".to_string(),

@@ -47,20 +47,22 @@ impl Checker<'_> {
         }
     }
 
-    /// The same probability for each state.
-    fn uniform(&mut self, place: &Place, span: Span) -> Option<Expr> {
-        let Some(extent) = self.program.axes.extent(place.axis).filter(|&n| n > 0) else {
+    /// How many states the place has; their order must be known for a list to mean anything.
+    fn states(&mut self, place: &Place, span: Span, what: &str) -> Option<usize> {
+        let extent = self.program.axes.extent(place.axis).filter(|&n| n > 0);
+        if extent.is_none() {
             let name = self.program.axes[place.axis].name.clone();
             self.push(
-                Diagnostic::at(
-                    Code::UnknownSize,
-                    span,
-                    format!("`uniform` needs to know how many states `{name}` has"),
-                )
-                .help(format!("write `axis {name} = 6`, or list its labels")),
+                Diagnostic::at(Code::UnknownSize, span, format!("{what} needs to know the states of `{name}`"))
+                    .help(format!("list them: `axis {name} = a, b, ..`")),
             );
-            return None;
-        };
+        }
+        extent
+    }
+
+    /// The same probability for each state.
+    fn uniform(&mut self, place: &Place, span: Span) -> Option<Expr> {
+        let extent = self.states(place, span, "`uniform` in a choice")?;
         let entries = vec![number(1.0 / extent as f64, span); extent];
         Some(expr(Node::Vector(entries, place.axis), vec![place.axis], Domain::Simplex, span))
     }
@@ -76,7 +78,8 @@ impl Checker<'_> {
             );
             return None;
         }
-        if let Some(extent) = self.program.axes.extent(place.axis).filter(|&n| n != values.len()) {
+        let extent = self.states(place, span, "a list")?;
+        if extent != values.len() {
             self.wrong_length(values.len(), extent, place, span);
             return None;
         }

@@ -328,6 +328,20 @@ impl DataSets {
         }
     }
 
+    /// A number that changes when any bound value does: a run goes on from a checkpoint only on the data it began with.
+    pub fn digest(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        let mut fold = |word: u64| hash = (hash ^ word).wrapping_mul(0x100_0000_01b3);
+        for set in self.sets.values() {
+            fold(set.rows as u64);
+            for bound in &set.columns {
+                bound.name.bytes().for_each(|b| fold(u64::from(b)));
+                (0..bound.column.values.len()).for_each(|i| fold(bound.column.values.get(i).to_bits()));
+            }
+        }
+        hash
+    }
+
     /// Whether a data set binds a variable of that name.
     pub fn binds(&self, data: DataId, name: &str) -> bool {
         self.sets.get(&data).is_some_and(|s| s.columns.iter().any(|c| c.name == name))

@@ -138,7 +138,9 @@ pub fn energy_with_slots(
         previous.push((var, scope.values.insert(var, value)));
         slots.push(Slot { array, class, spin: program.vars[var].domain == Domain::Spin });
     }
+    let around = std::mem::replace(&mut scope.summed, vars.iter().copied().collect());
     let f = energy(scope);
+    scope.summed = around;
     for (var, value) in previous {
         match value {
             Some(value) => scope.values.insert(var, value),

@@ -43,12 +43,13 @@ fn wrong_usage_is_told_apart_from_wrong_input() {
     let place = Place::new();
     place.learner(1).write("latin.ghm", "");
     std::fs::write(place.path("latin.ghm"), b"# caf\xe9\n").expect("a file");
-    let cases: [(&[&str], i32, &str); 12] = [
+    let cases: [(&[&str], i32, &str); 13] = [
         (&[], 2, "Usage"),
         (&["walk"], 2, "unrecognized"),
         (&["run"], 2, "FILE"),
         (&["run", "learner.ghm", "--set", "H"], 2, "NAME=VALUE"),
         (&["run", "learner.ghm", "--set", "H=3"], 2, "no axis `H`"),
+        (&["run", "learner.ghm", "--set", "H=many"], 2, "`many` is not a size"),
         (&["run", "learner.ghm", "--data", "x=y"], 2, "no data set named `x`"),
         (&["run", "learner.ghm", "--threads", "0"], 2, "--threads"),
         (&["import", "a.bif"], 2, "not built yet"),

@@ -92,3 +92,27 @@ fn the_other_corners_check() {
         ok(name, text);
     }
 }
+
+/// Sizes set from outside come before those of the file, also for axes that only a declaration names; what fits no axis is told.
+#[test]
+fn sizes_are_set_from_outside() {
+    let text = "axis Face = 6\nmodel m { x: Face ~ Categorical(uniform); y: Bool[Hidden] ~ Bernoulli(0.5) }";
+    let checked = |sets: &[(&str, &str)]| {
+        let mut texts = Sources::default();
+        let file = texts.add("m.ghm", text);
+        let mut problems = Problems::new();
+        let tree = parse(&texts, file, &mut problems);
+        let sets = sets.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let program = check(&tree, &Input { sets, ..Input::default() }, &mut problems);
+        (program, problems.sorted().0)
+    };
+    let (program, problems) = checked(&[("Face", "20"), ("Hidden", "3")]);
+    let program = program.expect("nothing is wrong");
+    let extent = |name: &str| program.axes.iter().find(|(_, a)| a.name == name).and_then(|(_, a)| a.extent);
+    assert_eq!((extent("Face"), extent("Hidden"), problems.len()), (Some(20), Some(3), 0));
+    for (name, value) in [("Face", "six"), ("Face", "0"), ("Face", "-2"), ("Hiden", "3"), ("Row", "3")] {
+        let (program, problems) = checked(&[(name, value)]);
+        assert!(program.is_none(), "{name}={value}");
+        assert_eq!(problems.iter().map(|d| d.code.number()).collect::<Vec<_>>(), ["E0311"], "{name}={value}");
+    }
+}
