@@ -95,7 +95,9 @@ fn exact_gradient(program: &Program, params: &Arrays) -> Arrays {
         let data = patterns().iter().map(|p| beside(&row(program, params, p, None), pick)).sum::<f64>() / 4.0;
         data - beside(&values(program, params), pick)
     };
-    let at = |a: &ArrayD<f64>, i: usize| a[IxDyn(&[i])];
+    fn at(a: &ArrayD<f64>, i: usize) -> f64 {
+        a[IxDyn(&[i])]
+    }
     let entries = |shape: &[usize], pick: &Beside| {
         ArrayD::from_shape_fn(IxDyn(shape), |i| {
             let (first, second) = (i[0], if shape.len() > 1 { i[1] } else { 0 });
