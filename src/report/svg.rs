@@ -162,8 +162,8 @@ pub fn confusion(matrix: &Confusion) -> Markup {
     let largest = matrix.counts.iter().flatten().max().copied().unwrap_or(0).to_string().len() as f64;
     // A cell has room for its count and for its column's label, where the matrix is small enough for both.
     let cell = match n {
-        ..=4 => (7.0 * largest.max(longest) + 9.0).max(29.0),
-        ..=12 => (7.0 * largest + 9.0).max(29.0),
+        0..=4 => (7.0 * largest.max(longest) + 9.0).max(29.0),
+        5..=12 => (7.0 * largest + 9.0).max(29.0),
         _ => (420.0 / n as f64).max(9.0),
     };
     let (left, top) = (22.0 + 7.0 * longest, 40.0);
