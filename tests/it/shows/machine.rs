@@ -82,7 +82,7 @@ fn likelihoods_of_a_machine_are_those_of_brute_force() {
 }
 
 /// What stands beside an entry of a parameter, at the values of both sides.
-type Beside<'a> = dyn Fn(usize, usize, &ArrayD<f64>, &ArrayD<f64>) -> f64 + 'a;
+type Beside = dyn Fn(usize, usize, &ArrayD<f64>, &ArrayD<f64>) -> f64;
 
 /// The exact gradient: expectations under the data and the model of what stands beside each parameter.
 fn exact_gradient(program: &Program, params: &Arrays) -> Arrays {
@@ -95,15 +95,10 @@ fn exact_gradient(program: &Program, params: &Arrays) -> Arrays {
         let data = patterns().iter().map(|p| beside(&row(program, params, p, None), pick)).sum::<f64>() / 4.0;
         data - beside(&values(program, params), pick)
     };
-<<<<<<< HEAD
     fn at(a: &ArrayD<f64>, i: usize) -> f64 {
         a[IxDyn(&[i])]
     }
     let entries = |shape: &[usize], pick: &Beside| {
-=======
-    let at = |a: &ArrayD<f64>, i: usize| a[IxDyn(&[i])];
-    let entries = |shape: &[usize], pick: &Beside<'_>| {
->>>>>>> shows
         ArrayD::from_shape_fn(IxDyn(shape), |i| {
             let (first, second) = (i[0], if shape.len() > 1 { i[1] } else { 0 });
             contrast(&|x, h| pick(first, second, x, h))
