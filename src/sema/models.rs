@@ -47,15 +47,7 @@ impl<'a> Checker<'a> {
         let mut axes = index?;
         for axis in event {
             if axes.contains(&axis) {
-                let name = self.program.axes[axis].name.clone();
-                self.push(
-                    Diagnostic::at(
-                        Code::RepeatedAxis,
-                        decl.span,
-                        format!("the axis `{name}` stands twice in one declaration"),
-                    )
-                    .help(format!("make an alias, `axis Other{name} = {name}`, and use it for one of the two")),
-                );
+                self.repeated_axis(axis, decl.span);
                 return None;
             }
             axes.push(axis);
@@ -399,19 +391,19 @@ impl<'a> Checker<'a> {
         }
         let (domain, event) = resolved?;
         if let Some(&axis) = event.iter().find(|a| index.contains(a)) {
-            let name = self.program.axes[axis].name.clone();
-            self.push(
-                Diagnostic::at(
-                    Code::RepeatedAxis,
-                    decl.span,
-                    format!("the axis `{name}` stands twice in one declaration"),
-                )
-                .help(format!("make an alias, `axis Other{name} = {name}`, and use it for one of the two")),
-            );
+            self.repeated_axis(axis, decl.span);
             return None;
         }
         let name = format!("{}{}", scope.var_prefix, decl.name.text);
         Some(self.program.vars.push(Var { name, model: scope.model, index, event, domain, given, span: decl.span }))
+    }
+
+    fn repeated_axis(&mut self, axis: AxisId, span: Span) {
+        let name = &self.program.axes[axis].name;
+        let twice =
+            Diagnostic::at(Code::RepeatedAxis, span, format!("the axis `{name}` stands twice in one declaration"))
+                .help(format!("make an alias, `axis Other{name} = {name}`, and use it for one of the two"));
+        self.push(twice);
     }
 
     // Second pass: factors

@@ -3,16 +3,18 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::binding::DataSets;
-use super::compiled::compile;
+use super::compiled::{Cache, compile};
 use super::events::{Failure, run_error};
 use super::fit::{Scalar, gather_inputs, run_program, scalar_output};
 use crate::data::Element;
+use crate::engine::EmitError;
 use crate::engine::answer::{self, ConditionalsSpec, PosteriorSpec};
 use crate::engine::draws::draws;
 use crate::engine::update::input_name;
 use crate::model::{AxisId, Domain, Evidence, EvidenceValue, Metric, Program, VarId, Verb};
 use crate::plan::{Answer, AnswerShape, AskPlan, Kind, Plan};
 use crate::runtime::States;
+use crate::tensor::graph::Graph;
 
 /// Rows answered at a time.
 const ROWS: usize = 200;
@@ -191,9 +193,9 @@ impl Asker<'_> {
         }
     }
 
-    /// The compiled answer for some number of rows.
-    fn compiled<T: Scalar>(&self, rows: usize) -> Result<crate::runtime::Program<T>, Failure> {
-        let graph = match &self.ask.answer {
+    /// The answer's program for some number of rows.
+    fn graph(&self, rows: usize) -> Result<Graph, EmitError> {
+        match &self.ask.answer {
             Answer::Posterior { guided, partition, targets, shape, evidence, .. } => {
                 let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).collect();
                 let targets: Vec<VarId> = targets.iter().map(|t| t.0).collect();
@@ -206,7 +208,7 @@ impl Asker<'_> {
                     partition,
                     targets: &targets,
                     shape: *shape,
-                })?
+                })
             }
             Answer::Conditionals { model, of_guide, order, targets, shape, evidence, .. } => {
                 let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).collect();
@@ -221,13 +223,12 @@ impl Asker<'_> {
                     targets: &targets,
                     shape: *shape,
                 };
-                answer::conditionals(&spec)?
+                answer::conditionals(&spec)
             }
             Answer::Value { .. } | Answer::Draws { .. } | Answer::LogZ(_) => {
-                return Err(crate::engine::EmitError::of("this is not a posterior", "report this").into());
+                Err(EmitError::of("this is not a posterior", "report this"))
             }
-        };
-        compile(&graph)
+        }
     }
 
     fn evidence(&self) -> &[Evidence] {
@@ -310,11 +311,12 @@ impl Asker<'_> {
         let rows = if on_data { rows } else { vec![0] };
         let mut answers = Vec::new();
         let mut mass = None;
+        let mut cache = Cache::new();
         for (caption, setting) in self.settings() {
             for (first, chunk) in rows.chunks(ROWS).enumerate() {
-                let mut program = self.compiled::<f64>(chunk.len())?;
+                let program = cache.get(chunk.len(), || self.graph(chunk.len()))?;
                 let inputs = self.inputs::<f64>(chunk, &setting);
-                run_program(&mut program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, chunk))?;
+                run_program(program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, chunk))?;
                 mass = program.output("evidence").and_then(|(_, data)| data.first().copied());
                 if let Some((_, evidence)) = program.output("evidence")
                     && let Some(bad) = evidence.iter().position(|e| !e.is_finite())
@@ -336,7 +338,7 @@ impl Asker<'_> {
                         (true, false) => format!("{caption}, row {}", first * ROWS + i + 1),
                         (false, _) => caption.clone(),
                     };
-                    answers.push((label, self.row_answer(&program, i, chunk.len())));
+                    answers.push((label, self.row_answer(program, i, chunk.len())));
                 }
             }
         }
@@ -429,10 +431,11 @@ impl Asker<'_> {
         let mut counts = vec![vec![0u64; class.unwrap_or(0)]; class.unwrap_or(0)];
         let (mut sum, mut n) = (0.0, 0.0);
         let predicted = self.targets().first().map_or(truth, |t| t.0);
+        let mut cache = Cache::new();
         for chunk in rows.chunks(ROWS) {
-            let mut program = self.compiled::<T>(chunk.len())?;
+            let program = cache.get(chunk.len(), || self.graph(chunk.len()))?;
             let inputs = self.inputs::<T>(chunk, &[]);
-            run_program(&mut program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, chunk))?;
+            run_program(program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, chunk))?;
             let output: Vec<f64> = program
                 .output(&self.program.vars[predicted].name)
                 .map_or(Vec::new(), |(_, data)| data.iter().map(|&v| v.into()).collect());
@@ -499,10 +502,11 @@ impl Asker<'_> {
             .filter(|&v| self.data.binds(on.data, &self.program.vars[v].name))
             .collect();
         let mut sum = 0.0;
+        let mut cache = Cache::new();
         for (step, chunk) in rows.chunks(ROWS).enumerate() {
-            let mut program = compile::<T>(&answer::value(self.program, chunk.len(), &inputs, expr, leaves)?)?;
+            let program = cache.get(chunk.len(), || answer::value(self.program, chunk.len(), &inputs, expr, leaves))?;
             let values = gather_inputs::<T>(self.program, self.data, on.data, &inputs, chunk, self.seed, 0);
-            run_program(&mut program, states, &values, self.seed, step as u64).map_err(|e| self.failed(&e, chunk))?;
+            run_program(program, states, &values, self.seed, step as u64).map_err(|e| self.failed(&e, chunk))?;
             if let Some((_, data)) = program.output("value") {
                 for (i, &v) in data.iter().enumerate() {
                     let v: f64 = v.into();

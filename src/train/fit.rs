@@ -329,7 +329,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
                     self.save(observer)?;
                 }
             }
-            let done = self.end_epoch(train, stage, &mut cache, &rows, &inputs, batch, place.0, observer)?;
+            let done = self.end_epoch(stage, &mut cache, &rows, &inputs, batch, place.0, observer)?;
             if done {
                 break;
             }
@@ -394,7 +394,6 @@ impl<'a, T: Scalar> Fit<'a, T> {
     #[allow(clippy::too_many_arguments)]
     fn end_epoch(
         &mut self,
-        train: &TrainPlan,
         stage: &StagePlan,
         cache: &mut Cache<Key, T>,
         rows: &[usize],
@@ -438,7 +437,6 @@ impl<'a, T: Scalar> Fit<'a, T> {
             }
             held_out = Some(sum / rows.len() as f64);
         }
-        let _ = train;
         let objectives: Vec<f64> = self.position.sums.iter().zip(&self.position.seen).map(|(s, n)| s / n).collect();
         let previous = self.position.history.last().and_then(|h| h.epochs.last()).map(|e| e.objectives.clone());
         let (at, epoch) = (self.position.at, self.position.epoch);

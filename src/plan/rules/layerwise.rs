@@ -75,13 +75,12 @@ pub fn choose_layers(
         };
         let (p, q) = (&declared.factors[generative], &guide.factors[recognition]);
         let affine = |e: &Expr| find_degree(e, &above) <= Degree::Poly(1);
-        let (Some(down), Some(up)) = (logit(p).filter(|e| affine(e)), logit(q)) else {
+        let (Some(_), Some(up)) = (logit(p).filter(|e| affine(e)), logit(q)) else {
             return Err(Diagnostic::at(Code::NoEngine, at, format!("the layer of `{name}` is not bipartite"))
                 .label(p.span, "this must be linear in the layer above, with `logit = ..`")
                 .label(q.span, "and this with `logit = ..`")
                 .help("greedy layers pair a conditional and its inverse that share one weight matrix"));
         };
-        let _ = down;
         let mut then = Vec::new();
         let own = conditional_of(&declared.factors, hidden).and_then(|i| logit(&declared.factors[i]));
         if let (Some(to), Some(from)) = (own.and_then(bias), bias(up)) {
