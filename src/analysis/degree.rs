@@ -51,16 +51,23 @@ pub fn find_degree(expr: &Expr, of: &BTreeSet<VarId>) -> Degree {
         | Node::IsFirst(_)
         | Node::IsLast(_)
         | Node::IsObserved(_)
-        | Node::Size(_) => Degree::NONE,
+        | Node::Size(_)
+        | Node::Column(..) => Degree::NONE,
         Node::Var(var) => Degree::Poly(u32::from(of.contains(var))),
         Node::Pick { base, at } => at.iter().fold(degree(base), |d, s| match s {
             // Selecting by a state is linear in that state's indicator.
             Subscript::By(e) => d.plus(degree(e)),
-            Subscript::At { .. } | Subscript::Constant(_) | Subscript::Prefix(_) => d,
+            Subscript::At { .. } | Subscript::Constant(_) | Subscript::Prefix(_) | Subscript::Last => d,
         }),
-        Node::Indicator(e) | Node::Is(e, _) | Node::Call(Function::Neg, e) => degree(e),
+        Node::Indicator(e)
+        | Node::Is(e, _)
+        | Node::Call(Function::Neg, e)
+        | Node::Window { of: e, .. }
+        | Node::Blocks { of: e, .. }
+        | Node::Renamed { of: e, .. }
+        | Node::Dropout(e, _) => degree(e),
         Node::Call(Function::Square, e) => degree(e).plus(degree(e)),
-        Node::Call(_, e) | Node::Softmax(e, _) | Node::Reduce(Reduction::LogSumExp, e, _) => {
+        Node::Call(_, e) | Node::Softmax(e, _) | Node::Reduce(Reduction::LogSumExp | Reduction::Max, e, _) => {
             degree(e).through_nonlinear()
         }
         Node::Binary(Operator::Add | Operator::Sub, a, b) => degree(a).max(degree(b)),
@@ -103,7 +110,13 @@ pub fn find_factor_degree(factor: &Factor, of: &BTreeSet<VarId>) -> Degree {
                     | Family::Beta
                     | Family::Gamma
                     | Family::Poisson
-                    | Family::Dirichlet,
+                    | Family::Dirichlet
+                    | Family::StudentT
+                    | Family::LogNormal
+                    | Family::InverseGamma
+                    | Family::Multinomial
+                    | Family::Wishart
+                    | Family::InverseWishart,
                 ) => Degree::Nonlinear,
             }
         }

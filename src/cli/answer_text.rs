@@ -33,6 +33,7 @@ pub fn figure(answered: &Answered, plan: &AskPlan, seed: Option<u64>) -> Option<
         Answer::Posterior { metric: Some((metric, _)), .. }
         | Answer::Conditionals { metric: Some((metric, _)), .. } => match metric {
             Metric::Error | Metric::Accuracy => ("%", ""),
+            Metric::ChunkF1 => ("%", ""),
             Metric::SquaredError => ("", "mean over rows"),
         },
         Answer::Posterior { .. } | Answer::Conditionals { .. } | Answer::Draws { .. } => ("", ""),

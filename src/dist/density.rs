@@ -161,6 +161,56 @@ pub fn log_density(space: &mut Space, form: Form, args: &Args, value: &Value) ->
             let minus = space.add(&rate, &log_factorial);
             space.sub(&first, &minus)
         }
+        Family::StudentT => {
+            // log Γ((ν+1)/2) − log Γ(ν/2) − ½ log νπ − log σ − (ν+1)/2 log(1 + ((x − μ)/σ)²/ν)
+            let (dof, mean, scale) = (arg(Arg::Dof), arg(Arg::Mean), arg(Arg::Scale));
+            let centred = space.sub(value.array(), &mean);
+            let ratio = space.zip(Binary::Div, &centred, &scale);
+            let square = space.map(Unary::Square, &ratio);
+            let over = space.zip(Binary::Div, &square, &dof);
+            let one = space.scalar(1.0);
+            let inner = space.add(&one, &over);
+            let log = space.map(Unary::Log, &inner);
+            let next = space.add(&dof, &one);
+            let (half_next, half) = (space.scale(&next, 0.5), space.scale(&dof, 0.5));
+            let tail = space.mul(&half_next, &log);
+            let (up, down) = (space.map(Unary::Lgamma, &half_next), space.map(Unary::Lgamma, &half));
+            let width = space.scale(&dof, std::f64::consts::PI);
+            let log_width = space.map(Unary::Log, &width);
+            let log_width = space.scale(&log_width, 0.5);
+            let log_scale = space.map(Unary::Log, &scale);
+            let minus = [log_width, log_scale, tail].iter().fold(down, |sum, part| space.add(&sum, part));
+            space.sub(&up, &minus)
+        }
+        Family::LogNormal => {
+            // the normal's density of log x, less log x
+            let (mean, sd) = (arg(Arg::Mean), arg(Arg::Sd));
+            let log_x = space.map(Unary::Log, value.array());
+            let centred = space.sub(&log_x, &mean);
+            let ratio = space.zip(Binary::Div, &centred, &sd);
+            let square = space.map(Unary::Square, &ratio);
+            let quadratic = space.scale(&square, -0.5);
+            let log_sd = space.map(Unary::Log, &sd);
+            let constant = space.scalar(-0.5 * LN_TAU);
+            let minus = space.add(&log_sd, &log_x);
+            let rest = space.sub(&constant, &minus);
+            space.add(&quadratic, &rest)
+        }
+        Family::InverseGamma => {
+            // k log s − log Γ(k) − (k+1) log x − s/x
+            let (k, scale) = (arg(Arg::Shape), arg(Arg::Scale));
+            let (log_scale, log_x) = (space.map(Unary::Log, &scale), space.map(Unary::Log, value.array()));
+            let first = space.mul(&k, &log_scale);
+            let log_gamma = space.map(Unary::Lgamma, &k);
+            let one = space.scalar(1.0);
+            let next = space.add(&k, &one);
+            let second = space.mul(&next, &log_x);
+            let third = space.zip(Binary::Div, &scale, value.array());
+            let minus = [second, third].iter().fold(log_gamma, |sum, part| space.add(&sum, part));
+            space.sub(&first, &minus)
+        }
+        // Refused by `Form::of` before it comes to this.
+        Family::Multinomial | Family::Wishart | Family::InverseWishart => zero,
         Family::Dirichlet => {
             // Σ(αₖ−1) log xₖ + log Γ(Σα) − Σ log Γ(αₖ)
             let Some(class) = form.class else { return zero };

@@ -60,7 +60,13 @@ pub fn kl_divergence(space: &mut Space, form: Form, q: &Args, p: &Args) -> Optio
         | Family::Beta
         | Family::Gamma
         | Family::Poisson
-        | Family::Dirichlet => None,
+        | Family::Dirichlet
+        | Family::StudentT
+        | Family::LogNormal
+        | Family::InverseGamma
+        | Family::Multinomial
+        | Family::Wishart
+        | Family::InverseWishart => None,
     }
 }
 

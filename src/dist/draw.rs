@@ -57,7 +57,15 @@ pub fn mean(space: &mut Space, form: Form, args: &Args) -> Option<Value> {
             number(space.map(Unary::Recip, &rate))
         }
         Family::Poisson => number(args.get(Arg::Rate)?.clone()),
-        Family::Beta | Family::Gamma | Family::Dirichlet => None,
+        Family::Beta
+        | Family::Gamma
+        | Family::Dirichlet
+        | Family::StudentT
+        | Family::LogNormal
+        | Family::InverseGamma
+        | Family::Multinomial
+        | Family::Wishart
+        | Family::InverseWishart => None,
     }
 }
 
@@ -116,6 +124,21 @@ pub fn draw(space: &mut Space, form: Form, args: &Args, labels: &[Label]) -> Opt
             let value = space.add(&spread, &args.get(Arg::Mean)?.clone());
             number(space.align(&value, labels))
         }
-        Family::Beta | Family::Gamma | Family::Poisson | Family::Dirichlet => None,
+        Family::LogNormal => {
+            let noise = space.random(Law::Normal, labels);
+            let spread = space.mul(&noise, &args.get(Arg::Sd)?.clone());
+            let log = space.add(&spread, &args.get(Arg::Mean)?.clone());
+            let value = space.map(Unary::Exp, &log);
+            number(space.align(&value, labels))
+        }
+        Family::Beta
+        | Family::Gamma
+        | Family::Poisson
+        | Family::Dirichlet
+        | Family::StudentT
+        | Family::InverseGamma
+        | Family::Multinomial
+        | Family::Wishart
+        | Family::InverseWishart => None,
     }
 }

@@ -340,6 +340,20 @@ impl Space {
         Named { node, labels: a.labels.iter().map(|&l| if l == along { to } else { l }).collect() }
     }
 
+    /// An axis cut into blocks: `along` becomes `outer`, and `inner` stands last; a rest at the end is dropped.
+    pub fn blocks(&mut self, a: &Named, [along, outer, inner]: [Label; 3]) -> Named {
+        if !a.has(along) {
+            return a.clone();
+        }
+        let rest: Vec<Label> = a.labels.iter().copied().filter(|&l| l != along).collect();
+        let order: Vec<Label> = rest.iter().copied().chain([along]).collect();
+        let aligned = self.align(a, &order);
+        let kept = self.graph.slice(aligned.node, rest.len(), 0, self.extent(outer) * self.extent(inner));
+        let labels: Vec<Label> = rest.into_iter().chain([outer, inner]).collect();
+        let shape = self.shape(&labels);
+        Named { node: self.graph.reshape(kept, &shape), labels }
+    }
+
     /// The same value, through which no derivative flows.
     pub fn stop(&mut self, a: &Named) -> Named {
         Named { node: self.graph.stop_gradient(a.node), labels: a.labels.clone() }

@@ -5,7 +5,7 @@ use super::exact::{Mode, Tilts, enumerate_states, partition_value, tilt_labels};
 use super::objective::{When, expression, log_normaliser};
 use super::scope::Scope;
 use super::update::Opening;
-use super::variational::{conditional_of, guide_of, set_mean};
+use super::variational::{conditional_of, draw_var, guide_of, set_mean};
 use crate::dist::{Label, Named, Value};
 use crate::model::{Domain, ModelId, Program, VarId};
 use crate::plan::{AnswerShape, Leaf, Normaliser, Partition};
@@ -25,7 +25,7 @@ pub struct PosteriorSpec<'a> {
     pub rows: usize,
     /// Evidence variables: inputs.
     pub inputs: &'a [VarId],
-    /// Guide variables set to their means, in order.
+    /// Guide variables drawn first, in order.
     pub guided: &'a [VarId],
     /// The log-partition.
     pub partition: &'a Partition,
@@ -43,7 +43,7 @@ pub fn posterior(spec: &PosteriorSpec<'_>) -> Result<Graph, EmitError> {
     let mut scope = opening(program, spec.rows, spec.inputs).scope()?;
     for &var in spec.guided {
         let conditional = guide_of(&scope, spec.model, var)?;
-        set_mean(&mut scope, var, conditional)?;
+        draw_var(&mut scope, var, conditional, true)?;
     }
     let mode = match spec.shape {
         AnswerShape::JointArgmax => Mode::Best,

@@ -9,7 +9,7 @@ use super::error::EmitError;
 use crate::dist::density::Form;
 use crate::dist::{Args, Label, Named, Space, Value, log_density};
 use crate::model::{
-    AxisId, Compare, Dist, Domain, Expr, Factor, FactorKind, Family, Function, IndexId, Node, Operator, ParamId,
+    Arg, AxisId, Compare, Dist, Domain, Expr, Factor, FactorKind, Family, Function, IndexId, Node, Operator, ParamId,
     Program, Reduction, Subscript, VarId,
 };
 use crate::tensor::op::{Binary, Semiring, Unary};
@@ -118,6 +118,13 @@ impl<'p> Scope<'p> {
             _ => None,
         };
         let floor = self.summed.contains(&var);
+        if matches!(family, Family::Multinomial | Family::Wishart | Family::InverseWishart) {
+            return Err(EmitError::at(
+                declared.span,
+                format!("the density of `{}` is not built yet", family.name()),
+                "use another family, or wait",
+            ));
+        }
         Ok(Form { family, spin: declared.domain == Domain::Spin, class, floor })
     }
 
@@ -125,6 +132,13 @@ impl<'p> Scope<'p> {
     pub fn args(&mut self, dist: &Dist) -> Result<Args, EmitError> {
         let mut args = Vec::new();
         for (role, expr) in &dist.args {
+            if *role == Arg::Cov {
+                return Err(EmitError::at(
+                    expr.span,
+                    "a normal with a full covariance is not built yet",
+                    "write `sd = ..`",
+                ));
+            }
             args.push((*role, self.number(expr)?));
         }
         Ok(Args(args))
@@ -303,6 +317,18 @@ impl<'p> Scope<'p> {
                 let state = self.value(by)?;
                 Ok(state.select_linear(&mut self.space, &array, label))
             }
+            Subscript::Last => {
+                let last = match self.lengths.iter().find(|(axis, _)| self.axes.get(axis) == Some(&label)) {
+                    Some((_, length)) => length.clone(),
+                    None => return Ok(self.space.at(&array, label, self.space.extent(label).saturating_sub(1))),
+                };
+                let one = self.space.scalar(1.0);
+                let position = self.space.positions(label);
+                let last = self.space.sub(&last, &one);
+                let there = self.space.zip(Binary::Eq, &position, &last);
+                let product = self.space.mul_zero(&there, &array);
+                Ok(self.space.sum(&product, &[label]))
+            }
             Subscript::Prefix(_) => Err(EmitError::at(
                 span,
                 "reading a prefix is understood but cannot be computed yet",
@@ -378,6 +404,13 @@ impl<'p> Scope<'p> {
                         let sum = self.space.total(&a, &over);
                         let n: usize = over.iter().map(|&l| self.space.extent(l)).product();
                         self.space.scale(&sum, 1.0 / n.max(1) as f64)
+                    }
+                    Reduction::Max => {
+                        let mut a = a;
+                        for label in over {
+                            a = self.space.log_sum_exp(&a, label, Semiring::Max);
+                        }
+                        a
                     }
                     Reduction::LogSumExp => {
                         let mut a = a;
@@ -498,6 +531,35 @@ impl<'p> Scope<'p> {
                     self.space.scalar(self.space.extent(label) as f64)
                 }
             },
+            Node::Window { of, along, window } => {
+                let array = self.number(of)?;
+                let (label, window) = (self.axis(*along)?, self.axis(*window)?);
+                let array = match self.lengths.get(along).cloned() {
+                    // What lies behind a row's end is outside.
+                    Some(length) => {
+                        let position = self.space.positions(label);
+                        let inside = self.space.zip(Binary::Lt, &position, &length);
+                        self.space.mul_zero(&inside, &array)
+                    }
+                    None => array,
+                };
+                let width = self.space.extent(window);
+                let parts: Vec<Named> =
+                    (0..width).map(|w| self.space.shift(&array, label, w as i64 - (width / 2) as i64)).collect();
+                self.space.stack(&parts, window)
+            }
+            Node::Blocks { of, along, outer, inner } => {
+                let array = self.number(of)?;
+                let labels = [self.axis(*along)?, self.axis(*outer)?, self.axis(*inner)?];
+                self.space.blocks(&array, labels)
+            }
+            Node::Renamed { of, from, to } => {
+                let array = self.number(of)?;
+                let (from, to) = (self.axis(*from)?, self.axis(*to)?);
+                self.space.rename(&array, from, to)
+            }
+            Node::Dropout(..) => return Err(self.unavailable(expr, "dropout")),
+            Node::Column(..) => return Err(self.unavailable(expr, "a column inside a density")),
             Node::IsObserved(_) => return Err(self.unavailable(expr, "`is observed`")),
             Node::Objective(_) => {
                 return Err(EmitError::at(

@@ -23,6 +23,8 @@ pub enum AxisKind {
     Sum(Vec<AxisId>),
     /// Another name for an axis, so that it can stand twice in one declaration.
     Alias(AxisId),
+    /// An axis cut into blocks of that many positions; what is left over at the end is dropped.
+    Blocks(AxisId, usize),
 }
 
 /// A named dimension.
@@ -36,6 +38,8 @@ pub struct Axis {
     pub extent: Option<usize>,
     /// The states' labels where the axis is an enumeration, in order.
     pub labels: Option<Vec<String>>,
+    /// Whether labels met after training are one state more, `<unk>`, and no error: the words of `Text`.
+    pub open: bool,
     /// Where it was first named.
     pub span: Span,
 }
@@ -54,6 +58,7 @@ impl Arena<AxisId, Axis> {
         match &self[axis].kind {
             AxisKind::Alias(of) => self.extent(*of),
             AxisKind::Sum(parts) => parts.iter().map(|&p| self.extent(p)).sum(),
+            AxisKind::Blocks(of, size) => self.extent(*of).map(|n| n / size.max(&1)),
             AxisKind::Plain | AxisKind::Rows | AxisKind::Ragged => self[axis].extent,
         }
     }

@@ -47,6 +47,8 @@ pub enum Subscript {
     Constant(usize),
     /// The positions before a plate's index: `word[<t]`.
     Prefix(IndexId),
+    /// The last position of the axis, in this row where it is ragged.
+    Last,
 }
 
 /// Elementwise functions of one argument.
@@ -134,6 +136,7 @@ pub enum Reduction {
     Sum,
     Mean,
     LogSumExp,
+    Max,
 }
 
 /// What an expression does.
@@ -205,6 +208,42 @@ pub enum Node {
     },
     /// The extent of an axis (of that row, where it is ragged).
     Size(AxisId),
+    /// The neighbours of each position along an axis: entry w of the window, which stands last in the type, is the
+    /// argument at position t + w − ⌊width/2⌋; 0 outside the axis.
+    Window {
+        /// What is looked at.
+        of: Box<Expr>,
+        /// The axis along which.
+        along: AxisId,
+        /// The window's axis.
+        window: AxisId,
+    },
+    /// An axis cut into equal blocks: `along` becomes `outer`, and `inner` stands last in the type; what is left over at the
+    /// end is dropped.
+    Blocks {
+        /// What is cut.
+        of: Box<Expr>,
+        /// The axis that is cut.
+        along: AxisId,
+        /// The blocks.
+        outer: AxisId,
+        /// The positions within one.
+        inner: AxisId,
+    },
+    /// The argument with one of its axes called by another that runs along the same positions.
+    Renamed {
+        /// What is read.
+        of: Box<Expr>,
+        /// The axis it has.
+        from: AxisId,
+        /// The axis it gets.
+        to: AxisId,
+    },
+    /// The argument with each entry set to 0 with that probability and divided by the probability of staying; while learning
+    /// only, else the argument (Srivastava et al. 2014).
+    Dropout(Box<Expr>, f64),
+    /// A column of a data set: only in bindings that are computed.
+    Column(DataId, usize),
     /// A quantity of a whole model: only in objectives and questions.
     Objective(Box<Objective>),
 }
@@ -238,6 +277,13 @@ pub enum Objective {
         model: ModelId,
         /// Weight of the KL part; 1 where absent.
         kl_weight: Option<super::request::Argument>,
+    },
+    /// The importance-weighted bound E[log 1/K Σ_k p̃(x, z_k)/q(z_k | x)] over K draws of the guide (Burda et al. 2016).
+    ImportanceBound {
+        /// Whose.
+        model: ModelId,
+        /// K.
+        samples: usize,
     },
     /// `log(guide(y | x))`, `log(m(y | x))`: a normalised log-density of the subject at its variables' values.
     LogDensity {

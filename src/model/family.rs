@@ -30,6 +30,18 @@ pub enum Family {
     Poisson,
     /// Dirichlet over `Simplex`: `Dirichlet(concentration)`.
     Dirichlet,
+    /// Student's t over `Real`: `StudentT(dof, mean, scale = ..)`.
+    StudentT,
+    /// Log-normal over `Positive`: `LogNormal(mean, sd = ..)`, mean and sd of the logarithm.
+    LogNormal,
+    /// Inverse gamma over `Positive`: `InverseGamma(shape, scale = ..)`.
+    InverseGamma,
+    /// Multinomial over `Count[V]` of a known total: `Multinomial(total, p)` or `Multinomial(total, logit = ..)`.
+    Multinomial,
+    /// Wishart over `Cov`: `Wishart(dof, scale = ..)`.
+    Wishart,
+    /// Inverse Wishart over `Cov`: `InverseWishart(dof, scale = ..)`.
+    InverseWishart,
 }
 
 /// The role an argument of a distribution plays.
@@ -59,6 +71,12 @@ pub enum Arg {
     B,
     /// Concentration of a Dirichlet.
     Concentration,
+    /// A covariance matrix.
+    Cov,
+    /// Degrees of freedom.
+    Dof,
+    /// A number of trials.
+    Total,
 }
 
 /// A family with its arguments.
@@ -101,23 +119,31 @@ impl Arg {
             Arg::A => "a",
             Arg::B => "b",
             Arg::Concentration => "concentration",
+            Arg::Cov => "cov",
+            Arg::Dof => "dof",
+            Arg::Total => "total",
         }
     }
 
     /// The domain an argument must lie in (for vectors: each entry, or the whole for `P` of a categorical).
     pub fn domain(self, family: Family) -> Domain {
         match self {
-            Arg::P if family == Family::Categorical => Domain::Simplex,
+            Arg::P if matches!(family, Family::Categorical | Family::Multinomial) => Domain::Simplex,
+            Arg::Cov => Domain::Cov,
+            Arg::Scale if matches!(family, Family::Wishart | Family::InverseWishart) => Domain::Cov,
             Arg::P => Domain::Unit,
             Arg::Logit | Arg::Mean | Arg::Low | Arg::High => Domain::Real,
-            Arg::Sd | Arg::Rate | Arg::Scale | Arg::Shape | Arg::A | Arg::B | Arg::Concentration => Domain::Positive,
+            Arg::Total => Domain::Count,
+            Arg::Sd | Arg::Rate | Arg::Scale | Arg::Shape | Arg::A | Arg::B | Arg::Concentration | Arg::Dof => {
+                Domain::Positive
+            }
         }
     }
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Family; 10] = [
+    pub const ALL: [Family; 16] = [
         Family::Bernoulli,
         Family::Categorical,
         Family::Normal,
@@ -128,6 +154,12 @@ impl Family {
         Family::Gamma,
         Family::Poisson,
         Family::Dirichlet,
+        Family::StudentT,
+        Family::LogNormal,
+        Family::InverseGamma,
+        Family::Multinomial,
+        Family::Wishart,
+        Family::InverseWishart,
     ];
 
     /// The name by which files call it.
@@ -143,6 +175,12 @@ impl Family {
             Family::Gamma => "Gamma",
             Family::Poisson => "Poisson",
             Family::Dirichlet => "Dirichlet",
+            Family::StudentT => "StudentT",
+            Family::LogNormal => "LogNormal",
+            Family::InverseGamma => "InverseGamma",
+            Family::Multinomial => "Multinomial",
+            Family::Wishart => "Wishart",
+            Family::InverseWishart => "InverseWishart",
         }
     }
 
@@ -158,7 +196,7 @@ impl Family {
         }
         match self {
             Family::Bernoulli | Family::Categorical => const { &[s(&[Arg::P], &[]), s(&[], &[Arg::Logit])] },
-            Family::Normal => const { &[s(&[Arg::Mean], &[Arg::Sd])] },
+            Family::Normal => const { &[s(&[Arg::Mean], &[Arg::Sd]), s(&[Arg::Mean], &[Arg::Cov])] },
             Family::Uniform => const { &[s(&[Arg::Low, Arg::High], &[])] },
             Family::Exponential => const { &[s(&[], &[Arg::Rate])] },
             Family::Laplace => const { &[s(&[Arg::Mean], &[Arg::Scale])] },
@@ -166,6 +204,11 @@ impl Family {
             Family::Gamma => const { &[s(&[Arg::Shape], &[Arg::Rate])] },
             Family::Poisson => const { &[s(&[Arg::Rate], &[])] },
             Family::Dirichlet => const { &[s(&[Arg::Concentration], &[])] },
+            Family::StudentT => const { &[s(&[Arg::Dof, Arg::Mean], &[Arg::Scale])] },
+            Family::LogNormal => const { &[s(&[Arg::Mean], &[Arg::Sd])] },
+            Family::InverseGamma => const { &[s(&[Arg::Shape], &[Arg::Scale])] },
+            Family::Multinomial => const { &[s(&[Arg::Total, Arg::P], &[]), s(&[Arg::Total], &[Arg::Logit])] },
+            Family::Wishart | Family::InverseWishart => const { &[s(&[Arg::Dof], &[Arg::Scale])] },
         }
     }
 
@@ -174,17 +217,20 @@ impl Family {
         match self {
             Family::Bernoulli => matches!(domain, Domain::Bool | Domain::Spin),
             Family::Categorical => matches!(domain, Domain::Cat(_)),
-            Family::Normal | Family::Laplace => matches!(domain, Domain::Real),
+            Family::Normal | Family::Laplace | Family::StudentT => matches!(domain, Domain::Real),
             Family::Uniform => matches!(domain, Domain::Real | Domain::Unit | Domain::Positive),
-            Family::Exponential | Family::Gamma => matches!(domain, Domain::Positive),
+            Family::Exponential | Family::Gamma | Family::LogNormal | Family::InverseGamma => {
+                matches!(domain, Domain::Positive)
+            }
             Family::Beta => matches!(domain, Domain::Unit),
-            Family::Poisson => matches!(domain, Domain::Count),
+            Family::Poisson | Family::Multinomial => matches!(domain, Domain::Count),
             Family::Dirichlet => matches!(domain, Domain::Simplex),
+            Family::Wishart | Family::InverseWishart => matches!(domain, Domain::Cov),
         }
     }
 
     /// Whether a draw is a differentiable function of the arguments and parameter-free noise.
     pub fn is_reparameterisable(self) -> bool {
-        matches!(self, Family::Normal | Family::Uniform | Family::Exponential | Family::Laplace)
+        matches!(self, Family::Normal | Family::Uniform | Family::Exponential | Family::Laplace | Family::LogNormal)
     }
 }

@@ -134,7 +134,14 @@ pub fn map_children<E>(expr: &Expr, f: &mut dyn FnMut(&Expr) -> Result<Expr, E>)
         | Node::IsFirst(_)
         | Node::IsLast(_)
         | Node::IsObserved(_)
-        | Node::Size(_) => expr.node.clone(),
+        | Node::Size(_)
+        | Node::Column(..) => expr.node.clone(),
+        Node::Window { of, along, window } => Node::Window { of: boxed(of, f)?, along: *along, window: *window },
+        Node::Blocks { of, along, outer, inner } => {
+            Node::Blocks { of: boxed(of, f)?, along: *along, outer: *outer, inner: *inner }
+        }
+        Node::Renamed { of, from, to } => Node::Renamed { of: boxed(of, f)?, from: *from, to: *to },
+        Node::Dropout(e, share) => Node::Dropout(boxed(e, f)?, *share),
         Node::Pick { base, at } => {
             let base = boxed(base, f)?;
             let mut subscripts = Vec::new();
@@ -169,7 +176,10 @@ pub fn map_children<E>(expr: &Expr, f: &mut dyn FnMut(&Expr) -> Result<Expr, E>)
             Objective::Expect { body, vars, source } => {
                 Node::Objective(Box::new(Objective::Expect { body: f(body)?, vars: vars.clone(), source: *source }))
             }
-            Objective::LogLik { .. } | Objective::Elbo { .. } | Objective::LogDensity { .. } => expr.node.clone(),
+            Objective::LogLik { .. }
+            | Objective::Elbo { .. }
+            | Objective::ImportanceBound { .. }
+            | Objective::LogDensity { .. } => expr.node.clone(),
         },
     };
     Ok(Expr { node, ty: expr.ty.clone(), span: expr.span })

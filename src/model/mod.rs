@@ -24,6 +24,6 @@ pub use program::{
     Param, ParamId, Program, Target, Transform, Var, VarId,
 };
 pub use request::{
-    Argument, Ask, Call, DataRef, Evidence, EvidenceValue, Group, Infer, Init, Line, Metric, Question, Require, Stage,
-    Train, Verb,
+    Argument, Ask, Call, DataRef, Evidence, EvidenceValue, Group, Infer, Init, Inner, Line, Metric, Question, Require,
+    Stage, Train, Verb,
 };

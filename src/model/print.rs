@@ -6,7 +6,7 @@ use super::axis::{AxisId, AxisKind};
 use super::expr::{Compare, Expr, Function, Node, Objective, Operator, Reduction, Subject, Subscript};
 use super::family::Dist;
 use super::program::{DataSource, Domain, Factor, FactorKind, Program, Target, Transform, VarId};
-use super::request::{Argument, Call, DataRef, Evidence, EvidenceValue, Group, Init, Question, Verb};
+use super::request::{Argument, Call, DataRef, Evidence, EvidenceValue, Group, Init, Inner, Question, Verb};
 
 /// The whole program.
 pub fn print(program: &Program) -> String {
@@ -40,6 +40,7 @@ impl Printer<'_> {
                     format!(" = {}", parts.iter().map(|&a| self.axis(a)).collect::<Vec<_>>().join(" ++ "))
                 }
                 AxisKind::Alias(of) => format!(" = {}", self.axis(*of)),
+                AxisKind::Blocks(of, size) => format!(" = {} / {size}", self.axis(*of)),
             };
             let extent = p.axes.extent(id).map_or("?".to_string(), |n| n.to_string());
             let labels = axis.labels.as_ref().map(|l| format!(" {{{}}}", l.join(", "))).unwrap_or_default();
@@ -63,6 +64,7 @@ impl Printer<'_> {
                     Transform::Reveal { rows, balanced } => {
                         format!("reveal({}, {rows}, balanced = {})", b.column, yes(*balanced))
                     }
+                    Transform::Computed(e) => self.expr(e),
                 };
                 let ty = self.ty(&b.domain, &b.axes);
                 self.line(1, &format!("{}: {ty} = {column}", b.name));
@@ -224,6 +226,7 @@ impl Printer<'_> {
             Subscript::By(e) => self.expr(e),
             Subscript::Constant(n) => format!("#{n}"),
             Subscript::Prefix(i) => format!("<{}", index(*i)),
+            Subscript::Last => "last".to_string(),
         };
         if at.is_empty() { String::new() } else { format!("[{}]", at.iter().map(one).collect::<Vec<_>>().join(", ")) }
     }
@@ -261,6 +264,7 @@ impl Printer<'_> {
                     Reduction::Sum => "sum",
                     Reduction::Mean => "mean",
                     Reduction::LogSumExp => "logsumexp",
+                    Reduction::Max => "max",
                 };
                 format!("{name}({}, {})", self.expr(inner), self.axes(over))
             }
@@ -285,6 +289,21 @@ impl Printer<'_> {
             Node::IsObserved(v) => format!("{} is observed", self.var(*v)),
             Node::Table { of, entries } => format!("table({}) {{ {} }}", list(of).join(", "), list(entries).join("; ")),
             Node::Size(axis) => format!("size({})", self.axis(*axis)),
+            Node::Window { of, along, window } => {
+                format!("window({}, {} -> {})", self.expr(of), self.axis(*along), self.axis(*window))
+            }
+            Node::Blocks { of, along, outer, inner } => {
+                let (along, outer, inner) = (self.axis(*along), self.axis(*outer), self.axis(*inner));
+                format!("blocks({}, {along} -> {outer}, {inner})", self.expr(of))
+            }
+            Node::Renamed { of, from, to } => {
+                format!("{}{{{} -> {}}}", self.expr(of), self.axis(*from), self.axis(*to))
+            }
+            Node::Dropout(inner, share) => format!("dropout({}, {share})", self.expr(inner)),
+            Node::Column(data, column) => {
+                let data = &self.program.data[*data];
+                data.bindings.get(*column).map_or(format!("{}.?", data.name), |b| format!("{}.{}", data.name, b.name))
+            }
             Node::Objective(objective) => self.objective(objective),
         }
     }
@@ -300,6 +319,9 @@ impl Printer<'_> {
             Objective::Elbo { model, kl_weight } => {
                 let weight = kl_weight.as_ref().map(|w| format!("kl_weight = {}", argument(w))).unwrap_or_default();
                 format!("elbo[{}]({weight})", self.program.models[*model].name)
+            }
+            Objective::ImportanceBound { model, samples } => {
+                format!("iwae[{}]({samples})", self.program.models[*model].name)
             }
             Objective::LogDensity { of, targets, given } => {
                 format!("logdensity[{}]({})", self.subject(*of), bar(targets, given))
@@ -353,6 +375,12 @@ impl Printer<'_> {
         }
     }
 
+    fn inner(&self, inner: &Inner) -> String {
+        inner
+            .row
+            .map_or(self.question(&inner.question), |row| format!("{} at row {row}", self.question(&inner.question)))
+    }
+
     fn evidence(&self, list: &[Evidence]) -> String {
         let one = |e: &Evidence| {
             let text = match &e.value {
@@ -360,6 +388,10 @@ impl Printer<'_> {
                 EvidenceValue::Number(v) => format!("{} = {v}", self.var(e.var)),
                 EvidenceValue::Each => format!("{} = each", self.var(e.var)),
                 EvidenceValue::Bound => self.var(e.var).to_string(),
+                EvidenceValue::Answer(inner) => format!("{} = {}", self.var(e.var), self.inner(inner)),
+                EvidenceValue::Line { from, to, steps } => {
+                    format!("{} = line({}, {}, steps = {steps})", self.var(e.var), self.inner(from), self.inner(to))
+                }
             };
             if e.intervention { format!("do({text})") } else { text }
         };

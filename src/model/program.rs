@@ -41,10 +41,8 @@ pub enum Domain {
     Unit,
     /// Non-negative numbers that sum to one along the last axis.
     Simplex,
-    /// A symmetric positive-definite matrix over the last axis.
+    /// A symmetric positive-definite matrix over the last two axes, of which the second is an alias of the first.
     Cov,
-    /// A word.
-    Text,
 }
 
 impl Domain {
@@ -251,6 +249,8 @@ pub enum Transform {
         /// Equally many of each.
         balanced: bool,
     },
+    /// A function of other columns: `features(window(x, Window))`.
+    Computed(Box<Expr>),
 }
 
 /// One bound column: `x: Bool[Pixel] = soft(image)`.

@@ -146,6 +146,26 @@ pub enum EvidenceValue {
     Each,
     /// Whatever the data row holds.
     Bound,
+    /// The answer to another question.
+    Answer(Box<Inner>),
+    /// Points on the straight line from one answer to another, ends included.
+    Line {
+        /// Where it starts.
+        from: Box<Inner>,
+        /// Where it ends.
+        to: Box<Inner>,
+        /// How many points.
+        steps: usize,
+    },
+}
+
+/// A question inside another one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inner {
+    /// What is asked.
+    pub question: Question,
+    /// Of that row, from 1.
+    pub row: Option<usize>,
 }
 
 /// A variable held fixed in a question.
@@ -168,6 +188,9 @@ pub enum Metric {
     Accuracy,
     /// Mean squared difference, summed over an instance's entries.
     SquaredError,
+    /// F1 of labelled chunks: those whose both ends and label are right, where labels begin with `B-`, `I-` and `O`
+    /// (Tjong Kim Sang & Buchholz 2000).
+    ChunkF1,
 }
 
 /// What is asked.
@@ -258,7 +281,7 @@ pub struct Require {
 
 impl Metric {
     /// Every measure.
-    pub const ALL: [Metric; 3] = [Metric::Error, Metric::Accuracy, Metric::SquaredError];
+    pub const ALL: [Metric; 4] = [Metric::Error, Metric::Accuracy, Metric::SquaredError, Metric::ChunkF1];
 
     /// The word by which files call it.
     pub fn name(self) -> &'static str {
@@ -266,6 +289,7 @@ impl Metric {
             Metric::Error => "error",
             Metric::Accuracy => "accuracy",
             Metric::SquaredError => "squared_error",
+            Metric::ChunkF1 => "chunk_f1",
         }
     }
 
@@ -273,7 +297,8 @@ impl Metric {
     pub fn covers(self, domain: &Domain) -> bool {
         match self {
             Metric::Error | Metric::Accuracy => domain.is_discrete(),
-            Metric::SquaredError => !matches!(domain, Domain::Cat(_) | Domain::Text),
+            Metric::ChunkF1 => matches!(domain, Domain::Cat(_)),
+            Metric::SquaredError => !matches!(domain, Domain::Cat(_)),
         }
     }
 }

@@ -30,25 +30,35 @@ impl Expr {
             | Node::IsFirst(_)
             | Node::IsLast(_)
             | Node::IsObserved(_)
-            | Node::Size(_) => Vec::new(),
+            | Node::Size(_)
+            | Node::Column(..) => Vec::new(),
             Node::Pick { base, at } => {
                 let mut children = vec![base.as_ref()];
                 children.extend(at.iter().filter_map(|s| match s {
                     Subscript::By(e) => Some(e.as_ref()),
-                    Subscript::At { .. } | Subscript::Constant(_) | Subscript::Prefix(_) => None,
+                    Subscript::At { .. } | Subscript::Constant(_) | Subscript::Prefix(_) | Subscript::Last => None,
                 }));
                 children
             }
-            Node::Indicator(e) | Node::Call(_, e) | Node::Reduce(_, e, _) | Node::Softmax(e, _) | Node::Is(e, _) => {
-                vec![e]
-            }
+            Node::Indicator(e)
+            | Node::Call(_, e)
+            | Node::Reduce(_, e, _)
+            | Node::Softmax(e, _)
+            | Node::Is(e, _)
+            | Node::Window { of: e, .. }
+            | Node::Blocks { of: e, .. }
+            | Node::Renamed { of: e, .. }
+            | Node::Dropout(e, _) => vec![e],
             Node::Binary(_, a, b) | Node::Compare(_, a, b) | Node::Contract { left: a, right: b, .. } => vec![a, b],
             Node::Concat(parts, _) | Node::Vector(parts, _) => parts.iter().collect(),
             Node::If { cond, then, other } => vec![cond, then, other],
             Node::Table { of, entries } => of.iter().chain(entries).collect(),
             Node::Objective(objective) => match objective.as_ref() {
                 Objective::Expect { body, .. } => vec![body],
-                Objective::LogLik { .. } | Objective::Elbo { .. } | Objective::LogDensity { .. } => Vec::new(),
+                Objective::LogLik { .. }
+                | Objective::Elbo { .. }
+                | Objective::ImportanceBound { .. }
+                | Objective::LogDensity { .. } => Vec::new(),
             },
         }
     }

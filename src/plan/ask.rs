@@ -17,6 +17,9 @@ use crate::model::{
 /// Sweeps of block Gibbs for draws where the file does not say.
 const SWEEPS: usize = 1000;
 
+/// Draws of a guide that an answer is averaged over (Hinton, Osindero, Teh 2006, section 6, average over 20 up-passes).
+const GUIDE_DRAWS: usize = 20;
+
 /// Plans the answer to a question.
 pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnostic>> {
     let method = match ask.by.first() {
@@ -199,7 +202,7 @@ impl Chooser<'_> {
                 let shape = self.settle_argmax(shape, &asked, &partition)?;
                 let evidence = self.with_ports(evidence);
                 return Ok((
-                    Answer::Posterior { guided: Vec::new(), partition, targets, shape, evidence, metric },
+                    Answer::Posterior { guided: Vec::new(), draws: 1, partition, targets, shape, evidence, metric },
                     kind,
                 ));
             }
@@ -228,7 +231,10 @@ impl Chooser<'_> {
             Ok(partition) if readable => {
                 let shape = self.settle_argmax(shape, &asked, &partition)?;
                 let evidence = self.with_ports(evidence);
-                Ok((Answer::Posterior { guided, partition, targets, shape, evidence, metric }, Kind::Estimate))
+                Ok((
+                    Answer::Posterior { guided, draws: GUIDE_DRAWS, partition, targets, shape, evidence, metric },
+                    Kind::Estimate,
+                ))
             }
             _ => Err(Box::new(not.diagnostic(program, self.ask.span))),
         }

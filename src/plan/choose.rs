@@ -316,6 +316,10 @@ pub fn choose_leaf(
             let own = bound.iter().copied().filter(|&v| program.vars[v].model == *model).collect();
             Ok(Leaf::Variational(choose_variational(program, *model, &own, weight, None, at)?))
         }
+        Objective::ImportanceBound { .. } => Err(Box::new(
+            Diagnostic::at(Code::NotSupported, at, "the importance-weighted bound is understood but not built yet")
+                .help("`elbo` and `loglik` are"),
+        )),
         Objective::Expect { body, .. } => Err(Box::new(
             Diagnostic::at(Code::NotSupported, body.span, "an expectation written out is understood but not built yet")
                 .help("`elbo` and `loglik` are"),

@@ -261,10 +261,12 @@ fn answer_told(program: &Program, answer: &Answer) -> Vec<Told> {
         rejected: Vec::new(),
     };
     match answer {
-        Answer::Posterior { guided, partition, .. } => {
+        Answer::Posterior { guided, draws, partition, .. } => {
             let mut told = Vec::new();
             if !guided.is_empty() {
-                told.push(guide(guided.clone(), "no exact engine reaches them; the guide's means stand in"));
+                let reason =
+                    format!("no exact engine reaches them; the answer is the mean over {draws} draws of the guide");
+                told.push(guide(guided.clone(), &reason));
             }
             told.extend(partition_told("", partition));
             told

@@ -385,8 +385,10 @@ pub struct Draws {
 pub enum Answer {
     /// A posterior over some variables.
     Posterior {
-        /// Guide variables set to their means first, in order.
+        /// Guide variables drawn first, in order; the answer is the mean over the draws.
         guided: Vec<VarId>,
+        /// How many draws of them; 1 where there are none.
+        draws: usize,
         /// The log-partition whose derivative answers.
         partition: Partition,
         /// What is asked for.

@@ -8,8 +8,20 @@ use crate::syntax::ast::{self, ArgKind, AskKind, Condition, ExprKind};
 use super::Checker;
 
 /// Words that begin a question.
-const QUESTIONS: [&str; 10] =
-    ["P", "argmax", "argmax_each", "mean", "error", "accuracy", "squared_error", "loglik", "elbo", "logZ"];
+const QUESTIONS: [&str; 12] = [
+    "P",
+    "argmax",
+    "argmax_each",
+    "mean",
+    "error",
+    "accuracy",
+    "squared_error",
+    "chunk_f1",
+    "loglik",
+    "elbo",
+    "iwae",
+    "logZ",
+];
 
 /// Conditions of a question as they are gathered.
 #[derive(Default)]
@@ -190,20 +202,16 @@ impl Checker<'_> {
             _ => {
                 if let Some(name) = name
                     && matches!(e.bare().kind, ExprKind::Call { .. })
-                    && !matches!(text, "loglik" | "elbo" | "log")
+                    && !matches!(text, "loglik" | "elbo" | "iwae" | "mutual_info" | "log")
                     && Function::ALL.iter().all(|f| f.name() != text)
                     && !self.nets.contains_key(text)
                 {
-                    if matches!(text, "chunk_f1" | "line" | "samples" | "iwae" | "fid") {
-                        self.unsupported(e.span, &format!("`{text}`"));
-                        return None;
-                    }
                     let diagnostic =
                         Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no question `{text}`"));
                     self.push(match (nearest(text, QUESTIONS), text) {
                         (_, "p" | "prob" | "Pr") => diagnostic.help("a probability is asked with `P(..)`"),
                         (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
-                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `loglik`, `elbo` and `logZ`"),
+                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `loglik`, `elbo`, `iwae` and `logZ`"),
                     });
                     return None;
                 }
@@ -365,9 +373,12 @@ impl Checker<'_> {
                 let var = self.variable(model, name)?;
                 let (domain, axes) = (self.program.vars[var].domain.clone(), self.program.vars[var].axes());
                 let value = &arg.value;
-                if matches!(value.bare().kind, ExprKind::Call { .. }) {
-                    self.unsupported(value.span, "a computed value in a condition");
-                    return None;
+                if let ExprKind::Call { callee, args, .. } = &value.bare().kind {
+                    let value = match callee.name().map(|n| n.text.as_str()) {
+                        Some("line") => self.line(model, var, args, value.span, conditions)?,
+                        _ => EvidenceValue::Answer(Box::new(self.inner_question(model, var, value, conditions)?)),
+                    };
+                    return Some(Evidence { var, value, intervention });
                 }
                 if word(value).is_some_and(|w| w == "each") {
                     if !domain.is_discrete() || !axes.is_empty() {
@@ -448,6 +459,71 @@ impl Checker<'_> {
         }
     }
 
+    /// `line(mean(z | row 1), mean(z | row 2), steps = 8)`.
+    fn line(
+        &mut self,
+        model: ModelId,
+        var: VarId,
+        args: &[ast::Arg],
+        span: Span,
+        conditions: &mut Conditions,
+    ) -> Option<EvidenceValue> {
+        let usage = "write `line(mean(z | row 1), mean(z | row 2), steps = 8)`";
+        if self.program.vars[var].domain.is_discrete() {
+            let name = self.program.vars[var].name.clone();
+            self.error(Code::BadEvidence, span, format!("there is no straight line between states of `{name}`"));
+            return None;
+        }
+        let (mut ends, mut steps) = (Vec::new(), 8);
+        for arg in args {
+            match (&arg.kind, &arg.value.bare().kind) {
+                (ArgKind::Named(name), ExprKind::Number(n)) if name.text == "steps" => {
+                    steps = self.count(n, "a number of steps")?;
+                }
+                (ArgKind::Positional, ExprKind::Call { .. }) => {
+                    ends.push(self.inner_question(model, var, &arg.value, conditions)?);
+                }
+                _ => {
+                    self.push(Diagnostic::at(Code::WrongArguments, arg.span, "`line` does not take this").help(usage));
+                    return None;
+                }
+            }
+        }
+        let Ok([from, to]) = <[Inner; 2]>::try_from(ends) else {
+            self.push(Diagnostic::at(Code::WrongArguments, span, "a line has two ends").help(usage));
+            return None;
+        };
+        Some(EvidenceValue::Line { from: Box::new(from), to: Box::new(to), steps })
+    }
+
+    /// A question whose answer is what a variable is fixed to.
+    fn inner_question(
+        &mut self,
+        model: ModelId,
+        var: VarId,
+        e: &ast::Expr,
+        conditions: &mut Conditions,
+    ) -> Option<Inner> {
+        let mut own = Conditions::default();
+        let question = self.question(model, e, &mut own)?;
+        if let Some(span) = own.needs_data {
+            conditions.needs_data.get_or_insert(span);
+        }
+        let of = match &question {
+            Question::Mean { targets, .. } | Question::Argmax { targets, .. } => targets.as_slice(),
+            _ => &[],
+        };
+        if of != [var] {
+            let name = self.program.vars[var].name.clone();
+            self.push(
+                Diagnostic::at(Code::BadEvidence, e.span, format!("this is not a value of `{name}`"))
+                    .help(format!("write `mean({name} | ..)` or `argmax({name} | ..)`")),
+            );
+            return None;
+        }
+        Some(Inner { question, row: own.row })
+    }
+
     fn disjoint(&mut self, targets: &[VarId], evidence: &[Evidence], span: Span) -> Option<()> {
         let Some(both) = evidence.iter().find(|e| targets.contains(&e.var)) else { return Some(()) };
         let name = self.program.vars[both.var].name.clone();
@@ -460,9 +536,11 @@ impl Checker<'_> {
 
     /// `infer y by ..`.
     pub fn infer_item(&mut self, item: &ast::Infer) -> Option<()> {
-        let model = self.of_item(&item.of, item.span, &item.names)?;
-        let vars: Option<Vec<VarId>> =
-            item.names.iter().map(|n| self.variable(model, n)).collect::<Vec<_>>().into_iter().collect();
+        let mut models = Vec::new();
+        for one in 0..item.of.len().max(1) {
+            let of = item.of.get(one..=one).unwrap_or(&[]);
+            models.push(self.of_item(of, item.span, &item.names)?);
+        }
         let by = match item.by.as_slice() {
             [one] => self.algorithm(one)?,
             _ => {
@@ -470,7 +548,11 @@ impl Checker<'_> {
                 return None;
             }
         };
-        self.program.infers.push(Infer { vars: vars?, by, span: item.span });
+        for model in models {
+            let vars: Option<Vec<VarId>> =
+                item.names.iter().map(|n| self.variable(model, n)).collect::<Vec<_>>().into_iter().collect();
+            self.program.infers.push(Infer { vars: vars?, by: by.clone(), span: item.span });
+        }
         Some(())
     }
 
@@ -528,7 +610,10 @@ impl Checker<'_> {
                 }
             },
             [_, second, ..] => {
-                self.unsupported(second.span, "one line for several models");
+                self.push(
+                    Diagnostic::at(Code::WrongKind, second.span, "one model is meant here")
+                        .help("write a line for each"),
+                );
                 None
             }
         }

@@ -137,7 +137,14 @@ impl Checker<'_> {
     }
 
     fn new_axis(&mut self, name: &str, kind: AxisKind, span: Span) -> AxisId {
-        let id = self.program.axes.push(Axis { name: name.to_string(), kind, extent: None, labels: None, span });
+        let id = self.program.axes.push(Axis {
+            name: name.to_string(),
+            kind,
+            extent: None,
+            labels: None,
+            open: false,
+            span,
+        });
         self.axes.insert(name.to_string(), id);
         id
     }
@@ -152,13 +159,36 @@ impl Checker<'_> {
         id
     }
 
+    /// The open enumeration of words that `Text` is: one vocabulary for the whole file.
+    fn words(&mut self, span: Span) -> AxisId {
+        let id = self.made_axis("Text", None, span);
+        self.program.axes[id].open = true;
+        id
+    }
+
+    /// An axis that runs along another once more, so that both can stand in one value.
+    pub fn mirror(&mut self, axis: AxisId, span: Span) -> AxisId {
+        let name = format!("{}'", self.program.axes[axis].name);
+        if let Some(&id) = self.axes.get(&name) {
+            return id;
+        }
+        self.new_axis(&name, AxisKind::Alias(axis), span)
+    }
+
     /// The axis made of others laid end to end; equal parts give the same axis.
     pub fn sum_axis(&mut self, parts: Vec<AxisId>, span: Span) -> AxisId {
         let found = self.program.axes.iter().find(|(_, a)| a.kind == AxisKind::Sum(parts.clone())).map(|(id, _)| id);
         found.unwrap_or_else(|| {
             let names: Vec<&str> = parts.iter().map(|&p| self.program.axes[p].name.as_str()).collect();
             let name = names.join(".");
-            self.program.axes.push(Axis { name, kind: AxisKind::Sum(parts), extent: None, labels: None, span })
+            self.program.axes.push(Axis {
+                name,
+                kind: AxisKind::Sum(parts),
+                extent: None,
+                labels: None,
+                open: false,
+                span,
+            })
         })
     }
 
@@ -280,7 +310,7 @@ impl Checker<'_> {
             "Unit" => Domain::Unit,
             "Simplex" => Domain::Simplex,
             "Cov" => Domain::Cov,
-            "Text" => Domain::Text,
+            "Text" => Domain::Cat(self.words(name.span)),
             "Discrete" => {
                 self.push(
                     Diagnostic::at(
@@ -318,6 +348,10 @@ impl Checker<'_> {
                     .help(format!("write `{}[Axis]`", name.text)),
             );
             return None;
+        }
+        let mut axes = axes;
+        if let (Domain::Cov, Some(&last)) = (&kind, axes.last()) {
+            axes.push(self.mirror(last, domain.span));
         }
         Some((kind, axes))
     }

@@ -9,9 +9,7 @@ use super::Checker;
 use super::scope::Scope;
 use super::types::{call, expr, say_axes};
 
-/// Words that the language has and this compiler does not carry out yet.
-const LATER: [&str; 2] = ["window", "line"];
-const REDUCTIONS: [&str; 5] = ["sum", "mean", "logsumexp", "softmax", "size"];
+const REDUCTIONS: [&str; 6] = ["sum", "mean", "max", "logsumexp", "softmax", "size"];
 
 impl Checker<'_> {
     /// `f(a, ..)` inside a model.
@@ -75,9 +73,9 @@ impl Checker<'_> {
             );
             return None;
         }
-        if LATER.contains(&text) {
-            self.unsupported(span, &format!("`{text}`"));
-            return None;
+        if text == "window" {
+            self.no_condition(given, "a function")?;
+            return self.window(scope, args, span);
         }
         let functions = Function::ALL.iter().map(|f| f.name());
         let known: Vec<&str> = functions.chain(REDUCTIONS).chain(self.nets.keys().map(String::as_str)).collect();
@@ -90,7 +88,7 @@ impl Checker<'_> {
                 Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no function or net `{text}`"));
             match near {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                None => diagnostic.help("the functions are `exp log sqrt square abs sin cos tanh sigmoid softplus relu step sum mean logsumexp softmax size`"),
+                None => diagnostic.help("the functions are `exp log sqrt square abs sin cos tanh sigmoid softplus relu step sum mean max logsumexp softmax size window`"),
             }
         };
         self.push(diagnostic);
@@ -145,6 +143,31 @@ impl Checker<'_> {
         Some(expr(Node::Size(axis), Vec::new(), Domain::Real, span))
     }
 
+    /// `window(x, Window)`: the neighbours of each position along the leading axis.
+    fn window(&mut self, scope: &mut Scope, args: &[ast::Arg], span: Span) -> Option<Expr> {
+        let [of, axis] = args else {
+            self.push(
+                Diagnostic::at(Code::WrongArguments, span, "`window` takes a value and the window's axis")
+                    .help("write `window(x, Window)` with `axis Window = 5`"),
+            );
+            return None;
+        };
+        self.positional(of, "window")?;
+        let window = self.axis_argument(scope, axis)?;
+        let of = self.numeric(scope, &of.value)?;
+        let Some(&along) = of.ty.axes.first() else {
+            self.push(
+                Diagnostic::at(Code::AxesDisagree, of.span, "a single number has no neighbours")
+                    .help("the window runs along the leading axis of a value"),
+            );
+            return None;
+        };
+        // The window comes right behind the axis it runs along, as a net that reads it declares it.
+        let mut axes = of.ty.axes.clone();
+        axes.insert(1, window);
+        Some(expr(Node::Window { of: Box::new(of), along, window }, axes, Domain::Real, span))
+    }
+
     fn reduction(&mut self, scope: &mut Scope, name: &ast::Name, args: &[ast::Arg], span: Span) -> Option<Expr> {
         let text = name.text.as_str();
         let Some((first, rest)) = args.split_first() else {
@@ -191,6 +214,7 @@ impl Checker<'_> {
         let reduction = match text {
             "sum" => Reduction::Sum,
             "mean" => Reduction::Mean,
+            "max" => Reduction::Max,
             _ => Reduction::LogSumExp,
         };
         if over.is_empty() {

@@ -1,13 +1,14 @@
 //! Data: where a set comes from, how its columns are bound to variables, and whether that fits what is trained or asked on it.
 
+use crate::base::id::Id;
 use crate::base::schema::{ColumnKind, ColumnSchema, Extent, Schema};
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, ExprKind};
 
-use super::scope::Entry;
-use super::types::show_type;
+use super::scope::{Entry, Scope};
+use super::types::{expr, say_axes, show_type};
 use super::{Checker, READERS};
 
 impl<'a> Checker<'a> {
@@ -186,6 +187,10 @@ impl<'a> Checker<'a> {
         let axes: Vec<AxisId> = index.iter().copied().chain(event.iter().copied()).collect();
         let (column, place, transform) = match &field.value {
             None => (decl.name.text.clone(), decl.name.span, Transform::Plain),
+            Some(value) if self.is_computed(value) => {
+                let value = self.computed(id, value)?;
+                (String::new(), decl.span, Transform::Computed(Box::new(value)))
+            }
             Some(value) => self.transform(value)?,
         };
         let plain = show_type(&self.program, &domain, &[]);
@@ -194,7 +199,7 @@ impl<'a> Checker<'a> {
                 !matches!(domain, Domain::Bool | Domain::Spin)
             }
             Transform::Reveal { .. } => !domain.is_discrete(),
-            Transform::Plain => false,
+            Transform::Plain | Transform::Computed(_) => false,
         };
         if wrong {
             let at = field.value.as_ref().map_or(decl.span, |v| v.span);
@@ -208,6 +213,17 @@ impl<'a> Checker<'a> {
             return None;
         }
         let binding = Binding { name: decl.name.text.clone(), axes, domain, column, transform, span: field.span };
+        if let Transform::Computed(value) = &binding.transform {
+            if value.ty.axes != binding.axes {
+                let (has, wants) = (say_axes(&self.program, &value.ty.axes), say_axes(&self.program, &binding.axes));
+                self.push(
+                    Diagnostic::at(Code::AxesDisagree, value.span, format!("this has {has}"))
+                        .label(decl.span, format!("declared with {wants}")),
+                );
+                return None;
+            }
+            return Some(binding);
+        }
         if let Some(schema) = self.schema(id) {
             let Some(column) = schema.column(&binding.column) else {
                 let near = nearest(&binding.column, schema.columns.iter().map(|c| c.name.as_str())).map(str::to_string);
@@ -266,10 +282,8 @@ impl<'a> Checker<'a> {
                 }
             }
             (Domain::Cat(_) | Domain::Bool | Domain::Spin, ColumnKind::Label(None)) => {}
-            (Domain::Cat(_), ColumnKind::Text)
-            | (Domain::Text, ColumnKind::Label(_))
-            | (Domain::Bool | Domain::Spin, _) => {}
-            (domain, ColumnKind::Label(_) | ColumnKind::Text) if *domain != Domain::Text => {
+            (Domain::Cat(_), ColumnKind::Text) | (Domain::Bool | Domain::Spin, _) => {}
+            (domain, ColumnKind::Label(_) | ColumnKind::Text) => {
                 let has = show_type(&self.program, domain, &[]);
                 self.push(
                     Diagnostic::at(
@@ -308,6 +322,34 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Whether a column is a function of others: a net or a window.
+    fn is_computed(&self, value: &ast::Expr) -> bool {
+        match &value.bare().kind {
+            ExprKind::Call { callee, .. } => {
+                callee.name().is_some_and(|n| n.text == "window" || self.nets.contains_key(&n.text))
+            }
+            _ => false,
+        }
+    }
+
+    /// The function of the columns bound before it.
+    fn computed(&mut self, id: DataId, value: &ast::Expr) -> Option<Expr> {
+        let mut scope = Scope::new(ModelId::from_index(0), "", Owner::File);
+        for (position, binding) in self.program.data[id].bindings.iter().enumerate() {
+            let column = expr(Node::Column(id, position), binding.axes.clone(), binding.domain.clone(), binding.span);
+            scope.names.insert(binding.name.clone(), (Entry::Value(Box::new(column)), binding.span));
+        }
+        let value = self.numeric(&mut scope, value)?;
+        if let Some(made) = scope.made.first() {
+            self.push(
+                Diagnostic::at(Code::WrongKind, made.span, "a column is not computed by a recurrent net")
+                    .help("call the net in the model instead"),
+            );
+            return None;
+        }
+        Some(value)
+    }
+
     fn transform(&mut self, value: &ast::Expr) -> Option<(String, Span, Transform)> {
         let column = |e: &ast::Expr| e.name().map(|n| (n.text.clone(), n.span));
         match &value.bare().kind {
@@ -341,14 +383,6 @@ impl<'a> Checker<'a> {
                     "soft" => Transform::Soft,
                     "binarise" => Transform::Binarise,
                     "reveal" => self.reveal(args, value.span)?,
-                    "window" => {
-                        self.unsupported(value.span, "a column computed by a function");
-                        return None;
-                    }
-                    text if self.nets.contains_key(text) => {
-                        self.unsupported(value.span, "a column computed by a net");
-                        return None;
-                    }
                     text => {
                         let near = nearest(text, ["soft", "binarise", "reveal"]);
                         let diagnostic = Diagnostic::at(

@@ -11,9 +11,6 @@ use super::ranges::{of_domain, of_expr};
 use super::scope::Scope;
 use super::types::{as_number, axis_names, number, say_axes, show_type};
 
-/// Families of the language without a card yet.
-const LATER: [&str; 6] = ["InverseWishart", "NormalInverseWishart", "Wishart", "InverseGamma", "StudentT", "LogNormal"];
-
 /// What is distributed: its domain, its event axes, and where that was said.
 pub struct Shape {
     /// Where entries live.
@@ -75,15 +72,15 @@ impl Checker<'_> {
 
     fn unknown_family(&mut self, name: &ast::Name) {
         let text = name.text.as_str();
-        if LATER.contains(&text) {
-            self.unsupported(name.span, &format!("the distribution `{text}`"));
-            return;
-        }
         let diagnostic = Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no distribution `{text}`"));
         let near = nearest(text, Family::ALL.iter().map(|f| f.name()));
         self.push(match (near, text) {
             (_, "Gaussian") => diagnostic.help("it is called `Normal(mean, sd = ..)`"),
-            (_, "Multinomial" | "Discrete") => diagnostic.help("one draw among several states is `Categorical(..)`"),
+            (_, "NormalInverseWishart") => diagnostic.help(
+                "it draws a mean and a covariance together: `(mu: Real[D], cov: Cov[D]) ~ NormalInverseWishart(..)`",
+            ),
+            (_, "MultivariateNormal") => diagnostic.help("it is called `Normal(mean, cov = ..)`"),
+            (_, "Discrete") => diagnostic.help("one draw among several states is `Categorical(..)`"),
             (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
             _ if self.nets.contains_key(text) => diagnostic
                 .help("a net gives the arguments of a distribution: `Normal(..net(x))`; a value is defined with `=`"),
@@ -107,7 +104,7 @@ impl Checker<'_> {
             Domain::Positive => "Gamma",
             Domain::Unit => "Beta",
             Domain::Simplex => "Dirichlet",
-            Domain::Cov | Domain::Text => "",
+            Domain::Cov => "InverseWishart",
         };
         let diagnostic =
             Diagnostic::at(Code::DomainsDisagree, name.span, format!("`{}` does not draw a `{has}`", family.name()))
@@ -170,11 +167,6 @@ impl Checker<'_> {
                             format!("`{}` has no argument `{}`", family.name(), name.text),
                         );
                         let hint = match (name.text.as_str(), family) {
-                            ("cov", Family::Normal) => {
-                                self.unsupported(arg.span, "a `Normal` with a full covariance");
-                                failed = true;
-                                continue;
-                            }
                             ("std" | "sigma" | "scale" | "stddev", Family::Normal) => {
                                 "the standard deviation is called `sd`".to_string()
                             }
@@ -296,7 +288,7 @@ impl Checker<'_> {
         }
         let axis = match (family, &shape.domain) {
             (Family::Categorical, Domain::Cat(axis)) => Some(*axis),
-            (Family::Dirichlet, _) => shape.event.last().copied(),
+            (Family::Dirichlet | Family::Multinomial, _) => shape.event.last().copied(),
             _ => None,
         };
         let value = match axis {
@@ -316,6 +308,20 @@ impl Checker<'_> {
         };
         let mut allowed = shape.event.clone();
         allowed.extend(class);
+        if let (Arg::Cov, Some(&last)) = (role, shape.event.last()) {
+            allowed.push(self.mirror(last, arg.span));
+        }
+        if role == Arg::Cov && shape.event.is_empty() {
+            self.push(
+                Diagnostic::at(
+                    Code::AxesDisagree,
+                    arg.span,
+                    format!("`{}` is a single number and has no covariance", shape.name),
+                )
+                .help("write `sd = ..`"),
+            );
+            return None;
+        }
         if let Some(&extra) = arg.ty.axes.iter().find(|a| !allowed.contains(a)) {
             let alias = allowed.iter().copied().find(|&a| self.program.axes.root(a) == self.program.axes.root(extra));
             let (name, has) =
@@ -364,6 +370,20 @@ impl Checker<'_> {
 
     fn check_domain(&mut self, family: Family, role: Arg, arg: &Expr) -> Option<()> {
         let wanted = role.domain(family);
+        // A single number stands for that multiple of the identity, and is held to `Positive` below.
+        if wanted == Domain::Cov && !arg.ty.axes.is_empty() {
+            if arg.ty.domain == Domain::Cov {
+                return Some(());
+            }
+            let has = show_type(&self.program, &arg.ty.domain, &arg.ty.axes);
+            self.push(
+                Diagnostic::at(Code::DomainsDisagree, arg.span, "a covariance matrix is needed here")
+                    .saying(format!("this is a `{has}`"))
+                    .help("declare it `Cov[Axis]`; for independent entries write `sd = ..`"),
+            );
+            return None;
+        }
+        let wanted = if wanted == Domain::Cov { Domain::Positive } else { wanted };
         if wanted == Domain::Simplex {
             if arg.ty.domain == Domain::Simplex {
                 return Some(());

@@ -59,10 +59,6 @@ impl Checker<'_> {
     /// An expression read as numbers: a state of an enumeration is its indicator.
     pub fn numeric(&mut self, scope: &mut Scope, e: &ast::Expr) -> Option<Expr> {
         let e = self.expr(scope, e)?;
-        if e.ty.domain == Domain::Text {
-            self.error(Code::NotAValue, e.span, "a text has no value as a number");
-            return None;
-        }
         Some(as_number(e))
     }
 

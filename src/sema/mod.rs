@@ -7,6 +7,7 @@ mod calls;
 mod data;
 mod dists;
 mod exprs;
+mod layers;
 mod lists;
 mod models;
 mod nets;
@@ -51,7 +52,7 @@ pub struct DataRequest {
 }
 
 /// Readers of data that a file may name.
-pub const READERS: [&str; 7] = ["dataset", "csv", "tsv", "npy", "npz", "idx", "columns"];
+pub const READERS: [&str; 10] = ["dataset", "csv", "tsv", "npy", "npz", "idx", "columns", "text", "jsonl", "wav"];
 
 /// The data sets that a file reads, so that their schemas can be fetched before it is checked.
 pub fn sources(file: &ast::File) -> Vec<DataRequest> {
@@ -91,6 +92,7 @@ pub fn check(file: &ast::File, input: &Input, problems: &mut Problems) -> Option
         open_data: Vec::new(),
         model_names: BTreeMap::new(),
         expanding: Vec::new(),
+        training_on: None,
     };
     checker.run();
     let program = checker.program;
@@ -122,6 +124,8 @@ struct Checker<'a> {
     model_names: BTreeMap<ModelId, scope::Scope>,
     /// Sub-models being put in, outermost first.
     expanding: Vec<String>,
+    /// What `data` stands for in the objectives that are read.
+    training_on: Option<DataId>,
 }
 
 impl<'a> Checker<'a> {

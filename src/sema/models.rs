@@ -36,7 +36,7 @@ impl<'a> Checker<'a> {
             return None;
         };
         let (domain, event) = self.domain(Some(scope), domain)?;
-        if matches!(domain, Domain::Bool | Domain::Spin | Domain::Cat(_) | Domain::Count | Domain::Text) {
+        if matches!(domain, Domain::Bool | Domain::Spin | Domain::Cat(_) | Domain::Count) {
             let has = show_type(&self.program, &domain, &event);
             self.push(
                 Diagnostic::at(Code::DomainsDisagree, decl.span, format!("a parameter cannot be a `{has}`"))
@@ -412,6 +412,7 @@ impl<'a> Checker<'a> {
         let mut factors = Vec::new();
         for statement in statements {
             self.statement(scope, statement, &mut factors);
+            factors.append(&mut scope.made);
         }
         factors
     }
@@ -465,6 +466,11 @@ impl<'a> Checker<'a> {
                     && let Some(name) = callee.name().filter(|n| self.models.contains_key(&n.text))
                 {
                     return self.submodel(scope, left, name, args, label.as_ref(), *span, factors);
+                }
+                if let ([mean, cov], ExprKind::Call { callee, args, .. }) = (left.decls.as_slice(), &value.bare().kind)
+                    && callee.name().is_some_and(|n| n.text == "NormalInverseWishart")
+                {
+                    return self.normal_inverse_wishart(scope, [mean, cov], args, *span, factors);
                 }
                 let [decl] = left.decls.as_slice() else {
                     // The names stay declared; what they are drawn from is looked at for its own errors.
@@ -521,6 +527,83 @@ impl<'a> Checker<'a> {
                     span: *span,
                 });
             }
+        }
+        Some(())
+    }
+
+    /// `(mu: Real[D], cov: Cov[D]) ~ NormalInverseWishart(mean = m, strength = k, scale = S, dof = n)`: cov from an inverse
+    /// Wishart and mu from a normal with covariance cov/k (Gelman et al. 2013, section 3.6).
+    fn normal_inverse_wishart(
+        &mut self,
+        scope: &mut Scope,
+        decls: [&ast::Decl; 2],
+        args: &[ast::Arg],
+        span: Span,
+        factors: &mut Vec<Factor>,
+    ) -> Option<()> {
+        let usage = "write `NormalInverseWishart(mean = 0, strength = 0.1, scale = 1, dof = 4)`";
+        let mut settings: [Option<Expr>; 4] = [const { None }; 4];
+        for arg in args {
+            let place = match &arg.kind {
+                ast::ArgKind::Named(name) => {
+                    ["mean", "strength", "scale", "dof"].into_iter().position(|n| n == name.text)
+                }
+                _ => None,
+            };
+            let Some(place) = place else {
+                self.push(
+                    Diagnostic::at(Code::UnknownArgument, arg.span, "`NormalInverseWishart` does not take this")
+                        .help(usage),
+                );
+                return None;
+            };
+            settings[place] = Some(self.expr(scope, &arg.value)?);
+        }
+        let [Some(mean), Some(strength), Some(scale), Some(dof)] = settings else {
+            self.push(
+                Diagnostic::at(Code::WrongArguments, span, "`NormalInverseWishart` needs four arguments").help(usage),
+            );
+            return None;
+        };
+        let (mu, cov) = (self.target(scope, decls[0]), self.target(scope, decls[1]));
+        let (mu, cov) = (mu?, cov?);
+        self.define(scope, mu.var, decls[0].name.span);
+        self.define(scope, cov.var, decls[1].name.span);
+        let (of_mean, of_cov) = (self.program.vars[mu.var].clone(), self.program.vars[cov.var].clone());
+        let fits = of_mean.domain == Domain::Real
+            && of_cov.domain == Domain::Cov
+            && of_cov.event.first() == of_mean.event.last()
+            && of_mean.event.len() == 1;
+        if !fits {
+            self.push(
+                Diagnostic::at(Code::DomainsDisagree, span, "this draws a vector and its covariance")
+                    .label(of_mean.span, "the mean, a `Real[D]`")
+                    .label(of_cov.span, "the covariance, a `Cov[D]`")
+                    .help("write `(mu: Real[D], cov: Cov[D]) ~ NormalInverseWishart(..)`"),
+            );
+            return None;
+        }
+        let whole = Expr {
+            node: Node::Var(cov.var),
+            ty: Type { axes: of_cov.axes(), domain: Domain::Cov },
+            span: decls[1].name.span,
+        };
+        let here = Expr {
+            node: if cov.at.is_empty() { whole.node } else { Node::Pick { base: Box::new(whole), at: cov.at.clone() } },
+            ty: Type { axes: of_cov.event.clone(), domain: Domain::Cov },
+            span: decls[1].name.span,
+        };
+        let scaled = Expr {
+            node: Node::Binary(Operator::Div, Box::new(here), Box::new(strength)),
+            ty: Type { axes: of_cov.event.clone(), domain: Domain::Cov },
+            span,
+        };
+        let wishart = Dist { family: Family::InverseWishart, args: vec![(Arg::Dof, dof), (Arg::Scale, scale)] };
+        let normal = Dist { family: Family::Normal, args: vec![(Arg::Mean, mean), (Arg::Cov, scaled)] };
+        let plates = scope.plates();
+        for (target, dist) in [(cov, wishart), (mu, normal)] {
+            let kind = FactorKind::Conditional { target, dist };
+            factors.push(Factor { name: None, plates: plates.clone(), kind, span });
         }
         Some(())
     }
@@ -671,7 +754,7 @@ impl<'a> Checker<'a> {
         let same = match (&domain, &value.ty.domain) {
             (Domain::Cat(a), Domain::Cat(b)) => a == b,
             (Domain::Cat(_) | Domain::Bool | Domain::Spin, other) => *other == domain,
-            (Domain::Simplex | Domain::Cov | Domain::Text, other) => *other == domain,
+            (Domain::Simplex | Domain::Cov, other) => *other == domain,
             (_, Domain::Cat(_)) => true,
             _ => true,
         };

@@ -13,7 +13,10 @@ impl Checker<'_> {
     /// An objective of a model.
     pub fn objective(&mut self, model: ModelId, e: &ast::Expr) -> Option<Expr> {
         let mut scope = self.model_names.get(&model)?.clone();
-        let value = self.objective_part(&mut scope, e)?;
+        let value = self.objective_part(&mut scope, e);
+        // Recurrent nets that the objective calls define their states beside the model's own.
+        self.program.models[model].factors.append(&mut scope.made);
+        let value = value?;
         if !value.ty.axes.is_empty() {
             let has = say_axes(&self.program, &value.ty.axes);
             self.push(
@@ -38,7 +41,7 @@ impl Checker<'_> {
             ExprKind::Call { callee, args, given } => {
                 let name = callee.name().map_or("", |n| n.text.as_str());
                 !given.is_empty()
-                    || matches!(name, "loglik" | "elbo" | "guide" | "iwae" | "entropy" | "kl")
+                    || matches!(name, "loglik" | "elbo" | "guide" | "iwae" | "mutual_info")
                     || self.models.contains_key(name)
                     || args.iter().any(|a| deeper(&a.value))
             }
@@ -118,10 +121,18 @@ impl Checker<'_> {
                         );
                         None
                     }
-                    text => {
-                        self.unsupported(span, &format!("`{text}` of a model's quantities"));
-                        None
-                    }
+                    "iwae" => self.importance_bound(scope, args, span),
+                    "mutual_info" => self.mutual_information(scope, args, given, span),
+                    text => match Function::ALL.into_iter().find(|f| f.name() == text) {
+                        Some(function) => match args.as_slice() {
+                            [arg] => Some(call(function, self.objective_part(scope, &arg.value)?, span)),
+                            _ => {
+                                self.error(Code::WrongArguments, span, format!("`{text}` takes one argument"));
+                                None
+                            }
+                        },
+                        None => self.numeric(scope, e),
+                    },
                 }
             }
             ExprKind::Expect { body, left, source } => self.expectation(scope, body, left, source, span),
@@ -145,6 +156,51 @@ impl Checker<'_> {
         Some(objective_expr(Objective::Elbo { model: scope.model, kl_weight }, span))
     }
 
+    /// `iwae(50)`: the importance-weighted bound of so many draws.
+    fn importance_bound(&mut self, scope: &Scope, args: &[ast::Arg], span: Span) -> Option<Expr> {
+        let samples = match args {
+            [arg] => match &arg.value.bare().kind {
+                ExprKind::Number(n) => Some(self.count(n, "a number of draws")?),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(samples) = samples else {
+            self.push(
+                Diagnostic::at(Code::WrongArguments, span, "`iwae` needs the number of draws in its mean")
+                    .help("write `iwae(50)`"),
+            );
+            return None;
+        };
+        Some(objective_expr(Objective::ImportanceBound { model: scope.model, samples }, span))
+    }
+
+    /// `mutual_info(c | x)` = E[log guide(c | x) − log m(c)] under the model: a lower bound of the mutual information of c
+    /// and x (Barber & Agakov 2003).
+    fn mutual_information(
+        &mut self,
+        scope: &Scope,
+        args: &[ast::Arg],
+        given: &[ast::Condition],
+        span: Span,
+    ) -> Option<Expr> {
+        let model = scope.model;
+        let (targets, given) = self.targets_given(model, args, given)?;
+        if self.program.models[model].guide.is_none() {
+            let name = self.program.models[model].name.clone();
+            self.push(
+                Diagnostic::at(Code::UnknownName, span, format!("`{name}` has no guide to recover this by"))
+                    .help(format!("write `guide {name} {{ .. }}`")),
+            );
+            return None;
+        }
+        let vars: Vec<VarId> = targets.iter().chain(&given).copied().collect();
+        let recovered = Objective::LogDensity { of: Subject::Guide(model), targets: targets.clone(), given };
+        let prior = Objective::LogDensity { of: Subject::Model(model), targets, given: Vec::new() };
+        let body = binary(Operator::Sub, objective_expr(recovered, span), objective_expr(prior, span), span);
+        Some(objective_expr(Objective::Expect { body, vars, source: Subject::Model(model) }, span))
+    }
+
     /// `log(guide(y | x))`, `log(m(y | x))`; any other logarithm is arithmetic.
     fn log_density(&mut self, scope: &mut Scope, inner: &ast::Expr, span: Span) -> Option<Expr> {
         if let ExprKind::Call { callee, args, given } = &inner.bare().kind
@@ -154,9 +210,9 @@ impl Checker<'_> {
                 "guide" => match self.program.models[scope.model].guide {
                     Some(_) => Some(Subject::Guide(scope.model)),
                     None if self.guides.contains_key(&self.program.models[scope.model].name) => return None,
+                    // What `infer` makes stands in for a guide.
                     None if self.has_override(&self.program.models[scope.model].name) => {
-                        self.unsupported(name.span, "a guide made by `infer`");
-                        return None;
+                        Some(Subject::Guide(scope.model))
                     }
                     None => {
                         let model = self.program.models[scope.model].name.clone();
@@ -238,10 +294,16 @@ impl Checker<'_> {
     ) -> Option<Expr> {
         let subject = match source.single().map(|n| n.text.as_str()) {
             Some("guide") => Subject::Guide(scope.model),
-            Some("data") => {
-                self.unsupported(source.span, "an expectation over the data");
-                return None;
-            }
+            Some("data") => match self.training_on {
+                Some(data) => Subject::Data(data),
+                None => {
+                    self.push(
+                        Diagnostic::at(Code::WrongKind, source.span, "`data` stands for the rows that are trained on")
+                            .help("write this objective in a `train` block"),
+                    );
+                    return None;
+                }
+            },
             _ => self.subject(source)?,
         };
         let model = match subject {

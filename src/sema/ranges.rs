@@ -24,7 +24,7 @@ pub fn of_domain(domain: &Domain) -> Range {
         Domain::Bool | Domain::Unit | Domain::Simplex => range(0.0, 1.0),
         Domain::Spin => range(-1.0, 1.0),
         Domain::Positive | Domain::Count => range(0.0, f64::INFINITY),
-        Domain::Cat(_) | Domain::Real | Domain::Cov | Domain::Text => ALL,
+        Domain::Cat(_) | Domain::Real | Domain::Cov => ALL,
     }
 }
 
@@ -43,6 +43,12 @@ pub fn of_expr(e: &Expr) -> Range {
         | Node::IsLast(_)
         | Node::IsObserved(_) => range(0.0, 1.0),
         Node::Softmax(..) => range(0.0, 1.0),
+        Node::Window { of: inner, .. } => {
+            let r = of(inner);
+            range(r.low.min(0.0), r.high.max(0.0))
+        }
+        Node::Blocks { of: inner, .. } | Node::Renamed { of: inner, .. } => of(inner),
+        Node::Dropout(..) | Node::Column(..) => ALL,
         Node::Call(function, inner) => {
             let r = of(inner);
             match function {
@@ -78,7 +84,7 @@ pub fn of_expr(e: &Expr) -> Range {
         Node::If { then, other, .. } => union(of(then), of(other)),
         Node::Table { entries, .. } => entries.iter().map(of).reduce(union).unwrap_or(ALL),
         Node::Concat(parts, _) | Node::Vector(parts, _) => parts.iter().map(of).reduce(union).unwrap_or(ALL),
-        Node::Reduce(Reduction::Mean, inner, _) => of(inner),
+        Node::Reduce(Reduction::Mean | Reduction::Max, inner, _) => of(inner),
         Node::Reduce(Reduction::Sum, inner, _) => {
             let r = of(inner);
             range(if r.low >= 0.0 { 0.0 } else { f64::NEG_INFINITY }, if r.high <= 0.0 { 0.0 } else { f64::INFINITY })

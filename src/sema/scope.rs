@@ -45,6 +45,8 @@ pub struct Scope {
     pub by_definition: BTreeSet<String>,
     /// How often each sub-model was put in.
     pub instances: BTreeMap<String, usize>,
+    /// Definitions that calls of recurrent nets brought along.
+    pub made: Vec<Factor>,
 }
 
 impl Scope {
@@ -63,6 +65,7 @@ impl Scope {
             used: BTreeSet::new(),
             by_definition: BTreeSet::new(),
             instances: BTreeMap::new(),
+            made: Vec::new(),
         }
     }
 

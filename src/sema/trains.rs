@@ -27,6 +27,7 @@ impl Checker<'_> {
             self.check_bound(model, &on);
         }
         let main = *models.first()?;
+        self.training_on = Some(on.data);
         let mut stages = Vec::new();
         let mut loose = self.empty_stage("train", item.span);
         let mut any_loose = false;
@@ -110,7 +111,10 @@ impl Checker<'_> {
                         }
                     },
                     [_, second, ..] => {
-                        self.unsupported(second.span, "an objective of several models");
+                        self.push(
+                            Diagnostic::at(Code::BadSchedule, second.span, "a line's names are those of one model")
+                                .help("leave out `of`, and name the models in the objective: `log(a(y | x)) + log(b(x | y))`"),
+                        );
                         return None;
                     }
                 };

@@ -58,8 +58,9 @@ pub fn show_type(program: &Program, domain: &Domain, axes: &[AxisId]) -> String 
         Domain::Unit => "Unit",
         Domain::Simplex => "Simplex",
         Domain::Cov => "Cov",
-        Domain::Text => "Text",
     };
+    // A matrix is written with the one axis that both of its own are.
+    let axes = if *domain == Domain::Cov { &axes[..axes.len().saturating_sub(1)] } else { axes };
     if axes.is_empty() { name.to_string() } else { format!("{name}[{}]", axis_names(program, axes)) }
 }
 

@@ -53,7 +53,7 @@ impl Checker<'_> {
                 let earlier = read.at.iter().any(|s| match s {
                     Subscript::At { offset, .. } => *offset != 0,
                     Subscript::Prefix(_) => true,
-                    Subscript::By(_) | Subscript::Constant(_) => false,
+                    Subscript::By(_) | Subscript::Constant(_) | Subscript::Last => false,
                 });
                 if earlier || matches!(factor.kind, FactorKind::Undirected { .. }) && targets.contains(&read.var) {
                     continue;

@@ -1,23 +1,26 @@
 //! Questions answered with trained parameters: distributions, best states, figures over data, draws.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::binding::DataSets;
 use super::compiled::{Cache, compile};
 use super::events::{Failure, run_error};
 use super::fit::{Scalar, gather_inputs, run_program, scalar_output};
+use super::metric::Tally;
+use crate::base::id::Arena;
 use crate::data::Element;
 use crate::engine::EmitError;
 use crate::engine::answer::{self, ConditionalsSpec, PosteriorSpec};
 use crate::engine::draws::draws;
 use crate::engine::update::input_name;
-use crate::model::{AxisId, Domain, Evidence, EvidenceValue, Metric, Program, VarId, Verb};
+use crate::model::{Axis, AxisId, Domain, Evidence, EvidenceValue, Program, VarId, Verb};
 use crate::plan::{Answer, AnswerShape, AskPlan, Kind, Plan};
 use crate::runtime::States;
 use crate::tensor::graph::Graph;
 
-/// Rows answered at a time.
-const ROWS: usize = 200;
+/// Rows answered at a time, each counted once for every draw of a guide.
+const ROWS: usize = 400;
 
 /// An answer with what it needs to be printed.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,6 +161,9 @@ pub fn answer_one<T: Scalar>(
     Ok(asker.answered(value, rows, log_mass))
 }
 
+/// A posterior program's outputs by name, an array a row.
+type Outputs = BTreeMap<String, Vec<Vec<f64>>>;
+
 struct Asker<'a> {
     program: &'a Program,
     ask: &'a AskPlan,
@@ -196,7 +202,7 @@ impl Asker<'_> {
     /// The answer's program for some number of rows.
     fn graph(&self, rows: usize) -> Result<Graph, EmitError> {
         match &self.ask.answer {
-            Answer::Posterior { guided, partition, targets, shape, evidence, .. } => {
+            Answer::Posterior { guided, partition, targets, evidence, .. } => {
                 let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).collect();
                 let targets: Vec<VarId> = targets.iter().map(|t| t.0).collect();
                 answer::posterior(&PosteriorSpec {
@@ -207,7 +213,11 @@ impl Asker<'_> {
                     guided,
                     partition,
                     targets: &targets,
-                    shape: *shape,
+                    // The best states under a guide are those of the mean over its draws.
+                    shape: match (guided.is_empty(), self.shape()) {
+                        (false, AnswerShape::EachArgmax) => AnswerShape::Mean,
+                        (_, shape) => shape,
+                    },
                 })
             }
             Answer::Conditionals { model, of_guide, order, targets, shape, evidence, .. } => {
@@ -229,6 +239,56 @@ impl Asker<'_> {
                 Err(EmitError::of("this is not a posterior", "report this"))
             }
         }
+    }
+
+    /// Draws of a guide that a posterior is averaged over.
+    fn guide_draws(&self) -> usize {
+        match &self.ask.answer {
+            Answer::Posterior { draws, .. } => *draws,
+            _ => 1,
+        }
+    }
+
+    /// Rows answered at a time.
+    fn chunk(&self) -> usize {
+        (ROWS / self.guide_draws()).max(1)
+    }
+
+    /// The posterior of some rows, the `step`-th lot of them: the means over the guide's draws, if there are any.
+    fn posterior<T: Scalar>(
+        &self,
+        cache: &mut Cache<usize, T>,
+        states: &mut States<T>,
+        chunk: &[usize],
+        setting: &[(VarId, f64)],
+        step: usize,
+    ) -> Result<Outputs, Failure> {
+        let draws = self.guide_draws();
+        let rows: Vec<usize> = chunk.iter().flat_map(|&row| std::iter::repeat_n(row, draws)).collect();
+        let program = cache.get(rows.len(), || self.graph(rows.len()))?;
+        let inputs = self.inputs::<T>(&rows, setting);
+        run_program(program, states, &inputs, self.seed, step as u64).map_err(|e| self.failed(&e, &rows))?;
+        let names = self.targets().into_iter().map(|(v, _)| self.program.vars[v].name.clone());
+        let mut outputs = Outputs::new();
+        for name in names.chain(["evidence".to_string(), "joint".to_string()]) {
+            let Some((_, data)) = program.output(&name) else { continue };
+            let width = data.len() / rows.len().max(1);
+            let mean = |row: usize, entry: usize| {
+                let of = (0..draws).map(|d| -> f64 { data[(row * draws + d) * width + entry].into() });
+                of.sum::<f64>() / draws as f64
+            };
+            let rows = (0..chunk.len()).map(|row| (0..width).map(|entry| mean(row, entry)).collect());
+            outputs.insert(name, rows.collect());
+        }
+        if draws > 1 && matches!(self.shape(), AnswerShape::JointArgmax | AnswerShape::EachArgmax) {
+            for (var, _) in self.targets() {
+                let declared = &self.program.vars[var];
+                for row in outputs.get_mut(&declared.name).into_iter().flatten() {
+                    snap(row, &declared.domain, &self.program.axes);
+                }
+            }
+        }
+        Ok(outputs)
     }
 
     fn evidence(&self) -> &[Evidence] {
@@ -271,7 +331,7 @@ impl Asker<'_> {
                     Some((_, value)) => *value,
                     None => continue,
                 },
-                EvidenceValue::Bound => continue,
+                EvidenceValue::Bound | EvidenceValue::Answer(_) | EvidenceValue::Line { .. } => continue,
             };
             let width: usize = extents(self.program, &self.program.vars[fixed.var].axes()).iter().product();
             inputs.push((input_name(self.program, fixed.var), vec![<T as Element>::of(value); n * width]));
@@ -313,19 +373,17 @@ impl Asker<'_> {
         let mut mass = None;
         let mut cache = Cache::new();
         for (caption, setting) in self.settings() {
-            for (first, chunk) in rows.chunks(ROWS).enumerate() {
-                let program = cache.get(chunk.len(), || self.graph(chunk.len()))?;
-                let inputs = self.inputs::<f64>(chunk, &setting);
-                run_program(program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, chunk))?;
-                mass = program.output("evidence").and_then(|(_, data)| data.first().copied());
-                if let Some((_, evidence)) = program.output("evidence")
-                    && let Some(bad) = evidence.iter().position(|e| !e.is_finite())
-                {
+            for (step, chunk) in rows.chunks(self.chunk()).enumerate() {
+                let first = step * self.chunk();
+                let outputs = self.posterior::<f64>(&mut cache, states, chunk, &setting, step)?;
+                let evidence: Vec<f64> = outputs.get("evidence").into_iter().flatten().flatten().copied().collect();
+                mass = evidence.first().copied();
+                if let Some(bad) = evidence.iter().position(|e| !e.is_finite()) {
                     return Err(crate::diag::Diagnostic::at(
                         crate::diag::Code::ImpossibleRow,
                         self.ask.span,
                         match on_data {
-                            true => format!("row {} has probability zero under the model", first * ROWS + bad + 1),
+                            true => format!("row {} has probability zero under the model", first + bad + 1),
                             false => "this evidence has probability zero under the model".to_string(),
                         },
                     )
@@ -334,11 +392,11 @@ impl Asker<'_> {
                 }
                 for i in 0..chunk.len() {
                     let label = match (on_data, caption.is_empty()) {
-                        (true, true) => format!("row {}", first * ROWS + i + 1),
-                        (true, false) => format!("{caption}, row {}", first * ROWS + i + 1),
+                        (true, true) => format!("row {}", first + i + 1),
+                        (true, false) => format!("{caption}, row {}", first + i + 1),
                         (false, _) => caption.clone(),
                     };
-                    answers.push((label, self.row_answer(program, i, chunk.len())));
+                    answers.push((label, self.row_answer(&outputs, i)));
                 }
             }
         }
@@ -349,15 +407,10 @@ impl Asker<'_> {
         })
     }
 
-    /// One row of a posterior program's outputs.
-    fn row_answer(&self, program: &crate::runtime::Program<f64>, row: usize, rows: usize) -> AnswerValue {
+    /// The answer for one row of a posterior.
+    fn row_answer(&self, outputs: &Outputs, row: usize) -> AnswerValue {
         let targets = self.targets();
-        let slice = |name: &str| -> Vec<f64> {
-            program.output(name).map_or(Vec::new(), |(_, data)| {
-                let width = data.len() / rows.max(1);
-                data[row * width..(row + 1) * width].to_vec()
-            })
-        };
+        let slice = |name: &str| -> Vec<f64> { outputs.get(name).map_or(Vec::new(), |rows| rows[row].clone()) };
         let single = targets.iter().all(|(v, _)| self.program.vars[*v].axes().is_empty());
         let discrete = targets.iter().all(|(v, _)| self.program.vars[*v].domain.is_discrete());
         if self.shape() == AnswerShape::Distribution && single && discrete {
@@ -428,17 +481,13 @@ impl Asker<'_> {
             _ => None,
         };
         let on = self.ask.on.as_ref().map(|o| o.data);
-        let mut counts = vec![vec![0u64; class.unwrap_or(0)]; class.unwrap_or(0)];
-        let (mut sum, mut n) = (0.0, 0.0);
+        let mut tally = Tally::new(metric, class.unwrap_or(0), state_labels(self.program, &declared.domain));
         let predicted = self.targets().first().map_or(truth, |t| t.0);
         let mut cache = Cache::new();
-        for chunk in rows.chunks(ROWS) {
-            let program = cache.get(chunk.len(), || self.graph(chunk.len()))?;
-            let inputs = self.inputs::<T>(chunk, &[]);
-            run_program(program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, chunk))?;
-            let output: Vec<f64> = program
-                .output(&self.program.vars[predicted].name)
-                .map_or(Vec::new(), |(_, data)| data.iter().map(|&v| v.into()).collect());
+        for (step, chunk) in rows.chunks(self.chunk()).enumerate() {
+            let outputs = self.posterior::<T>(&mut cache, states, chunk, &[], step)?;
+            let predicted = outputs.get(&self.program.vars[predicted].name);
+            let output: Vec<f64> = predicted.into_iter().flatten().flatten().copied().collect();
             let guess = match class {
                 Some(k) => codes(&output, k),
                 None => output,
@@ -455,31 +504,19 @@ impl Asker<'_> {
                 })?;
             let width = actual.len() / chunk.len().max(1);
             let lengths = on.and_then(|data| self.data.lengths::<f64>(self.program, data, truth, chunk));
-            for (i, (g, a)) in guess.iter().zip(&actual).enumerate() {
-                let within = lengths.as_ref().is_none_or(|l| ((i % width.max(1)) as f64) < l[i / width.max(1)]);
-                if !within {
-                    continue;
-                }
-                match metric {
-                    Metric::Error => sum += f64::from(u8::from((g - a).abs() > 0.5)),
-                    Metric::Accuracy => sum += f64::from(u8::from((g - a).abs() <= 0.5)),
-                    Metric::SquaredError => sum += (g - a) * (g - a),
-                }
-                n += 1.0;
-                if class.is_some() {
-                    counts[*a as usize][*g as usize] += 1;
-                }
+            let width = width.max(1);
+            for (row, (guess, actual)) in guess.chunks(width).zip(actual.chunks(width)).enumerate() {
+                let length = lengths.as_ref().map_or(width, |l| (l[row] as usize).min(width));
+                tally.add(&guess[..length], &actual[..length]);
             }
         }
-        // Squared error is summed over an instance's entries and averaged over rows; shares are of entries.
-        let figure = match metric {
-            Metric::SquaredError => sum / rows.len().max(1) as f64,
-            Metric::Error | Metric::Accuracy => sum / f64::max(n, 1.0),
-        };
+        let figure = tally.figure();
         let value = match class {
-            Some(k) if k <= 50 => {
-                AnswerValue::Confusion { figure, labels: state_labels(self.program, &declared.domain), counts }
-            }
+            Some(k) if k <= 50 => AnswerValue::Confusion {
+                figure,
+                labels: state_labels(self.program, &declared.domain),
+                counts: tally.counts,
+            },
             _ => AnswerValue::Number(figure),
         };
         Ok((value, rows.len()))
@@ -577,6 +614,22 @@ impl Asker<'_> {
             });
         }
         Ok(AnswerValue::Draws(drawn))
+    }
+}
+
+/// Expectations of one variable's entries turned into their likeliest states.
+fn snap(means: &mut [f64], domain: &Domain, axes: &Arena<AxisId, Axis>) {
+    match domain {
+        Domain::Cat(axis) => {
+            let states = axes.extent(*axis).unwrap_or(1);
+            let best = codes(means, states);
+            for (entry, best) in means.chunks_mut(states.max(1)).zip(best) {
+                entry.iter_mut().enumerate().for_each(|(state, v)| *v = f64::from(u8::from(state as f64 == best)));
+            }
+        }
+        Domain::Spin => means.iter_mut().for_each(|m| *m = if *m > 0.0 { 1.0 } else { -1.0 }),
+        Domain::Bool => means.iter_mut().for_each(|m| *m = f64::from(u8::from(*m > 0.5))),
+        _ => {}
     }
 }
 

@@ -361,7 +361,7 @@ impl DataSets {
         let bound = set.columns.iter().find(|c| c.name == program.vars[var].name)?;
         let mut values = bound.column.gather::<T>(rows);
         match bound.transform {
-            Transform::Plain | Transform::Soft | Transform::Reveal { .. } => {}
+            Transform::Plain | Transform::Soft | Transform::Reveal { .. } | Transform::Computed(_) => {}
             Transform::Above(cut) => transform::threshold(&mut values, T::of(cut)),
             Transform::Binarise => {
                 let site = 0xda7a_1000 + var.index() as u32;

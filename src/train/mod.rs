@@ -7,6 +7,7 @@ pub mod checkpoint;
 mod compiled;
 pub mod events;
 pub mod fit;
+pub mod metric;
 pub mod start;
 
 pub use answers::{AnswerValue, Answered, answer_all};

@@ -1,8 +1,10 @@
 //! Where parameters start.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::base::stream::Stream;
 use crate::data::Element;
-use crate::model::{Arg, Dist, Domain, Family, Node, Param, ParamId, Program};
+use crate::model::{Arg, DataSource, Dist, Domain, Factor, Family, Node, Param, ParamId, Program};
 use crate::runtime::{Real, States};
 
 /// Random sites of starting values; engines count theirs from zero.
@@ -80,11 +82,29 @@ fn normal(stream: &mut Stream) -> f64 {
     (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
+/// The seed that each parameter starts by: that of the first data set sampled from a model that reads it, so that the model
+/// asked about is the one that the data came from, else the run's.
+fn seeds(program: &Program, seed: u64) -> BTreeMap<ParamId, u64> {
+    let mut seeds: BTreeMap<ParamId, u64> = program.params.iter().map(|(id, _)| (id, seed)).collect();
+    let mut settled = BTreeSet::new();
+    for (_, data) in program.data.iter() {
+        let DataSource::Sample { model, seed, .. } = data.source else { continue };
+        for param in program.models[model].factors.iter().flat_map(Factor::params) {
+            if settled.insert(param) {
+                seeds.insert(param, seed);
+            }
+        }
+    }
+    seeds
+}
+
 /// All parameters at their starting values.
 pub fn start_states<T: Real + Element>(program: &Program, seed: u64) -> States<T> {
     let mut states = States::new();
+    let seeds = seeds(program, seed);
     for (id, param) in program.params.iter() {
         let shape = program.extents(&param.axes).unwrap_or_default();
+        let seed = seeds.get(&id).copied().unwrap_or(seed);
         let values = start_value(program, id, seed).into_iter().map(<T as Element>::of).collect();
         states.insert(param.name.clone(), &shape, values);
     }

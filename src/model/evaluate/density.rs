@@ -29,8 +29,12 @@ pub(super) struct Instance<'a> {
 impl Evaluator<'_> {
     /// log D(value; arguments), summed over the value's entries, which are independent given the arguments.
     pub(super) fn log_probability(&self, dist: &Dist, value: &Instance, scope: &Scope) -> Result<f64, EvaluateError> {
-        if dist.family == Family::Dirichlet {
-            return self.dirichlet(dist, value, scope);
+        match dist.family {
+            Family::Dirichlet => return self.dirichlet(dist, value, scope),
+            Family::Multinomial => return self.multinomial(dist, value, scope),
+            Family::Wishart | Family::InverseWishart => return self.wishart(dist, value, scope),
+            Family::Normal if dist.arg(Arg::Cov).is_some() => return self.joint_normal(dist, value, scope),
+            _ => {}
         }
         let mut total = 0.0;
         for position in self.positions(value.axes)? {
@@ -119,8 +123,26 @@ impl Evaluator<'_> {
                 let rate = arg(Arg::Rate)?;
                 within(x >= 0.0 && x.fract() == 0.0, times(x, rate.ln()) - rate - libm::lgamma(x + 1.0))
             }
-            Family::Dirichlet => {
-                return Err(EvaluateError::Malformed { what: "a Dirichlet of one entry".into(), span: value.span });
+            Family::StudentT => {
+                let (dof, mean, scale) = (arg(Arg::Dof)?, arg(Arg::Mean)?, arg(Arg::Scale)?);
+                let norm =
+                    libm::lgamma((dof + 1.0) / 2.0) - libm::lgamma(dof / 2.0) - 0.5 * (dof * PI).ln() - scale.ln();
+                norm - (dof + 1.0) / 2.0 * (((x - mean) / scale).powi(2) / dof).ln_1p()
+            }
+            Family::LogNormal => {
+                let (mean, sd) = (arg(Arg::Mean)?, arg(Arg::Sd)?);
+                within(x > 0.0, -0.5 * ((x.ln() - mean) / sd).powi(2) - sd.ln() - 0.5 * (2.0 * PI).ln() - x.ln())
+            }
+            Family::InverseGamma => {
+                let (shape, scale) = (arg(Arg::Shape)?, arg(Arg::Scale)?);
+                let norm = shape * scale.ln() - libm::lgamma(shape);
+                within(x > 0.0, norm - (shape + 1.0) * x.ln() - scale / x)
+            }
+            Family::Dirichlet | Family::Multinomial | Family::Wishart | Family::InverseWishart => {
+                return Err(EvaluateError::Malformed {
+                    what: format!("a {} of one entry", dist.family.name()),
+                    span: value.span,
+                });
             }
         })
     }
@@ -151,7 +173,7 @@ impl Evaluator<'_> {
     }
 
     /// One entry of an argument, held to its domain.
-    fn argument(
+    pub(super) fn argument(
         &self,
         dist: &Dist,
         role: Arg,

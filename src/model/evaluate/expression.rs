@@ -45,6 +45,7 @@ impl Evaluator<'_> {
                     Reduction::Sum => terms.iter().sum(),
                     Reduction::Mean => terms.iter().sum::<f64>() / terms.len() as f64,
                     Reduction::LogSumExp => log_sum_exp(&terms),
+                    Reduction::Max => terms.iter().copied().fold(f64::NEG_INFINITY, f64::max),
                 })
             }
             Node::Softmax(argument, axis) => {
@@ -93,6 +94,27 @@ impl Evaluator<'_> {
             Node::IsObserved(var) => Ok(truth(self.values.observed.contains(var))),
             Node::Table { of, entries } => self.table(of, entries, 0, scope, at, expr),
             Node::Size(axis) => Ok(self.extent(*axis)? as f64),
+            Node::Window { of, along, window } => {
+                let half = (self.extent(*window)? / 2) as i64;
+                let shift = self.coordinate(*window, at, expr.span)? as i64 - half;
+                let position = self.coordinate(*along, at, expr.span)? as i64 + shift;
+                match usize::try_from(position).ok().filter(|&p| p < self.extent(*along).unwrap_or(0)) {
+                    Some(position) => self.entry(of, scope, &placed(at, *along, position)),
+                    None => Ok(0.0),
+                }
+            }
+            Node::Blocks { of, along, outer, inner } => {
+                let block = self.coordinate(*outer, at, expr.span)?;
+                let within = self.coordinate(*inner, at, expr.span)?;
+                self.entry(of, scope, &placed(at, *along, block * self.extent(*inner)? + within))
+            }
+            Node::Renamed { of, from, to } => {
+                let position = self.coordinate(*to, at, expr.span)?;
+                self.entry(of, scope, &placed(at, *from, position))
+            }
+            // A question leaves every entry in.
+            Node::Dropout(argument, _) => self.entry(argument, scope, at),
+            Node::Column(..) => Err(malformed("a data column inside a density")),
             Node::Objective(_) => Err(EvaluateError::Objective { span: expr.span }),
         }
     }
@@ -115,6 +137,11 @@ impl Evaluator<'_> {
             let positions = match subscript {
                 Subscript::At { index, offset } => vec![(self.shifted(*index, *offset, axis, scope, span)?, 1.0)],
                 Subscript::Constant(position) => vec![(*position, 1.0)],
+                Subscript::Last => {
+                    let last = self.extent(axis)?.checked_sub(1);
+                    let empty = || EvaluateError::Malformed { what: "the last place of an empty axis".into(), span };
+                    vec![(last.ok_or_else(empty)?, 1.0)]
+                }
                 Subscript::By(value) => self.states(value, scope, at)?,
                 Subscript::Prefix(index) => {
                     let position = self.coordinate(axis, at, span)?;

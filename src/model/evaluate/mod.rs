@@ -11,6 +11,7 @@
 mod density;
 mod enumerate;
 mod expression;
+mod joint;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -319,7 +320,7 @@ impl<'a> Evaluator<'a> {
         let place = |(subscript, &axis): (&Subscript, &AxisId)| match subscript {
             Subscript::At { index, offset } => self.shifted(*index, *offset, axis, scope, span),
             Subscript::Constant(position) => Ok(*position),
-            Subscript::By(_) | Subscript::Prefix(_) => {
+            Subscript::By(_) | Subscript::Prefix(_) | Subscript::Last => {
                 Err(EvaluateError::Malformed { what: "a target chosen by a value".into(), span })
             }
         };
@@ -335,6 +336,7 @@ impl<'a> Evaluator<'a> {
         match &declared.kind {
             AxisKind::Alias(of) => self.extent(*of),
             AxisKind::Sum(parts) => parts.iter().map(|&part| self.extent(part)).sum(),
+            AxisKind::Blocks(of, size) => Ok(self.extent(*of)? / size.max(&1)),
             AxisKind::Plain | AxisKind::Rows | AxisKind::Ragged => {
                 declared.extent.ok_or_else(|| EvaluateError::NoExtent { axis: declared.name.clone() })
             }

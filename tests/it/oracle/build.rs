@@ -32,7 +32,7 @@ impl Build {
     }
 
     pub fn axis_of_kind(&mut self, name: &str, kind: AxisKind, extent: Option<usize>) -> AxisId {
-        self.program.axes.push(Axis { name: name.into(), kind, extent, labels: None, span: nowhere() })
+        self.program.axes.push(Axis { name: name.into(), kind, extent, labels: None, open: false, span: nowhere() })
     }
 
     pub fn axis(&mut self, name: &str, extent: usize) -> AxisId {
