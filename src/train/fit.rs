@@ -277,7 +277,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
         stop: &AtomicBool,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, Failure> {
-        let inputs = self.inputs_of(train);
+        let inputs = self.data.inputs_of(self.program, train);
         let rows = self.data.telling_rows(self.program, &train.on, &inputs)?;
         let mut cache: Cache<Key, T> = Cache::new();
         let is_em = stage.lines.iter().any(|l| l.update == Update::Em);
@@ -350,12 +350,6 @@ impl<'a, T: Scalar> Fit<'a, T> {
             objective: objective.unwrap_or(f64::NAN),
         });
         Ok(Outcome::Done)
-    }
-
-    /// Bound variables of the models that are trained.
-    fn inputs_of(&self, train: &TrainPlan) -> Vec<VarId> {
-        let bound = train.bound.iter().copied();
-        bound.filter(|&v| self.data.binds(train.on.data, &self.program.vars[v].name)).collect()
     }
 
     fn step(
