@@ -91,7 +91,8 @@ pub struct EpochRecord {
     pub at: u64,
     /// The mean objective of each line.
     pub objectives: Vec<f64>,
-    /// The objective on the data that early stopping watches.
+    /// The objective on the data that early stopping watches; −∞ where a row of it is impossible.
+    #[serde(with = "super::stored::figure")]
     pub held_out: Option<f64>,
 }
 
@@ -126,6 +127,7 @@ pub struct Position {
     /// Rows seen by each line in the epoch so far.
     pub seen: Vec<f64>,
     /// The best held-out objective, and epochs since.
+    #[serde(with = "super::stored::best")]
     pub best: Option<(f64, usize)>,
     /// What is past.
     pub history: Vec<StageRecord>,

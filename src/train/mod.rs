@@ -8,6 +8,7 @@ mod compiled;
 pub mod events;
 pub mod fit;
 pub mod start;
+mod stored;
 
 pub use answers::{AnswerValue, Answered, answer_all};
 pub use binding::{DataSets, bind_data};

@@ -8,6 +8,7 @@ mod nonsense;
 mod plans;
 mod stack;
 mod threads;
+mod zeros;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
