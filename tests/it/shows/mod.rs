@@ -2,7 +2,7 @@
 
 mod bound;
 mod chain;
-
+mod guides;
 mod kills;
 mod machine;
 mod nonsense;
