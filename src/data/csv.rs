@@ -47,9 +47,12 @@ impl Slot {
 /// A row and the line it ends on.
 type Row = (u64, csv::StringRecord);
 
+/// A text with a line feed put behind it.
+type Ended<'a> = Chain<Box<dyn BufRead + 'a>, &'static [u8]>;
+
 /// The rows of text, each with its line.
 struct Rows<'a> {
-    reader: csv::Reader<Quotes<Chain<Box<dyn BufRead + 'a>, &'static [u8]>>>,
+    reader: csv::Reader<Quotes<Ended<'a>>>,
     file: String,
     packed: bool,
     /// The header's cells, once they are read: what messages call a column.

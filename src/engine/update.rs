@@ -331,7 +331,8 @@ pub fn objective_value(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
 /// precision.
 const LEAST_FREE: f64 = LEAST_SHARE;
 
-/// Unconstrained coordinates of a parameter: any numbers there are a value. Finite wherever the value is; see [`LEAST_FREE`].
+/// Unconstrained coordinates of a parameter: any numbers there are a value. Finite wherever the value is, with
+/// a floor under what the logarithm is taken of.
 pub fn unconstrain(space: &mut Space, domain: &Domain, value: &Named) -> Named {
     match domain {
         Domain::Simplex | Domain::Positive => floored_log(space, value),

@@ -63,7 +63,7 @@ impl Observer for Stopping<'_> {
 
 #[test]
 fn an_impossible_held_out_row_survives_a_checkpoint() {
-    // The tables stand from the first epoch on; a second line keeps the stage from ending by itself.
+    // The first epoch's held-out figure is -inf already, so that early stopping has no better one to wait for.
     let text = format!("{MARKS}train m on first {{ maximise loglik by em; epochs 9; patience 2 on second }}\n");
     let compiled = compiled(&text, 1, &data());
     let dir = tempfile::tempdir().expect("a directory");
