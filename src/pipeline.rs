@@ -331,6 +331,11 @@ impl Compiled {
         ])
     }
 
+    /// Whether the data has rows to train on: what [`Compiled::train`] would stop at before its first step. Errors: it has none.
+    pub fn verify_rows(&self) -> Result<(), Failed> {
+        self.data.verify_rows(&self.program, &self.plan).map_err(|e| Failed::of(&self.workspace.sources, e))
+    }
+
     /// Trains as the file says. `stop` may be set from elsewhere: the run then saves a checkpoint and comes back.
     pub fn train(&self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Trained, Failed> {
         let (buffers, position, outcome, resumed) = match self.precision {

@@ -5,6 +5,7 @@
 use super::column::{Column, sorted_labels};
 use super::errors::DataError;
 use super::open::{Input, read_error};
+use super::quotes::Quotes;
 use super::table::Table;
 use crate::base::schema::{ColumnKind, ColumnSchema, Extent, Schema};
 use std::collections::BTreeMap;
@@ -46,11 +47,16 @@ impl Slot {
 /// A row and the line it ends on.
 type Row = (u64, csv::StringRecord);
 
+/// A text with a line feed put behind it.
+type Ended<'a> = Chain<Box<dyn BufRead + 'a>, &'static [u8]>;
+
 /// The rows of text, each with its line.
 struct Rows<'a> {
-    reader: csv::Reader<Chain<Box<dyn BufRead + 'a>, &'static [u8]>>,
+    reader: csv::Reader<Quotes<Ended<'a>>>,
     file: String,
     packed: bool,
+    /// The header's cells, once they are read: what messages call a column.
+    names: csv::StringRecord,
 }
 
 impl<'a> Rows<'a> {
@@ -63,8 +69,8 @@ impl<'a> Rows<'a> {
             .has_headers(false)
             .flexible(true)
             .trim(csv::Trim::All)
-            .from_reader(input.reader.chain(&b"\n"[..]));
-        Rows { reader, file: input.file, packed: input.packed }
+            .from_reader(Quotes::new(input.reader.chain(&b"\n"[..]), delimiter));
+        Rows { reader, file: input.file, packed: input.packed, names: csv::StringRecord::new() }
     }
 
     /// The next row that is not blank.
@@ -73,6 +79,10 @@ impl<'a> Rows<'a> {
         loop {
             let read = self.reader.read_record(&mut record);
             let line = self.reader.position().line().saturating_sub(1);
+            if let Some((line, cell)) = self.reader.get_ref().left_open() {
+                let column = self.names.get(cell).map_or_else(|| (cell + 1).to_string(), str::to_string);
+                return Err(DataError::OpenQuote { file: self.file.clone(), line, column });
+            }
             match read {
                 Ok(true) if record.len() == 1 && record[0].is_empty() => {}
                 Ok(true) => return Ok(Some((line, record))),
@@ -140,6 +150,7 @@ impl<'a> Lines<'a> {
         let mut rows = Rows::new(input, delimiter);
         let Some((_, header)) = rows.next()? else { return Err(DataError::Empty { file: rows.file }) };
         let slots = slots(&rows.file, &header)?;
+        rows.names = header.clone();
         let mut kinds: Vec<Option<bool>> =
             slots.iter().map(|slot| wants.get(&slot.name).map(|want| *want == Want::Label)).collect();
         let nothing = Vec::new().into_iter();

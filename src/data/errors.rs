@@ -93,6 +93,16 @@ pub enum DataError {
         /// Where it departs from it.
         detail: String,
     },
+    /// E0715: a quote that the end of the file leaves open.
+    #[error("the quote that opens column `{column}` on line {line} of `{file}` is never closed")]
+    OpenQuote {
+        /// The file.
+        file: String,
+        /// Line of the quote, from 1.
+        line: u64,
+        /// The column's name, or its number where there are no names.
+        column: String,
+    },
     /// E0720: the body is shorter or longer than the header says.
     #[error("`{file}` should hold {expected} bytes of values and holds {found}")]
     BodyLength {
@@ -175,7 +185,7 @@ impl DataError {
             DataError::BadCell { .. } => Code::BadValue,
             DataError::NotFinite { .. } => Code::BadValue,
             DataError::Header { .. } => Code::BadHeader,
-            DataError::Malformed { .. } => Code::MalformedData,
+            DataError::Malformed { .. } | DataError::OpenQuote { .. } => Code::MalformedData,
             DataError::BodyLength { .. } => Code::BodyLength,
             DataError::Mismatch { .. } => Code::PartsDisagree,
             DataError::NewLabel { .. } => Code::NewLabel,
@@ -203,6 +213,7 @@ impl DataError {
             DataError::NotFinite { .. } => "Write `?` for an absent value, or take the row out.".into(),
             DataError::Header { .. } => "The first line names each column once, as `height,weight,label` or, for a vector, `x[1],x[2],x[3]`.".into(),
             DataError::Malformed { .. } => "Write the file again with the program it came from, or correct its ending if it is of another format.".into(),
+            DataError::OpenQuote { .. } => "Close the quote at the end of the cell; a cell that holds a quote has it doubled, between two others.".into(),
             DataError::BodyLength { .. } => "The file was cut short or its header changed: fetch or write it again.".into(),
             DataError::Mismatch { .. } => "Every column of a table needs the same rows, and every file of a set the same columns.".into(),
             DataError::NewLabel { known, .. } => format!("Known are {}; move such a row into the training rows, or take it out.", listed(known)),

@@ -11,6 +11,7 @@ mod idx;
 mod named;
 mod npy;
 mod open;
+mod quotes;
 mod source;
 mod table;
 pub mod transform;

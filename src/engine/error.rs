@@ -7,6 +7,8 @@ use crate::diag::{Code, Diagnostic};
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{what}")]
 pub struct EmitError {
+    /// The stable code: what kind of thing stands in the way.
+    pub code: Code,
     /// What, as a sentence without a full stop.
     pub what: String,
     /// Where.
@@ -16,21 +18,27 @@ pub struct EmitError {
 }
 
 impl EmitError {
-    /// An error about a place.
+    /// That a construct at a place is not built yet.
     pub fn at(span: Span, what: impl Into<String>, help: impl Into<String>) -> EmitError {
-        EmitError { what: what.into(), at: Some(span), help: help.into() }
+        EmitError { code: Code::NotSupported, what: what.into(), at: Some(span), help: help.into() }
     }
 
-    /// An error about the whole.
+    /// That something about the whole is not built yet.
     pub fn of(what: impl Into<String>, help: impl Into<String>) -> EmitError {
-        EmitError { what: what.into(), at: None, help: help.into() }
+        EmitError { code: Code::NotSupported, what: what.into(), at: None, help: help.into() }
+    }
+
+    /// The same error of another kind.
+    pub fn coded(mut self, code: Code) -> EmitError {
+        self.code = code;
+        self
     }
 
     /// The diagnostic that tells it.
     pub fn diagnostic(&self) -> Diagnostic {
         let diagnostic = match self.at {
-            Some(span) => Diagnostic::at(Code::NotSupported, span, self.what.clone()),
-            None => Diagnostic::new(Code::NotSupported, self.what.clone()),
+            Some(span) => Diagnostic::at(self.code, span, self.what.clone()),
+            None => Diagnostic::new(self.code, self.what.clone()),
         };
         diagnostic.help(self.help.clone())
     }

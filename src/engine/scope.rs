@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
+use crate::diag::Code;
 use crate::dist::density::Form;
 use crate::dist::{Args, Label, Named, Space, Value, log_density};
 use crate::model::{
@@ -77,7 +78,8 @@ impl<'p> Scope<'p> {
                 declared.span,
                 format!("`{}` has no size", declared.name),
                 format!("write `axis {} = 10`, or bind data that has one", declared.name),
-            ));
+            )
+            .coded(Code::UnknownSize));
         };
         let label = self.space.label(extent);
         self.axes.insert(axis, label);

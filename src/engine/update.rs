@@ -324,17 +324,31 @@ pub fn objective_value(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
     Ok(scope.space.graph)
 }
 
-/// Unconstrained coordinates of a parameter: any numbers there are a value.
+/// Probabilities and positive numbers below this have the unconstrained coordinates of this: about −69 as a logarithm.
+///
+/// An M-step or a file may leave a share of exactly zero, whose logarithm is −∞ and from where no gradient leads back; with the
+/// floor, a state that turns up after all has a small probability and can be learned. Its inverse is still a number in single
+/// precision.
+const LEAST_FREE: f64 = LEAST_SHARE;
+
+/// Unconstrained coordinates of a parameter: any numbers there are a value. Finite wherever the value is, with
+/// a floor under what the logarithm is taken of.
 pub fn unconstrain(space: &mut Space, domain: &Domain, value: &Named) -> Named {
     match domain {
-        Domain::Simplex | Domain::Positive => space.map(Unary::Log, value),
+        Domain::Simplex | Domain::Positive => floored_log(space, value),
         Domain::Unit => {
             let other = space.complement(value);
-            let (a, b) = (space.map(Unary::Log, value), space.map(Unary::Log, &other));
+            let (a, b) = (floored_log(space, value), floored_log(space, &other));
             space.sub(&a, &b)
         }
         _ => value.clone(),
     }
+}
+
+fn floored_log(space: &mut Space, value: &Named) -> Named {
+    let least = space.scalar(LEAST_FREE);
+    let floored = space.zip(Binary::Max, value, &least);
+    space.map(Unary::Log, &floored)
 }
 
 /// The value at unconstrained coordinates.

@@ -6,7 +6,7 @@ use super::choose::{bound_by, choose_leaf, objectives};
 use super::method::{Method, read_method};
 use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising};
 use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
-use super::rules::order::{guide_order, order_factors};
+use super::rules::order::{guide_order, order_factors, readable_guide_order};
 use super::rules::partition::{choose_partition, names};
 use crate::analysis::Situation;
 use crate::diag::{Code, Diagnostic};
@@ -313,7 +313,7 @@ impl Chooser<'_> {
                 Diagnostic::at(Code::NoEngine, self.ask.span, "this model has no guide").help("ask the model itself"),
             ));
         };
-        let order = guide_order(&guide.factors, fixed);
+        let order = readable_guide_order(self.program, guide, fixed, self.ask.span)?;
         if let Some((var, _)) = targets.iter().find(|(v, _)| !order.contains(v)) {
             return Err(Box::new(
                 Diagnostic::at(

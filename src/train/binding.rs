@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::events::Failure;
 use crate::base::id::Id;
-use crate::data::{Column, Element, Locations, Source, Table, load, transform};
+use crate::data::{Column, DataError, Element, Locations, Source, Table, load, transform};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::model::{AxisId, AxisKind, Binding, Data, DataId, DataRef, DataSource, Domain, Program, Transform, VarId};
+use crate::plan::{Plan, TrainPlan};
 
 /// One bound column: where it is and what is done to it when a batch is gathered.
 #[derive(Clone, Debug)]
@@ -75,7 +76,7 @@ pub fn bind_data(
                     Diagnostic::at(Code::UnknownData, declared.span, format!("`{reader}` does not read data"))
                         .help("readers: dataset, csv, tsv, npy, npz, idx")
                 })?;
-                let table = Arc::new(load(&source, locations)?);
+                let table = Arc::new(load(&source, locations).map_err(|error| read_by(&error, &declared))?);
                 bind_set(program, &declared, &table, None)?
             }
             DataSource::Sample { .. } => {
@@ -94,6 +95,16 @@ pub fn bind_data(
         sets.sets.insert(id, set);
     }
     Ok(sets)
+}
+
+/// An error in the body of a file, with the declaration that reads it.
+fn read_by(error: &DataError, declared: &Data) -> Failure {
+    Failure::of_data(error, declared.span, format!("`{}` is read from it", declared.name))
+}
+
+/// An error in a column, with the declaration that it is bound by.
+fn bound_by(error: &DataError, binding: &Binding) -> Failure {
+    Failure::of_data(error, binding.span, format!("`{}` is bound to it", binding.name))
 }
 
 fn bind_set(
@@ -152,10 +163,10 @@ fn bind_column(
             }
         };
         set_extent(program, root, labels.len(), binding)?;
-        column.recode(&binding.column, &labels)?;
+        column.recode(&binding.column, &labels).map_err(|error| bound_by(&error, binding))?;
     }
     if let Transform::Reveal { rows, balanced } = binding.transform {
-        column = transform::reveal(&column, train, rows, balanced, 0)?;
+        column = transform::reveal(&column, train, rows, balanced, 0).map_err(|error| bound_by(&error, binding))?;
     }
     if column.shape.len() != binding.axes.len() {
         return Err(Diagnostic::at(
@@ -326,6 +337,22 @@ impl DataSets {
                 .into()),
             false => Ok(telling),
         }
+    }
+
+    /// The bound variables of a training plan that its data has columns for.
+    pub fn inputs_of(&self, program: &Program, train: &TrainPlan) -> Vec<VarId> {
+        train.bound.iter().copied().filter(|&v| self.binds(train.on.data, &program.vars[v].name)).collect()
+    }
+
+    /// Errors: some training of the plan has no row to learn from, or rows it cannot learn from; early stopping has no row to watch.
+    pub fn verify_rows(&self, program: &Program, plan: &Plan) -> Result<(), Failure> {
+        for train in &plan.trains {
+            self.telling_rows(program, &train.on, &self.inputs_of(program, train))?;
+            for (_, on) in train.stages.iter().filter_map(|stage| stage.patience.as_ref()) {
+                self.rows(program, on)?;
+            }
+        }
+        Ok(())
     }
 
     /// A number that changes when any bound value does: a run goes on from a checkpoint only on the data it began with.

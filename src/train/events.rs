@@ -94,6 +94,13 @@ pub enum Failure {
     Checkpoint(#[from] CheckpointError),
 }
 
+impl Failure {
+    /// That data is wrong, with the place in the program that reads it and what is said of that place.
+    pub fn of_data(error: &DataError, reader: Span, text: impl Into<String>) -> Failure {
+        Diagnostic::new(error.code(), error.to_string()).label(reader, text).help(error.help()).into()
+    }
+}
+
 impl From<Diagnostic> for Failure {
     fn from(diagnostic: Diagnostic) -> Failure {
         Failure::Told(Box::new(diagnostic))

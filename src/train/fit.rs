@@ -91,7 +91,8 @@ pub struct EpochRecord {
     pub at: u64,
     /// The mean objective of each line.
     pub objectives: Vec<f64>,
-    /// The objective on the data that early stopping watches.
+    /// The objective on the data that early stopping watches; −∞ where a row of it is impossible.
+    #[serde(with = "super::stored::figure")]
     pub held_out: Option<f64>,
 }
 
@@ -126,6 +127,7 @@ pub struct Position {
     /// Rows seen by each line in the epoch so far.
     pub seen: Vec<f64>,
     /// The best held-out objective, and epochs since.
+    #[serde(with = "super::stored::best")]
     pub best: Option<(f64, usize)>,
     /// What is past.
     pub history: Vec<StageRecord>,
@@ -277,7 +279,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
         stop: &AtomicBool,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, Failure> {
-        let inputs = self.inputs_of(train);
+        let inputs = self.data.inputs_of(self.program, train);
         let rows = self.data.telling_rows(self.program, &train.on, &inputs)?;
         let mut cache: Cache<Key, T> = Cache::new();
         let is_em = stage.lines.iter().any(|l| l.update == Update::Em);
@@ -350,12 +352,6 @@ impl<'a, T: Scalar> Fit<'a, T> {
             objective: objective.unwrap_or(f64::NAN),
         });
         Ok(Outcome::Done)
-    }
-
-    /// Bound variables of the models that are trained.
-    fn inputs_of(&self, train: &TrainPlan) -> Vec<VarId> {
-        let bound = train.bound.iter().copied();
-        bound.filter(|&v| self.data.binds(train.on.data, &self.program.vars[v].name)).collect()
     }
 
     fn step(

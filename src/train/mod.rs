@@ -9,6 +9,7 @@ pub mod events;
 pub mod fit;
 pub mod metric;
 pub mod start;
+mod stored;
 
 pub use answers::{AnswerValue, Answered, answer_all};
 pub use binding::{DataSets, bind_data};

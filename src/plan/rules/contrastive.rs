@@ -39,6 +39,15 @@ pub fn find_undirected<'a>(situation: &Situation<'a>) -> Vec<Undirected<'a>> {
     found
 }
 
+/// The first of some latent variables whose value nobody has when the model's conditionals are scored or paired: an undirected part
+/// sums over its own, but not over one that a conditional outside of it reads.
+pub fn find_unguided(situation: &Situation<'_>, latent: &[VarId], parts: &[Undirected<'_>]) -> Option<VarId> {
+    let directed = || situation.model().factors.iter().filter(|f| matches!(f.kind, FactorKind::Conditional { .. }));
+    let summed = |var: VarId| parts.iter().any(|p| p.vars.contains(&var));
+    let read = |var: VarId| directed().any(|f| f.reads().iter().any(|r| r.var == var));
+    latent.iter().copied().find(|&var| !summed(var) || read(var))
+}
+
 /// The variables of an undirected part, gathered into sets whose entries are independent given the other sets.
 ///
 /// Two sets for a bipartite part; the statement that couples a variable with itself is the reason there are none.

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::contrastive::{choose_normaliser, find_undirected};
-use super::order::guide_order;
+use super::contrastive::{choose_normaliser, find_undirected, find_unguided};
+use super::order::readable_guide_order;
 use crate::analysis::{Degree, Situation, find_degree};
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Arg, Expr, Factor, FactorKind, Family, ModelId, Node, Operator, ParamId, Program, VarId};
+use crate::model::{Arg, Expr, Factor, FactorKind, Family, ModelId, Node, Operator, Param, ParamId, Program, VarId};
 use crate::plan::method::Schedule;
 use crate::plan::plan::{LayerPlan, Machine};
 
@@ -52,7 +52,7 @@ pub fn choose_layers(
             .label(declared.span, "this model has none")
             .help(format!("write `guide {} {{ .. }}` with a conditional for each hidden layer", declared.name)));
     };
-    let order = guide_order(&guide.factors, fixed);
+    let order = readable_guide_order(program, guide, fixed, at)?;
     let mut layers = Vec::new();
     let mut below: Vec<VarId> = Vec::new();
     for &hidden in &order {
@@ -84,6 +84,18 @@ pub fn choose_layers(
         let mut then = Vec::new();
         let own = conditional_of(&declared.factors, hidden).and_then(|i| logit(&declared.factors[i]));
         if let (Some(to), Some(from)) = (own.and_then(bias), bias(up)) {
+            let (ours, theirs) = (&program.params[to], &program.params[from]);
+            let roots = |param: &Param| param.axes.iter().map(|&a| program.axes.root(a)).collect::<Vec<_>>();
+            if roots(ours) != roots(theirs) {
+                return Err(Diagnostic::at(
+                    Code::NoEngine,
+                    at,
+                    format!("the biases of `{name}` in the model and in its guide have other axes"),
+                )
+                .label(ours.span, "starts from the guide's when the layer is learned")
+                .label(theirs.span, "and this is the guide's")
+                .help("give both the axes of the layer"));
+            }
             then.push((to, from));
         }
         layers.push((
@@ -105,7 +117,16 @@ pub fn choose_layers(
     }
     let known: BTreeSet<VarId> = fixed.iter().chain(&below).copied().collect();
     let situation = Situation::new(program, model, &known);
-    for part in find_undirected(&situation) {
+    let undirected = find_undirected(&situation);
+    // Leaves that nothing observes take part in no layer and need none.
+    let barren = situation.barren();
+    let latent: Vec<VarId> = situation.latent().into_iter().filter(|v| !barren.contains(v)).collect();
+    if let Some(missing) = find_unguided(&situation, &latent, &undirected) {
+        return Err(Diagnostic::at(Code::NoEngine, at, format!("no layer learns `{}`", program.vars[missing].name))
+            .label(program.vars[missing].span, "latent, and not in the guide")
+            .help("greedy layers go bottom up: add a conditional for it to the guide"));
+    }
+    for part in undirected {
         let normaliser = choose_normaliser(&situation, &part, &known, Some(steps), at)?;
         layers.push((
             part.name.clone(),

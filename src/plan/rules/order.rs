@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Factor, FactorKind, VarId};
+use crate::base::span::Span;
+use crate::diag::{Code, Diagnostic};
+use crate::model::{Factor, FactorKind, Guide, Program, VarId};
 
 /// Positions of the factors that define variables (conditionals and undirected sub-models), parents before children.
 /// Ties keep the order written. A reading at an earlier plate position (`s[t-1]`) does not count as a parent.
@@ -32,4 +34,45 @@ pub fn order_factors(factors: &[Factor]) -> Vec<usize> {
 /// The variables that a guide's conditionals define, in the order in which they are drawn, without the fixed ones.
 pub fn guide_order(factors: &[Factor], fixed: &BTreeSet<VarId>) -> Vec<VarId> {
     order_factors(factors).into_iter().flat_map(|i| factors[i].targets()).filter(|v| !fixed.contains(v)).collect()
+}
+
+/// [`guide_order`], where each draw has all that it reads: what is fixed, and what the guide drew before it. `at` is the line or
+/// the question that is served.
+///
+/// Errors: E0506 where a draw reads what neither data nor the guide gives; E0606 where it reads what the guide draws along the same
+/// plate, here or later.
+pub fn readable_guide_order(
+    program: &Program,
+    guide: &Guide,
+    fixed: &BTreeSet<VarId>,
+    at: Span,
+) -> Result<Vec<VarId>, Diagnostic> {
+    let order = guide_order(&guide.factors, fixed);
+    let mut known = fixed.clone();
+    for &var in &order {
+        let own = guide.factors.iter().filter(|f| f.targets().contains(&var));
+        if let Some(read) = own.flat_map(Factor::reads).find(|r| !known.contains(&r.var)) {
+            let (name, reader) = (&program.vars[read.var].name, &program.vars[var].name);
+            let declared = program.vars[read.var].span;
+            if order.contains(&read.var) {
+                return Err(Diagnostic::at(
+                    Code::NotSupported,
+                    read.span,
+                    format!("a guide that draws `{reader}` from `{name}` along a plate is not built yet"),
+                )
+                .label(at, "needed here")
+                .help("let each of the guide's variables read what is observed"));
+            }
+            return Err(Diagnostic::at(
+                Code::NeverDefined,
+                read.span,
+                format!("the guide reads `{name}`, which has no value when `{reader}` is drawn"),
+            )
+            .label(declared, "nothing observes this, and the guide does not draw it")
+            .label(at, "for this")
+            .help("a guide reads what the data binds and what it draws itself: give it a conditional for this, or bind it"));
+        }
+        known.insert(var);
+    }
+    Ok(order)
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::analysis::{Component, Piece, Reason, Situation, find_chain, find_components, find_parts, find_pieces};
+use crate::analysis::{
+    Component, Piece, Reason, Situation, find_chain, find_components, find_factor_degree, find_parts, find_pieces,
+};
+use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Program, VarId};
 use crate::plan::cost::find_cost;
@@ -78,6 +81,14 @@ pub fn choose_block(
             reason: Reason { text: format!("`{}`: {}", program.vars[*var].name, why.text), at: why.at },
             mend: None,
         });
+        // Which statements make one block of several variables is part of why, whatever else stands in the way.
+        for (tied, at) in find_ties(component).take(MOST_TIES) {
+            refusals.push(Refusal {
+                engine: "closed form",
+                reason: Reason::at(at, format!("{}: this ties them", names(program, &tied))),
+                mend: None,
+            });
+        }
     }
     if !forced_enumeration {
         match find_chain(program, component) {
@@ -125,6 +136,19 @@ pub fn choose_block(
         }
     }
     Err(NotExact { vars: component.vars.clone(), refusals })
+}
+
+/// More ties than this are not told of one block.
+const MOST_TIES: usize = 8;
+
+/// The statements that make one block of a component's variables, with those that each multiplies. All are told, however many would do, so
+/// that the telling does not hang on their order.
+fn find_ties(component: &Component<'_>) -> impl Iterator<Item = (Vec<VarId>, Span)> {
+    let all: BTreeSet<VarId> = component.vars.iter().copied().collect();
+    component.pieces.iter().filter_map(move |piece| {
+        let tied: Vec<VarId> = piece.factor.scope().into_iter().filter(|v| all.contains(v)).collect();
+        (tied.len() > 1 && !find_factor_degree(piece.factor, &all).is_affine()).then_some((tied, piece.factor.span))
+    })
 }
 
 fn unknown_size(engine: &'static str) -> Refusal {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::order::guide_order;
+use super::order::readable_guide_order;
 use super::partition::NotExact;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
@@ -41,7 +41,7 @@ pub fn choose_variational(
             .label(declared.span, "this model has none")
             .help(format!("write `guide {} {{ .. }}` with a conditional for each latent variable", declared.name)));
     };
-    let order = guide_order(&guide.factors, fixed);
+    let order = readable_guide_order(program, guide, fixed, at)?;
     let latent: Vec<VarId> = declared.vars.iter().copied().filter(|v| !fixed.contains(v)).collect();
     if let Some(&missing) = latent.iter().find(|v| !order.contains(v)) {
         return Err(Diagnostic::at(

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::contrastive::{choose_normaliser, find_undirected};
-use super::order::{guide_order, order_factors};
+use super::contrastive::{choose_normaliser, find_undirected, find_unguided};
+use super::order::{order_factors, readable_guide_order};
 use crate::analysis::Situation;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
@@ -27,7 +27,7 @@ pub fn choose_wake_sleep(
             .primary(declared.span, "this model has none")
             .help(format!("write `guide {} {{ .. }}` with a conditional for each latent variable", declared.name)));
     };
-    let draws = guide_order(&guide.factors, fixed);
+    let draws = readable_guide_order(program, guide, fixed, at)?;
     let known: BTreeSet<VarId> = fixed.iter().chain(&draws).copied().collect();
     let situation = Situation::new(program, model, &known);
     let mut normalisers = Vec::new();
@@ -44,22 +44,19 @@ pub fn choose_wake_sleep(
             ));
         }
     }
+    if let Some(var) = find_unguided(&situation, &situation.latent(), &undirected) {
+        return Err(Diagnostic::at(
+            Code::NoEngine,
+            at,
+            format!("wake-sleep has no way to draw `{}`", program.vars[var].name),
+        )
+        .label(program.vars[var].span, "latent, and not in the guide")
+        .help("add a conditional for it to the guide"));
+    }
     for part in &undirected {
         let default = Schedule::Constant(1.0);
         let steps = parts.iter().find(|(n, _)| *n == part.name).map_or(&default, |(_, s)| s);
         normalisers.push(choose_normaliser(&situation, part, &known, Some(steps), at)?);
-    }
-    let summed: Vec<VarId> = undirected.iter().flat_map(|p| p.vars.clone()).collect();
-    for var in situation.latent() {
-        if !summed.contains(&var) {
-            return Err(Diagnostic::at(
-                Code::NoEngine,
-                at,
-                format!("wake-sleep has no way to draw `{}`", program.vars[var].name),
-            )
-            .label(program.vars[var].span, "latent, and not in the guide")
-            .help("add a conditional for it to the guide"));
-        }
     }
     let conditionals = order_factors(&declared.factors)
         .into_iter()

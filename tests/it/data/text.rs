@@ -93,6 +93,32 @@ fn what_is_wrong_is_said_with_its_place() {
 }
 
 #[test]
+fn a_quote_that_is_never_closed_is_told_where_it_opens() {
+    for (name, text, column, line) in [
+        ("a.csv", "x\n\"1\n", "x", 2),
+        ("a.csv", "x\n\"1", "x", 2),
+        ("a.csv", "\u{feff}x\n1\n\"2\n3\n4\n", "x", 3),
+        ("a.csv", "x,y\n1,2\n\"3\n\",\"4\n5,6\n", "y", 4),
+        ("a.csv", "x,y\n1,\"2\"\"\n", "y", 2),
+        ("a.tsv", "x\ty\n1,\t\"2\n", "y", 2),
+        ("a.csv", "x,\"y\n1,2\n", "2", 1),
+        ("a.csv", "\u{feff}\"x\n1\n", "1", 1),
+    ] {
+        let (code, told) = fail(name, text.as_bytes());
+        assert_eq!(code, "E0715", "{text:?}: {told}");
+        let expected = format!("the quote that opens column `{column}` on line {line} of ");
+        assert!(told.starts_with(&expected) && told.ends_with("is never closed"), "{text:?}: {told}");
+    }
+    // A quote inside of a cell is a character; one that is closed is none.
+    for (text, label) in
+        [("k\na\"b\n", "a\"b"), ("k\n\"a\"\"\"\n", "a\""), ("k\n\"a\nb\"", "a\nb"), ("k\n \"a\n", "\"a")]
+    {
+        let table = read("a.csv", text.as_bytes()).unwrap();
+        assert_eq!(table.column("k").unwrap().labels.as_deref().unwrap(), [label], "{text:?}");
+    }
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let dir = folder("a.csv", b"x\n1\n");
     let error = ghmc::data::load(&Source::Csv { path: "b.csv".into() }, &at(dir.path())).unwrap_err();

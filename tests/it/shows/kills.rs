@@ -6,31 +6,13 @@ use std::time::{Duration, Instant};
 
 use ghmc::base::stream::Stream;
 
+use super::{BeliefNet, belief_net};
 use crate::cli::{Place, code, err, program};
 
 /// Greedy layers with ties, up-down with a schedule and early stopping, a bound with Adam, EM: everything a checkpoint holds.
-const RUN: &str = "data digits = dataset(\"digits\") { x: Bool[Pixel] = binarise(image); y: Digit = label }
-axis H1 = 12
-axis H2 = 12
-axis Top = 12
-axis Kind = 3
+const USES: &str = "axis Kind = 3
 axis Z = 3
-model rbm(v: Discrete[V], h: Bool[H]) {
-  param W: Real[V, H], b: Real[V], c: Real[H]
-  factor v @ W @ h + b @ v + c @ h
-}
-model dbn {
-  param W0: Real[Pixel, H1], W1: Real[H1, H2], b0: Real[Pixel], b1: Real[H1]
-  (h2: Bool[H2], y: Digit, top: Bool[Top]) ~ rbm(v = h2 ++ y, h = top) as memory
-  h1: Bool[H1]   ~ Bernoulli(logit = W1 @ h2 + b1)
-  x: Bool[Pixel] ~ Bernoulli(logit = W0 @ h1 + b0)
-}
-guide dbn {
-  param R0: Real[Pixel, H1], R1: Real[H1, H2], c1: Real[H1], c2: Real[H2]
-  h1: Bool[H1] ~ Bernoulli(logit = R0 @ x + c1)
-  h2: Bool[H2] ~ Bernoulli(logit = R1 @ h1 + c2)
-}
-train dbn on digits.train {
+train dbn on seen.train {
   stage greedy {
     tie guide.R0 = W0, guide.R1 = W1
     init W0, W1, memory.W from Normal(0, sd = 0.01)
@@ -47,7 +29,7 @@ model kinds {
   k: Kind ~ Categorical(pi)
   y: Digit ~ Categorical(p[k])
 }
-train kinds on digits.train { maximise loglik by em; epochs 5 }
+train kinds on seen.train { maximise loglik by em; epochs 5 }
 net dec(z: Real[Z]) -> Real[Pixel] { dense(8, tanh); dense }
 net enc(x: Bool[Pixel]) -> (mean: Real[Z], sd: Positive[Z]) { dense(8, tanh); dense }
 model vae {
@@ -55,12 +37,17 @@ model vae {
   x: Bool[Pixel] ~ Bernoulli(logit = dec(z))
 }
 guide vae { z: Real[Z] ~ Normal(..enc(x)) }
-train vae on digits.train {
+train vae on seen.train {
   maximise elbo with adam(1e-2, batch = 50)
   epochs 12
-  patience 2 on digits.test
+  patience 2 on seen.test
 }
 ";
+
+fn text() -> String {
+    let data = "dataset(\"digits\") { x: Bool[Pixel] = binarise(image); y: Digit = label }";
+    belief_net(BeliefNet { pixels: 64, hidden: [12, 12, 12], digit: "10", data, rest: USES })
+}
 
 fn run(place: &Place, out: &str, resume: bool) -> Command {
     let mut command = Command::new(program());
@@ -84,7 +71,7 @@ fn a_killed_run_goes_on_to_the_same_bits() {
     let long = std::env::var_os("GHM_LONG").is_some_and(|v| v == "1");
     let kills = if long { 50 } else { 8 };
     let place = Place::new();
-    place.write("run.ghm", RUN);
+    place.write("run.ghm", &text());
     let began = Instant::now();
     let output = run(&place, "whole", false).output().expect("the program starts");
     assert_eq!(code(&output), 0, "{}", err(&output));

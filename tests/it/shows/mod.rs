@@ -2,12 +2,14 @@
 
 mod bound;
 mod chain;
+mod guides;
 mod kills;
 mod machine;
 mod nonsense;
 mod plans;
 mod stack;
 mod threads;
+mod zeros;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -21,6 +23,49 @@ use ghmc::train::{AnswerValue, Fit, Options, Outcome, Silent};
 use ndarray::{ArrayD, IxDyn};
 
 use crate::oracle::random::Stream;
+
+/// What differs between deep belief nets of two layers below an undirected part over the upper one and a label.
+struct BeliefNet<'a> {
+    /// Entries of the observed variable.
+    pixels: usize,
+    /// Units of the two layers and of the undirected part's own.
+    hidden: [usize; 3],
+    /// What the axis of labels is.
+    digit: &'a str,
+    /// Where `seen` comes from, with what it binds.
+    data: &'a str,
+    /// What is done with the model.
+    rest: &'a str,
+}
+
+/// The text of a deep belief net with its guide.
+fn belief_net(net: BeliefNet<'_>) -> String {
+    let BeliefNet { pixels, hidden: [lower, upper, top], digit, data, rest } = net;
+    format!(
+        "axis Pixel = {pixels}
+axis H1 = {lower}
+axis H2 = {upper}
+axis Top = {top}
+axis Digit = {digit}
+model rbm(v: Discrete[V], h: Bool[H]) {{
+  param W: Real[V, H], b: Real[V], c: Real[H]
+  factor v @ W @ h + b @ v + c @ h
+}}
+model dbn {{
+  param W0: Real[Pixel, H1], W1: Real[H1, H2], b0: Real[Pixel], b1: Real[H1]
+  (h2: Bool[H2], y: Digit, top: Bool[Top]) ~ rbm(v = h2 ++ y, h = top) as memory
+  h1: Bool[H1]   ~ Bernoulli(logit = W1 @ h2 + b1)
+  x: Bool[Pixel] ~ Bernoulli(logit = W0 @ h1 + b0)
+}}
+guide dbn {{
+  param R0: Real[Pixel, H1], R1: Real[H1, H2], c1: Real[H1], c2: Real[H2]
+  h1: Bool[H1] ~ Bernoulli(logit = R0 @ x + c1)
+  h2: Bool[H2] ~ Bernoulli(logit = R1 @ h1 + c2)
+}}
+data seen = {data}
+{rest}"
+    )
+}
 
 /// Parameters by name.
 type Arrays = BTreeMap<String, ArrayD<f64>>;

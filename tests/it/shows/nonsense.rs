@@ -30,7 +30,7 @@ fn data_that_is_not_there_or_not_data_is_told() {
         ("x\n1,2\n", "E0714", "line 2"),
         ("z\n1\n", "E0704", "`x`"),
         ("x,x\n1,2\n", "E0713", "x"),
-        ("x\n\"1\n2\n", "E0710", "`x`"),
+        ("x\n\"1\n2\n", "E0715", "column `x` on line 2"),
         ("x\n1\u{0}\n", "E0710", "`x`"),
     ];
     for (rows, number, words) in cases {
@@ -45,10 +45,39 @@ fn data_that_is_not_there_or_not_data_is_told() {
     let output = place.run(&["run", "m.ghm", "--out", "absent"]);
     assert_eq!((code(&output), out(&output).as_str()), (1, ""), "{}", err(&output));
     assert!(err(&output).contains("E0707") && err(&output).contains("absent"), "{}", err(&output));
+    assert!(!place.path("absent").exists(), "what cannot be learned from makes no run directory");
     std::fs::remove_file(place.path("seen.csv")).expect("a file");
     let output = place.run(&["run", "m.ghm", "--out", "r"]);
     assert_eq!((code(&output), out(&output).as_str()), (1, ""), "{}", err(&output));
     assert!(err(&output).contains("E0708") && err(&output).contains("seen.csv"), "{}", err(&output));
+}
+
+#[test]
+fn wrong_data_is_told_with_the_declaration_that_reads_it() {
+    for rows in ["x\n1\none\n", "x\n1\nNaN\n", "x\n1\n2,3\n"] {
+        let output = place(rows).run(&["run", "m.ghm", "--out", "r"]);
+        assert_eq!(code(&output), 1, "{rows:?}: {}", err(&output));
+        let told = err(&output);
+        assert!(told.contains("m.ghm:1:6") && told.contains("`seen` is read from it"), "{rows:?}: {told}");
+    }
+    // A wrong label is found when its column is bound.
+    let place = place("x\n1\n");
+    place.write("seen.csv", "x,k\n1,a\n2,c\n").write(
+        "m.ghm",
+        "axis K = a, b\ndata seen = csv(\"seen.csv\") { x: Real; k: K }\nmodel m {\n  x: Real ~ Normal(0, sd = 1)\n  k: K ~ Categorical(uniform)\n}\nevaluate fit = loglik of m on seen\n",
+    );
+    let output = place.run(&["run", "m.ghm", "--out", "r"]);
+    assert!(err(&output).contains("E0706") && err(&output).contains("m.ghm:2:"), "{}", err(&output));
+    assert!(err(&output).contains("`k` is bound to it"), "{}", err(&output));
+}
+
+#[test]
+fn an_axis_without_a_size_is_told_by_its_own_code() {
+    let place = place("x\n1\n");
+    place.write("m.ghm", "model m {\n  x: Bool[Pixel] ~ Bernoulli(0.5)\n}\nsample s = P(x) of m times 3\n");
+    let output = place.run(&["run", "m.ghm", "--out", "r"]);
+    assert_eq!((code(&output), out(&output).as_str()), (1, ""), "{}", err(&output));
+    assert!(err(&output).contains("E0307") && err(&output).contains("`Pixel` has no size"), "{}", err(&output));
 }
 
 #[test]

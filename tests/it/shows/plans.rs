@@ -6,6 +6,8 @@ use ghmc::pipeline::{Settings, Workspace};
 use ghmc::plan::explain_json;
 use serde_json::Value;
 
+use super::{BeliefNet, belief_net};
+
 /// The blocks of a text's plan, or why it is refused, with the texts that spans point into.
 fn plan(text: &str) -> (Result<Vec<Value>, Vec<Diagnostic>>, Sources) {
     let (workspace, file) = Workspace::of_text("test.ghm", text, Settings::default());
@@ -136,28 +138,8 @@ train rbm on seen { maximise loglik with sgd(0.1, batch = 10); epochs 2 }
 query code = argmax_each(h | x, row 1) of rbm on seen
 ";
 
-const STACK: &str = "axis Pixel = 30
-axis H1 = 20
-axis H2 = 20
-axis Top = 50
-axis Digit = 10
-model rbm(v: Discrete[V], h: Bool[H]) {
-  param W: Real[V, H], b: Real[V], c: Real[H]
-  factor v @ W @ h + b @ v + c @ h
-}
-model dbn {
-  param W0: Real[Pixel, H1], W1: Real[H1, H2], b0: Real[Pixel], b1: Real[H1]
-  (h2: Bool[H2], y: Digit, top: Bool[Top]) ~ rbm(v = h2 ++ y, h = top) as memory
-  h1: Bool[H1]   ~ Bernoulli(logit = W1 @ h2 + b1)
-  x: Bool[Pixel] ~ Bernoulli(logit = W0 @ h1 + b0)
-}
-guide dbn {
-  param R0: Real[Pixel, H1], R1: Real[H1, H2], c1: Real[H1], c2: Real[H2]
-  h1: Bool[H1] ~ Bernoulli(logit = R0 @ x + c1)
-  h2: Bool[H2] ~ Bernoulli(logit = R1 @ h1 + c2)
-}
-data seen = sample(dbn, 20, seed = 1) { x: Bool[Pixel]; y: Digit }
-train dbn on seen {
+/// What is done with a deep belief net.
+const USES: &str = "train dbn on seen {
   stage greedy {
     tie guide.R0 = W0, guide.R1 = W1
     maximise loglik by layerwise(cd(1)) with sgd(0.1, batch = 10)
@@ -169,6 +151,23 @@ train dbn on seen {
   }
 }
 query who = P(y | x, row 1) of dbn on seen
+";
+
+fn stack() -> String {
+    let data = "sample(dbn, 20, seed = 1) { x: Bool[Pixel]; y: Digit }";
+    belief_net(BeliefNet { pixels: 30, hidden: [20, 20, 50], digit: "10", data, rest: USES })
+}
+
+const APART: &str = "axis K = s, t, u
+model m {
+  a: Bool ~ Bernoulli(0.3)
+  b: Bool ~ Bernoulli(0.4)
+  c: Bool ~ Bernoulli(0.4)
+  k: K ~ Categorical(uniform)
+  x: Bool ~ Bernoulli(if a then 0.4 else 0.1)
+  y: Bool ~ Bernoulli(if k is s then 0.4 else 0.1)
+}
+query all = P(a, b, c, k | x = yes, y = yes) of m
 ";
 
 const CODER: &str = "axis Z = 2
@@ -195,6 +194,7 @@ fn machine(pixels: usize, hidden: usize) -> String {
 fn names_do_not_matter() {
     let small = machine(4, 3);
     let large = machine(64, 32);
+    let stack = stack();
     // Names that sort the other way round.
     let cases: [(&str, &[(&str, &str)]); 6] = [
         (
@@ -204,7 +204,7 @@ fn names_do_not_matter() {
         (MIXTURE, &[("c", "zc"), ("d", "ad"), ("x", "b"), ("y", "a"), ("p", "zz"), ("mix", "w"), ("j", "k")]),
         (&small, &[("x", "zx"), ("h", "ah"), ("W", "A"), ("b", "zb"), ("rbm", "z")]),
         (&large, &[("x", "zx"), ("h", "ah"), ("W", "A"), ("b", "zb"), ("rbm", "z")]),
-        (STACK, &[("h1", "z1"), ("h2", "a2"), ("top", "below"), ("y", "a"), ("x", "zz"), ("W0", "W9"), ("dbn", "aa")]),
+        (&stack, &[("h1", "z1"), ("h2", "a2"), ("top", "below"), ("y", "a"), ("x", "zz"), ("W0", "W9"), ("dbn", "aa")]),
         (CODER, &[("z", "a"), ("x", "zx"), ("dec", "enc2"), ("vae", "aaa")]),
     ];
     for (text, names) in cases {
@@ -216,8 +216,8 @@ fn names_do_not_matter() {
 
 #[test]
 fn the_order_of_statements_does_not_matter() {
-    let (small, large) = (machine(4, 3), machine(64, 32));
-    for text in [CHAIN, MIXTURE, &small, &large, STACK, CODER] {
+    let (small, large, stack) = (machine(4, 3), machine(64, 32), stack());
+    for text in [CHAIN, MIXTURE, &small, &large, &stack, CODER] {
         let other = reversed(text);
         assert_ne!(other, text);
         assert_eq!(choices(text, &[]), choices(&other, &[]), "\n{text}\nagainst\n{other}");
@@ -226,11 +226,11 @@ fn the_order_of_statements_does_not_matter() {
 
 #[test]
 fn a_factor_may_be_split() {
-    let (small, large) = (machine(4, 3), machine(64, 32));
+    let (small, large, stack) = (machine(4, 3), machine(64, 32), stack());
     for (text, whole, parts) in [
         (small.as_str(), "factor x @ W @ h + b @ x + c @ h", ["factor x @ W @ h", "factor b @ x", "factor c @ h"]),
         (&large, "factor x @ W @ h + b @ x + c @ h", ["factor x @ W @ h", "factor b @ x", "factor c @ h"]),
-        (STACK, "factor v @ W @ h + b @ v + c @ h", ["factor v @ W @ h", "factor b @ v", "factor c @ h"]),
+        (&stack, "factor v @ W @ h + b @ v + c @ h", ["factor v @ W @ h", "factor b @ v", "factor c @ h"]),
     ] {
         assert!(text.contains(whole));
         for split in [parts.join("\n  "), parts.iter().rev().copied().collect::<Vec<_>>().join("\n  ")] {
@@ -334,9 +334,27 @@ fn an_edge_more_changes_the_plan_and_is_named() {
     let (refused, sources) = plan(&with(&large));
     let told = refused.expect_err("no engine is left for a large one");
     assert!(!told.is_empty() && told.iter().all(|d| quotes(&sources, d, lateral)), "{told:?}");
+    // Between variables that a statement each holds apart from the rest: the statement before does not hide the new one.
+    for (edge, tied) in [
+        ("factor if a then (if b then 1 else 0) else 0", "`a` and `b`"),
+        ("factor if b then (if a then 1 else 0) else 0", "`a` and `b`"),
+        ("factor if c then (if k is u then 1 else 0) else 0", "`c` and `k`"),
+        ("factor if a then (if c then (if k is s then 1 else 0) else 2) else 0", "`a`, `c` and `k`"),
+    ] {
+        let other = APART.replace("  x: Bool", &format!("  {edge}\n  x: Bool"));
+        let later = APART.replace("}\nquery", &format!("  {edge}\n}}\nquery"));
+        let before = refusal(&plan(APART).0.expect("a plan"), "closed form");
+        assert!(!before.iter().any(|r| r.contains("factor")), "{before:?}");
+        for (text, line) in [(&other, "line 7"), (&later, "line 9")] {
+            assert_ne!(choices(APART, &[]), choices(text, &[]));
+            let reasons = refusal(&plan(text).0.expect("a plan"), "closed form");
+            let named = |r: &String| r.contains(edge) && r.contains(line) && r.contains(tied);
+            assert!(reasons.iter().any(named), "{edge}: {reasons:?}");
+        }
+    }
     // In a stack: units of the undirected part that see each other.
     let lateral = "factor sum(h) * sum(h)";
-    let (refused, sources) = plan(&STACK.replace("c @ h\n", &format!("c @ h\n  {lateral}\n")));
+    let (refused, sources) = plan(&stack().replace("c @ h\n", &format!("c @ h\n  {lateral}\n")));
     let told = refused.expect_err("no engine is left");
     assert!(!told.is_empty() && told.iter().all(|d| quotes(&sources, d, lateral)), "{told:?}");
 }

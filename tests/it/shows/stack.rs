@@ -9,32 +9,14 @@ use ghmc::plan::Kind;
 use ghmc::train::AnswerValue;
 use ndarray::{ArrayD, IxDyn};
 
-use super::{Arrays, answers, assert_close, compiled, drawn, learn, numbers, sigmoid, softplus, table, values};
+use super::{
+    Arrays, BeliefNet, answers, assert_close, belief_net, compiled, drawn, learn, numbers, sigmoid, softplus, table,
+    values,
+};
 use crate::oracle::random::Stream;
 use crate::oracle::{log_partition, marginals, model, variable};
 
-const STACK: &str = "axis Pixel = 4
-axis H1 = HIDDEN
-axis H2 = HIDDEN
-axis Top = HIDDEN
-axis Digit = zero, one
-data seen = csv(\"seen.csv\") { x: Bool[Pixel]; y: Digit }
-model rbm(v: Discrete[V], h: Bool[H]) {
-  param W: Real[V, H], b: Real[V], c: Real[H]
-  factor v @ W @ h + b @ v + c @ h
-}
-model dbn {
-  param W0: Real[Pixel, H1], W1: Real[H1, H2], b0: Real[Pixel], b1: Real[H1]
-  (h2: Bool[H2], y: Digit, top: Bool[Top]) ~ rbm(v = h2 ++ y, h = top) as memory
-  h1: Bool[H1]   ~ Bernoulli(logit = W1 @ h2 + b1)
-  x: Bool[Pixel] ~ Bernoulli(logit = W0 @ h1 + b0)
-}
-guide dbn {
-  param R0: Real[Pixel, H1], R1: Real[H1, H2], c1: Real[H1], c2: Real[H2]
-  h1: Bool[H1] ~ Bernoulli(logit = R0 @ x + c1)
-  h2: Bool[H2] ~ Bernoulli(logit = R1 @ h1 + c2)
-}
-";
+const SEEN: &str = "csv(\"seen.csv\") { x: Bool[Pixel]; y: Digit }";
 
 const GREEDY: &str = "  stage greedy {
     tie guide.R0 = W0, guide.R1 = W1
@@ -51,7 +33,7 @@ const UPDOWN: &str = "  stage updown {
 
 /// The model with hidden layers of so many units, and what is done with it.
 fn stack(hidden: usize, rest: &str) -> String {
-    format!("{}{rest}", STACK.replace("HIDDEN", &hidden.to_string()))
+    belief_net(BeliefNet { pixels: 4, hidden: [hidden; 3], digit: "zero, one", data: SEEN, rest })
 }
 
 fn train(stages: &str) -> String {
