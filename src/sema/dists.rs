@@ -237,15 +237,13 @@ impl Checker<'_> {
             all.clone().count() == given.len() && all.clone().all(|r| given.contains(r))
         });
         let Some(fits) = fits else {
-            let missing: Vec<&str> = signatures[0]
-                .positional
-                .iter()
-                .chain(signatures[0].named)
-                .filter(|r| !given.contains(r))
-                .map(|r| r.word())
-                .collect();
+            let near =
+                signatures.iter().find(|s| given.iter().all(|g| s.positional.iter().chain(s.named).any(|r| r == g)));
+            let near = near.unwrap_or(&signatures[0]);
+            let missing: Vec<&str> =
+                near.positional.iter().chain(near.named).filter(|r| !given.contains(r)).map(|r| r.word()).collect();
             let message = match missing.as_slice() {
-                [one] if signatures.len() == 1 => format!("`{}` is missing `{one}`", family.name()),
+                [one] if !given.is_empty() => format!("`{}` is missing `{one}`", family.name()),
                 _ => format!("these arguments do not go together in `{}`", family.name()),
             };
             self.push(Diagnostic::at(Code::WrongArguments, span, message).help(format!("write {}", usage(family))));

@@ -169,7 +169,7 @@ pub fn pick(base: Expr, at: Vec<Subscript>) -> Expr {
         match subscript {
             Subscript::By(value) => axes.extend(value.ty.axes.clone()),
             Subscript::Prefix(_) => axes.push(axis),
-            Subscript::At { .. } | Subscript::Constant(_) => {}
+            Subscript::At { .. } | Subscript::Constant(_) | Subscript::Last => {}
         }
     }
     axes.extend_from_slice(&base.ty.axes[at.len()..]);
