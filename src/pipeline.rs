@@ -331,13 +331,22 @@ impl Compiled {
         ])
     }
 
-    /// Whether the data has rows to train on: what [`Compiled::train`] would stop at before its first step. Errors: it has none.
-    pub fn verify_rows(&self) -> Result<(), Failed> {
+    /// Whether the whole file can be carried out: what [`Compiled::train`] would stop at before its first step.
+    ///
+    /// # Errors
+    /// An engine that the plan needs is not built yet (E0606, one for each place), or the data has no rows to train on.
+    pub fn verify(&self) -> Result<(), Failed> {
+        if !self.plan.missing.is_empty() {
+            let mut problems = Problems::new();
+            self.plan.missing.iter().for_each(|m| problems.push(m.problem.clone()));
+            return Err(Failed { sources: self.workspace.sources.clone(), problems });
+        }
         self.data.verify_rows(&self.program, &self.plan).map_err(|e| Failed::of(&self.workspace.sources, e))
     }
 
     /// Trains as the file says. `stop` may be set from elsewhere: the run then saves a checkpoint and comes back.
     pub fn train(&self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Trained, Failed> {
+        self.verify()?;
         let (buffers, position, outcome, resumed) = match self.precision {
             Precision::F32 => {
                 let (states, position, outcome, resumed) = self.fit::<f32>(stop, observer)?;

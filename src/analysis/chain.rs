@@ -34,6 +34,14 @@ pub fn find_chain(program: &Program, component: &Component<'_>) -> Result<ChainF
     let axis_name = &program.axes[along].name;
     let mut indices = BTreeSet::new();
     for piece in &component.pieces {
+        // Two indices over the plate, or over another name of it, pair every position with every other.
+        let same = |i: &&IndexId| program.axes.root(program.plate(**i)) == program.axes.root(along);
+        if piece.factor.plates.iter().filter(same).count() > 1 {
+            return Err(Reason::at(
+                piece.factor.span,
+                format!("this pairs positions of {axis_name} that are not neighbours"),
+            ));
+        }
         let target = match &piece.factor.kind {
             FactorKind::Conditional { target, .. } => Some((target.var, target.at.clone())),
             _ => None,

@@ -213,7 +213,7 @@ fn with_evidence(program: &Program, mut ask: Ask, held: Vec<Evidence>) -> Result
 
 /// The engines of a plan, each once.
 fn engines(program: &Program, plan: &AskPlan, sources: &Sources) -> String {
-    let whole = Plan { trains: Vec::new(), asks: vec![plan.clone()] };
+    let whole = Plan { asks: vec![plan.clone()], ..Plan::default() };
     let told = explain_json(program, &whole, sources);
     let mut names: Vec<&str> =
         told["blocks"].as_array().into_iter().flatten().filter_map(|b| b["engine"].as_str()).collect();

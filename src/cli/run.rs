@@ -43,7 +43,7 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
     let began = Instant::now();
     let json = args.format.is_json();
     let compiled = compile(&args.file, &args.inputs, terminal, json)?;
-    compiled.verify_rows()?;
+    compiled.verify()?;
     let dir = run_dir(args)?;
     let compiled = compiled.with_checkpoints(dir.path().join("checkpoint"), args.checkpoint_every, args.resume);
     dir.write_plan(&compiled.explain())?;

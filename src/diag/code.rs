@@ -79,6 +79,7 @@ codes! {
     NeverDefined E0506 "a variable without a definition";
 
     TooExpensive E0601 "inference that costs too much";
+    RequireUnmet E0602 "an exact answer that was required and cannot be had";
     NotReparameterised E0603 "a discrete variable cannot be reparameterised";
     OverrideRefused E0604 "an engine that would be wrong here";
     NoEngine E0605 "no engine fits";

@@ -14,21 +14,24 @@ pub struct Form {
     pub spin: bool,
     /// The axis of the classes, for a categorical; the simplex axis, for a Dirichlet.
     pub class: Option<Label>,
-    /// Whether probabilities of zero count as `FLOOR`: where a value is summed in closed form, its slopes must be finite.
+    /// Whether the logarithm of zero counts as `LOG_ZERO`: where a value is summed in closed form, its slopes must be finite.
     pub floor: bool,
 }
 
-/// A probability far below any that matters beside 1, and above the smallest number of single precision.
-const FLOOR: f64 = 1e-30;
+/// Stands for log 0 in nats: far below any evidence there is, and near enough to keep ten digits beside it.
+const LOG_ZERO: f64 = -2e4;
 
 /// log p, from below bounded where the form asks for it.
 fn log_probability(space: &mut Space, form: Form, p: &Named) -> Named {
     if !form.floor {
         return space.map(Unary::Log, p);
     }
-    let floor = space.scalar(FLOOR);
-    let p = space.zip(Binary::Max, p, &floor);
-    space.map(Unary::Log, &p)
+    // The logarithm is taken of a number that is not zero, so that its derivative is finite on both branches.
+    let (zero, one, low) = (space.scalar(0.0), space.scalar(1.0), space.scalar(LOG_ZERO));
+    let some = space.zip(Binary::Lt, &zero, p);
+    let safe = space.select(&some, p, &one);
+    let log = space.map(Unary::Log, &safe);
+    space.select(&some, &log, &low)
 }
 
 /// ln 2π.

@@ -211,7 +211,12 @@ impl Space {
     /// log Σ exp over one axis, or what the mode makes of it.
     pub fn log_sum_exp(&mut self, a: &Named, over: Label, mode: Semiring) -> Named {
         match a.axis(over) {
-            None => a.clone(),
+            // Equal terms along the axis, each of them counted.
+            None => {
+                let all = Self::union(&a.labels, &[over]);
+                let spread = self.align(a, &all);
+                self.log_sum_exp(&spread, over, mode)
+            }
             Some(axis) => Named {
                 node: self.graph.log_sum_exp(a.node, axis, mode),
                 labels: a.labels.iter().copied().filter(|&l| l != over).collect(),
@@ -222,7 +227,10 @@ impl Space {
     /// Normalised exponentials along one axis.
     pub fn softmax(&mut self, a: &Named, over: Label) -> Named {
         match a.axis(over) {
-            None => a.clone(),
+            None => {
+                let share = 1.0 / self.extent(over).max(1) as f64;
+                self.full(&[over], share)
+            }
             Some(axis) => Named { node: self.graph.softmax(a.node, axis), labels: a.labels.clone() },
         }
     }

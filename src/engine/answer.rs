@@ -29,6 +29,8 @@ pub struct PosteriorSpec<'a> {
     pub guided: &'a [VarId],
     /// The log-partition.
     pub partition: &'a Partition,
+    /// The log-partition with the targets held fixed, where their joint distribution is wanted.
+    pub joint: Option<&'a Partition>,
     /// What is asked for.
     pub targets: &'a [VarId],
     /// In which shape.
@@ -71,29 +73,31 @@ pub fn posterior(spec: &PosteriorSpec<'_>) -> Result<Graph, EmitError> {
     for (&var, root) in spec.targets.iter().zip(&roots[1..]) {
         scope.space.graph.output(&program.vars[var].name, root.node);
     }
-    if spec.targets.len() > 1 && spec.shape == AnswerShape::Distribution {
-        joint(&mut scope, spec)?;
+    if let Some(partition) = spec.joint {
+        joint(&mut scope, spec.targets, partition)?;
     }
     Ok(scope.space.graph)
 }
 
-/// The joint distribution of the targets: each joint state clamped in turn, log p(state, evidence) − log p(evidence).
-fn joint(scope: &mut Scope<'_>, spec: &PosteriorSpec<'_>) -> Result<(), EmitError> {
-    let (along, values) = enumerate_states(scope, spec.targets, &[])?;
-    let mut tilts = Tilts::new();
-    // A tilt of log-indicator would be −∞ elsewhere; the same number follows from the derivative in a tilt on the product
-    // of indicators, one state at a time.
+/// The joint distribution of the targets: log p(state, evidence) of each joint state, normalised.
+fn joint(scope: &mut Scope<'_>, targets: &[VarId], partition: &Partition) -> Result<(), EmitError> {
+    let (along, values) = enumerate_states(scope, targets, &[])?;
     let row: Vec<Label> = scope.row.into_iter().collect();
-    let states = scope.space.extent(along);
     let mut columns = Vec::new();
-    for state in 0..states {
-        tilts.clear();
+    for state in 0..scope.space.extent(along) {
         for (&var, value) in &values {
-            let clamp = clamp_tilt(scope, var, value, along, state)?;
-            tilts.insert(var, clamp);
+            let fixed = match value {
+                // Along its own axis a state is known by its place.
+                Value::State { along: Some(_), class, .. } => {
+                    let code = scope.space.scalar(state as f64);
+                    Value::coded(&mut scope.space, &code, *class)
+                }
+                _ => value.through(|a| scope.space.at(a, along, state)),
+            };
+            scope.values.insert(var, fixed);
         }
-        let clamped = partition_value(scope, spec.partition, &tilts, Mode::Marginals)?;
-        columns.push(scope.space.align(&clamped, &row));
+        let value = partition_value(scope, partition, &Tilts::new(), Mode::Marginals)?;
+        columns.push(scope.space.align(&value, &row));
     }
     let stacked = scope.space.stack(&columns, along);
     let shares = scope.space.softmax(&stacked, along);
@@ -101,34 +105,6 @@ fn joint(scope: &mut Scope<'_>, spec: &PosteriorSpec<'_>) -> Result<(), EmitErro
     let shares = scope.space.align(&shares, &labels);
     scope.space.graph.output("joint", shares.node);
     Ok(())
-}
-
-/// A tilt so strong that only one state of a variable is left: 0 at that state, −∞ at the others.
-fn clamp_tilt(
-    scope: &mut Scope<'_>,
-    var: VarId,
-    value: &Value,
-    along: Label,
-    state: usize,
-) -> Result<Named, EmitError> {
-    let hot = scope.space.at(value.array(), along, state);
-    let labels = tilt_labels(scope, var)?;
-    let tilt = match value {
-        Value::State { .. } => {
-            let zero = scope.space.scalar(0.0);
-            let never = scope.space.scalar(f64::NEG_INFINITY);
-            scope.space.select(&hot, &zero, &never)
-        }
-        Value::Number(_) => {
-            // A binary entry: +∞·x would be NaN at 0, so a slope far beyond any log-odds stands for it.
-            let (scaled, shift) = (scope.space.scale(&hot, 2e4), scope.space.scalar(-1e4));
-            match scope.program.vars[var].domain {
-                Domain::Spin => scope.space.scale(&hot, 1e4),
-                _ => scope.space.add(&scaled, &shift),
-            }
-        }
-    };
-    Ok(scope.space.align(&tilt, &labels))
 }
 
 /// One-hot of the likeliest state of each entry, or the likelier number of a binary one.

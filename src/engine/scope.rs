@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
+use crate::base::span::Span;
 use crate::diag::Code;
 use crate::dist::density::Form;
 use crate::dist::{Args, Label, Named, Space, Value, log_density};
 use crate::model::{
     Arg, AxisId, Compare, Dist, Domain, Expr, Factor, FactorKind, Family, Function, IndexId, Node, Operator, ParamId,
-    Program, Reduction, Subscript, VarId,
+    Program, Reduction, Subscript, Target, VarId,
 };
 use crate::tensor::op::{Binary, Semiring, Unary};
 
@@ -160,12 +161,9 @@ impl<'p> Scope<'p> {
                 });
                 self.space.total(&entries, &event)
             }
-            FactorKind::Potential(expr) => {
-                if self.reaches_before_first(factor) {
-                    return Ok(self.space.scalar(0.0));
-                }
-                let value = self.number(expr)?;
-                self.mask_outside(factor, value)?
+            FactorKind::Potential(expr) => self.potential(expr)?,
+            FactorKind::Deterministic { target, value } if self.values.contains_key(&target.var) => {
+                self.agreement(target, value, factor.span)?
             }
             FactorKind::Deterministic { .. } => self.space.scalar(0.0),
             FactorKind::Undirected { .. } => {
@@ -196,44 +194,165 @@ impl<'p> Scope<'p> {
         Ok(value)
     }
 
-    /// Whether a potential reads the position before the first of the plate that is walked along.
-    fn reaches_before_first(&self, factor: &Factor) -> bool {
-        let Some(walk) = &self.walk else { return false };
-        walk.first
-            && self
-                .program
-                .shifts(factor)
-                .iter()
-                .any(|((_, axis), shifts)| *axis == walk.along && shifts.iter().any(|&s| s < 0))
+    /// What `x = e` adds where x has a value from outside: 0 where a discrete x agrees with e, else −∞.
+    fn agreement(&mut self, target: &Target, value: &Expr, span: Span) -> Result<Named, EmitError> {
+        let declared = &self.program.vars[target.var];
+        let (is, says) = (self.read(target.var, &target.at, span)?, self.value(value)?);
+        let product = self.space.mul_zero(is.array(), says.array());
+        let agrees = match (&declared.domain, &is) {
+            (_, Value::State { class, .. }) => self.space.total(&product, &[*class]),
+            (Domain::Bool, _) => {
+                let (a, b) = (self.space.complement(is.array()), self.space.complement(says.array()));
+                let both_no = self.space.mul_zero(&a, &b);
+                self.space.add(&product, &both_no)
+            }
+            (Domain::Spin, _) => {
+                let (half, shift) = (self.space.scale(&product, 0.5), self.space.scalar(0.5));
+                self.space.add(&half, &shift)
+            }
+            _ => {
+                return Err(EmitError::at(
+                    span,
+                    format!("`{}` is defined by `=`, so it has no density at a value from outside", declared.name),
+                    "leave it out of the data and the evidence, or draw it with `~`",
+                )
+                .coded(Code::Implicit));
+            }
+        };
+        let entries = self.space.map(Unary::Log, &agrees);
+        let event = self.axis_labels(&declared.event)?;
+        Ok(self.space.total(&entries, &event))
     }
 
-    /// A potential contributes nothing where it reads outside an axis.
-    fn mask_outside(&mut self, factor: &Factor, mut value: Named) -> Result<Named, EmitError> {
-        let mut reads = Vec::new();
-        for expr in factor.exprs() {
-            collect_shifts(expr, &mut reads);
+    /// The value of a potential, 0 where it reads outside an axis: in the branch that is taken, as it would be read.
+    fn potential(&mut self, expr: &Expr) -> Result<Named, EmitError> {
+        let zero = self.space.scalar(0.0);
+        if let Node::If { cond, then, other } = &expr.node
+            && self.known(cond).is_none()
+            && !is_positional(cond)
+            && [then, other].iter().any(|e| reaches(e))
+        {
+            let (a, b) = (self.potential(then)?, self.potential(other)?);
+            let chosen = self.choose(cond, &a, &b)?;
+            return Ok(match self.outside(cond)? {
+                Some(out) => self.space.select(&out, &zero, &chosen),
+                None => chosen,
+            });
         }
-        reads.sort_unstable();
-        reads.dedup();
-        for (index, offset) in reads {
-            let axis = self.program.plate(index);
-            if offset == 0 || self.walk.as_ref().is_some_and(|w| w.along == axis) {
-                continue;
+        if self.reaches_before_first(expr) {
+            return Ok(zero);
+        }
+        let value = self.number(expr)?;
+        Ok(match self.outside(expr)? {
+            Some(out) => self.space.select(&out, &zero, &value),
+            None => value,
+        })
+    }
+
+    /// Whether an expression reads the position before the first of the plate that is walked along.
+    fn reaches_before_first(&self, expr: &Expr) -> bool {
+        let Some(walk) = self.walk.as_ref().filter(|w| w.first) else { return false };
+        if let Node::If { cond, then, other } = &expr.node
+            && let Some(known) = self.known(cond)
+        {
+            return self.reaches_before_first(if known { then } else { other });
+        }
+        let own = match &expr.node {
+            Node::Pick { at, .. } => at.iter().any(|s| {
+                matches!(s, Subscript::At { index, offset } if *offset < 0 && self.program.plate(*index) == walk.along)
+            }),
+            _ => false,
+        };
+        own || expr.children().into_iter().any(|e| self.reaches_before_first(e))
+    }
+
+    /// 1 at the positions of the plates where an expression reads outside an axis; none where it never does.
+    fn outside(&mut self, expr: &Expr) -> Result<Option<Named>, EmitError> {
+        if !reaches(expr) {
+            return Ok(None);
+        }
+        if let Node::If { cond, then, other } = &expr.node {
+            if let Some(known) = self.known(cond) {
+                return self.outside(if known { then } else { other });
             }
-            let label = self.index(index)?;
-            let position = self.space.positions(label);
-            let bound = match offset < 0 {
-                true => self.space.scalar(-offset as f64),
-                false => self.space.scalar(self.space.extent(label) as f64 - 1.0 - offset as f64),
-            };
-            let inside = match offset < 0 {
-                true => self.space.zip(Binary::Le, &bound, &position),
-                false => self.space.zip(Binary::Le, &position, &bound),
-            };
+            let of_cond = self.outside(cond)?;
+            let (a, b) = (self.outside(then)?, self.outside(other)?);
+            if a.is_none() && b.is_none() {
+                return Ok(of_cond);
+            }
+            if !is_positional(cond) {
+                return Err(EmitError::at(
+                    expr.span,
+                    "a choice inside a potential has a branch that reads outside its axis",
+                    "write the choice outermost: `factor if c then .. else ..`",
+                ));
+            }
+            let c = self.number(cond)?;
             let zero = self.space.scalar(0.0);
-            value = self.space.select(&inside, &value, &zero);
+            let chosen = self.space.select(&c, &a.unwrap_or(zero.clone()), &b.unwrap_or(zero));
+            return Ok(Some(self.either(chosen, of_cond)));
         }
-        Ok(value)
+        let mut out: Option<Named> = None;
+        if let Node::Pick { at, .. } = &expr.node {
+            for subscript in at {
+                let Subscript::At { index, offset } = subscript else { continue };
+                let axis = self.program.plate(*index);
+                let walked = self.walk.as_ref().is_some_and(|w| w.along == axis);
+                // The step before the first is settled by `reaches_before_first`.
+                if *offset == 0 || walked && *offset < 0 {
+                    continue;
+                }
+                let label = self.index(*index)?;
+                let position = self.space.positions(label);
+                let bound = match (*offset < 0, self.lengths.get(&axis).cloned()) {
+                    (true, _) => self.space.scalar(-*offset as f64),
+                    (false, None) => self.space.scalar(self.space.extent(label) as f64 - *offset as f64),
+                    (false, Some(length)) => {
+                        let offset = self.space.scalar(*offset as f64);
+                        self.space.sub(&length, &offset)
+                    }
+                };
+                let here = match *offset < 0 {
+                    true => self.space.zip(Binary::Lt, &position, &bound),
+                    false => self.space.zip(Binary::Le, &bound, &position),
+                };
+                out = Some(self.either(here, out));
+            }
+        }
+        for child in expr.children() {
+            if let Some(inner) = self.outside(child)? {
+                out = Some(self.either(inner, out));
+            }
+        }
+        Ok(out)
+    }
+
+    fn either(&mut self, a: Named, b: Option<Named>) -> Named {
+        match b {
+            Some(b) => self.space.zip(Binary::Max, &a, &b),
+            None => a,
+        }
+    }
+
+    /// a where a condition holds and b where not. It is linear in the condition where that is a number between the two: of a
+    /// grey value, and of a variable whose slopes are wanted.
+    fn choose(&mut self, cond: &Expr, a: &Named, b: &Named) -> Result<Named, EmitError> {
+        let c = self.number(cond)?;
+        if is_positional(cond) {
+            return Ok(self.space.select(&c, a, b));
+        }
+        let rest = self.space.complement(&c);
+        let (yes, no) = (self.space.mul_zero(&c, a), self.space.mul_zero(&rest, b));
+        let mixed = self.space.add(&yes, &no);
+        if cond.reads().iter().any(|r| self.summed.contains(&r.var)) {
+            return Ok(mixed);
+        }
+        // At a plain yes or no the other branch may be anything, also undefined.
+        let (zero, one) = (self.space.scalar(0.0), self.space.scalar(1.0));
+        let is_yes = self.space.zip(Binary::Le, &one, &c);
+        let is_no = self.space.zip(Binary::Le, &c, &zero);
+        let inner = self.space.select(&is_no, b, &mixed);
+        Ok(self.space.select(&is_yes, a, &inner))
     }
 
     /// Positions beyond a row's length contribute nothing.
@@ -452,9 +571,8 @@ impl<'p> Scope<'p> {
                 if let Some(known) = self.known(cond) {
                     return self.value(if known { then } else { other });
                 }
-                let c = self.number(cond)?;
                 let (a, b) = (self.value(then)?, self.value(other)?);
-                let chosen = self.space.select(&c, a.array(), b.array());
+                let chosen = self.choose(cond, a.array(), b.array())?;
                 return Ok(a.through(|_| chosen));
             }
             Node::Is(inner, state) => {
@@ -462,8 +580,9 @@ impl<'p> Scope<'p> {
                 match (&value, &inner.ty.domain) {
                     (Value::State { hot, class, .. }, _) => self.space.at(hot, *class, *state),
                     (Value::Number(x), Domain::Spin) => {
-                        let wanted = self.space.scalar(if *state == 0 { -1.0 } else { 1.0 });
-                        self.space.zip(Binary::Eq, x, &wanted)
+                        let sign = if *state == 0 { -0.5 } else { 0.5 };
+                        let (half, shift) = (self.space.scale(x, sign), self.space.scalar(0.5));
+                        self.space.add(&half, &shift)
                     }
                     (Value::Number(x), _) if *state == 0 => self.space.complement(x),
                     (Value::Number(x), _) => x.clone(),
@@ -612,14 +731,18 @@ fn unary(function: Function) -> Unary {
     }
 }
 
-/// Every index read at a shift, anywhere in an expression.
-fn collect_shifts(expr: &Expr, shifts: &mut Vec<(IndexId, i64)>) {
+/// Whether a condition is settled by the place alone, or is a plain yes or no by its making.
+fn is_positional(cond: &Expr) -> bool {
+    matches!(cond.node, Node::IsFirst(_) | Node::IsLast(_) | Node::IsObserved(_) | Node::Compare(..) | Node::State(_))
+}
+
+/// Whether an expression reads at a shift somewhere.
+fn reaches(expr: &Expr) -> bool {
+    let mut found = false;
     expr.visit(&mut |e| {
         if let Node::Pick { at, .. } = &e.node {
-            shifts.extend(at.iter().filter_map(|s| match s {
-                Subscript::At { index, offset } => Some((*index, *offset)),
-                _ => None,
-            }));
+            found |= at.iter().any(|s| matches!(s, Subscript::At { offset, .. } if *offset != 0));
         }
     });
+    found
 }

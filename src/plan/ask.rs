@@ -3,19 +3,23 @@
 use std::collections::BTreeSet;
 
 use super::choose::{bound_by, choose_leaf, objectives};
-use super::method::{Method, read_method};
-use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising};
+use super::method::{Method, Schedule, read_method};
+use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising, Partition};
 use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
 use super::rules::order::{guide_order, order_factors, readable_guide_order};
 use super::rules::partition::{choose_partition, names};
 use crate::analysis::Situation;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    Ask, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Program, Question, Subject, VarId, Verb,
+    Ask, Domain, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Objective, Program, Question, Subject, VarId,
+    Verb,
 };
 
 /// Sweeps of block Gibbs for draws where the file does not say.
 const SWEEPS: usize = 1000;
+
+/// Joint states that a distribution is told of.
+const JOINT_STATES: usize = 1 << 10;
 
 /// Draws of a guide that an answer is averaged over (Hinton, Osindero, Teh 2006, section 6, average over 20 up-passes).
 const GUIDE_DRAWS: usize = 20;
@@ -37,7 +41,23 @@ pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnosti
                 .help("ask it as a `query` or `evaluate`"),
         ));
     }
+    if let Some(second) = ask.by.get(1) {
+        return Err(Box::new(
+            Diagnostic::at(Code::OverrideRefused, second.span, format!("`{}` has no part in this answer", second.name))
+                .help("a question has one engine; several are put side by side by `compare`"),
+        ));
+    }
+    if let (Some(method), Some(call)) = (&method, ask.by.first()) {
+        check_method(ask, method, call)?;
+    }
+    if let (Some(_), true) = (ask.times, ask.verb != Verb::Sample) {
+        return Err(Box::new(
+            Diagnostic::at(Code::OverrideRefused, ask.span, "`times` says how many draws, and this draws nothing")
+                .help("leave it out, or ask with `sample`"),
+        ));
+    }
     let chooser = Chooser { program, ask, model, method: method.as_ref() };
+    chooser.check_subject()?;
     let (answer, kind) = chooser.choose(&ask.question, None)?;
     if ask.on.is_none() && chooser.needs_data(&answer) {
         return Err(Box::new(
@@ -57,6 +77,33 @@ pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnosti
     })
 }
 
+/// Whether an engine asked for can answer such a question at all.
+fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result<(), Box<Diagnostic>> {
+    let exact = matches!(method, Method::Exact | Method::Enumeration | Method::ForwardBackward);
+    let gibbs = matches!(method, Method::Gibbs(_));
+    let draws = ask.verb == Verb::Sample;
+    let sums = !matches!(&ask.question, Question::Value(e) if !objectives(e).iter().all(|o| {
+        matches!(o, Objective::LogLik { .. } | Objective::LogDensity { .. })
+    }));
+    if exact && !draws && sums || gibbs && draws {
+        return Ok(());
+    }
+    if gibbs && sums {
+        return Err(Box::new(
+            Diagnostic::at(Code::NotSupported, call.span, "answers by Gibbs samples are not built yet")
+                .help("leave it out: where no exact engine applies, `ghmc` says so"),
+        ));
+    }
+    let help = match (draws, sums) {
+        (true, _) => "draws are made in order, with `gibbs(1000)` for undirected parts",
+        (_, true) => "an answer is made by `exact`, `enumeration` or `forward_backward`; the others learn",
+        _ => "this is a bound under the guide, and no other engine has a part in it",
+    };
+    Err(Box::new(
+        Diagnostic::at(Code::OverrideRefused, call.span, format!("`{}` does not answer this", call.name)).help(help),
+    ))
+}
+
 struct Chooser<'a> {
     program: &'a Program,
     ask: &'a Ask,
@@ -65,6 +112,85 @@ struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
+    /// A guide has conditionals and no likelihood, bound or partition of its own.
+    fn check_subject(&self) -> Result<(), Box<Diagnostic>> {
+        let of_model = match &self.ask.question {
+            Question::Value(_) | Question::LogZ(_) => true,
+            Question::Probability { .. } => self.ask.verb == Verb::Sample,
+            _ => false,
+        };
+        if of_model && matches!(self.ask.of, Subject::Guide(_)) {
+            return Err(Box::new(
+                Diagnostic::at(Code::WrongKind, self.ask.span, "this is asked of a model, and a guide is none")
+                    .help("ask the model itself; of a guide ask `P`, `mean` or `argmax`"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// What an engine cannot be asked, whichever it is.
+    fn check_targets(
+        &self,
+        targets: &[(VarId, Option<usize>)],
+        shape: AnswerShape,
+        evidence: &[Evidence],
+    ) -> Result<(), Box<Diagnostic>> {
+        let program = self.program;
+        let refuse =
+            |text: String, help: &str| Err(Box::new(Diagnostic::at(Code::WrongKind, self.ask.span, text).help(help)));
+        for (place, &(var, state)) in targets.iter().enumerate() {
+            let declared = &program.vars[var];
+            let name = &declared.name;
+            if targets[..place].iter().any(|t| t.0 == var) {
+                return refuse(format!("`{name}` is asked for twice"), "name each variable once");
+            }
+            if matches!(shape, AnswerShape::JointArgmax | AnswerShape::EachArgmax) && !declared.domain.is_discrete() {
+                return refuse(format!("`{name}` has no states to choose among"), "ask for its `mean`");
+            }
+            if shape == AnswerShape::Distribution && !declared.domain.is_discrete() {
+                return refuse(
+                    format!("the distribution of the number `{name}` cannot be printed"),
+                    "ask for its `mean`, or draw it: `sample NAME = P(..)`",
+                );
+            }
+            if state.is_some() && !declared.axes().is_empty() {
+                return refuse(
+                    format!("`{name}` has many entries, and one state is asked for"),
+                    "ask for `P` of it whole",
+                );
+            }
+        }
+        let factors = &program.models[self.model].factors;
+        for fixed in evidence {
+            let name = &program.vars[fixed.var].name;
+            if let EvidenceValue::Answer(_) | EvidenceValue::Line { .. } = fixed.value {
+                return Err(Box::new(
+                    Diagnostic::at(
+                        Code::NotSupported,
+                        self.ask.span,
+                        format!("fixing `{name}` to the answer of another question is not built yet"),
+                    )
+                    .help("ask the other question first, and write its answer here"),
+                ));
+            }
+            let defined = factors
+                .iter()
+                .find(|f| matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == fixed.var));
+            if let (Some(factor), true) = (defined, fixed.intervention) {
+                return Err(Box::new(
+                    Diagnostic::at(
+                        Code::NotSupported,
+                        self.ask.span,
+                        format!("setting `{name}`, which is defined by `=`, is not built yet"),
+                    )
+                    .label(factor.span, "defined here")
+                    .help("set the variables it is computed from"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn needs_data(&self, answer: &Answer) -> bool {
         let bound = |evidence: &[Evidence]| evidence.iter().any(|e| e.value == EvidenceValue::Bound);
         match answer {
@@ -124,10 +250,18 @@ impl Chooser<'_> {
                                 ));
                             }
                         },
-                        Leaf::Variational(_) => Kind::LowerBound,
+                        // With a smaller weight on the divergence it bounds nothing.
+                        Leaf::Variational(plan) => match plan.kl_weight {
+                            Schedule::Constant(weight) if weight >= 1.0 => Kind::LowerBound,
+                            _ => Kind::Estimate,
+                        },
                         Leaf::GuideDensity { .. } => Kind::Exact,
                     });
                     leaves.push(leaf);
+                }
+                let is_bare = matches!(&expr.node, crate::model::Node::Objective(_));
+                if kind == Kind::LowerBound && !is_bare {
+                    kind = Kind::Estimate;
                 }
                 Ok((Answer::Value { expr: expr.clone(), leaves }, kind))
             }
@@ -141,9 +275,16 @@ impl Chooser<'_> {
         let span = self.ask.span;
         let situation = Situation::new(self.program, self.model, &all);
         let parts = find_undirected(&situation);
-        let part = match name {
-            Some(name) => parts.iter().find(|p| p.name == name),
-            None => parts.first(),
+        let part = match (name, parts.as_slice()) {
+            (Some(name), _) => parts.iter().find(|p| p.name == name),
+            (None, [] | [_]) => parts.first(),
+            (None, several) => {
+                let list = several.iter().map(|p| format!("`logZ({})`", p.name)).collect::<Vec<_>>().join(", ");
+                return Err(Box::new(
+                    Diagnostic::at(Code::WhichModel, span, "this model has several undirected parts")
+                        .help(format!("ask for one: {list}")),
+                ));
+            }
         };
         let Some(part) = part else {
             return Err(Box::new(
@@ -175,6 +316,7 @@ impl Chooser<'_> {
         evidence: &[Evidence],
         metric: Option<(Metric, VarId)>,
     ) -> Result<(Answer, Kind), Box<Diagnostic>> {
+        self.check_targets(&targets, shape, evidence)?;
         let program = self.program;
         let declared = &program.models[self.model];
         let defined = declared.factors.iter().find(|f| {
@@ -201,8 +343,18 @@ impl Chooser<'_> {
                 let kind = Kind::Exact;
                 let shape = self.settle_argmax(shape, &asked, &partition)?;
                 let evidence = self.with_ports(evidence);
+                let joint = self.choose_joint(&targets, shape, &situation)?;
                 return Ok((
-                    Answer::Posterior { guided: Vec::new(), draws: 1, partition, targets, shape, evidence, metric },
+                    Answer::Posterior {
+                        guided: Vec::new(),
+                        draws: 1,
+                        partition,
+                        joint,
+                        targets,
+                        shape,
+                        evidence,
+                        metric,
+                    },
                     kind,
                 ));
             }
@@ -231,13 +383,56 @@ impl Chooser<'_> {
             Ok(partition) if readable => {
                 let shape = self.settle_argmax(shape, &asked, &partition)?;
                 let evidence = self.with_ports(evidence);
+                let joint = self.choose_joint(&targets, shape, &Situation { fixed: &known, ..situation })?;
                 Ok((
-                    Answer::Posterior { guided, draws: GUIDE_DRAWS, partition, targets, shape, evidence, metric },
+                    Answer::Posterior {
+                        guided,
+                        draws: GUIDE_DRAWS,
+                        partition,
+                        joint,
+                        targets,
+                        shape,
+                        evidence,
+                        metric,
+                    },
                     Kind::Estimate,
                 ))
             }
             _ => Err(Box::new(not.diagnostic(program, self.ask.span))),
         }
+    }
+
+    /// The log-partition that gives each joint state of several targets its share.
+    fn choose_joint(
+        &self,
+        targets: &[(VarId, Option<usize>)],
+        shape: AnswerShape,
+        situation: &Situation<'_>,
+    ) -> Result<Option<Partition>, Box<Diagnostic>> {
+        let program = self.program;
+        let single = |v: VarId| program.vars[v].axes().is_empty() && program.vars[v].domain.is_discrete();
+        if targets.len() < 2 || shape != AnswerShape::Distribution || !targets.iter().all(|t| single(t.0)) {
+            return Ok(None);
+        }
+        let states = targets.iter().try_fold(1usize, |n, (v, _)| match program.vars[*v].domain {
+            Domain::Cat(axis) => n.checked_mul(program.axes.extent(axis).unwrap_or(1)),
+            _ => n.checked_mul(2),
+        });
+        if states.is_none_or(|n| n > JOINT_STATES) {
+            return Err(Box::new(
+                Diagnostic::at(
+                    Code::TooExpensive,
+                    self.ask.span,
+                    format!("more than {JOINT_STATES} joint states are asked for"),
+                )
+                .help("ask for fewer variables at a time, or for the best state with `argmax`"),
+            ));
+        }
+        let fixed = situation.fixed.iter().copied().chain(targets.iter().map(|t| t.0)).collect();
+        let none = BTreeSet::new();
+        choose_partition(&Situation { fixed: &fixed, asked: &none, ..*situation }, self.method)
+            .map(Some)
+            .map_err(|not| Box::new(not.diagnostic(program, self.ask.span)))
     }
 
     /// A joint maximum is over the targets, with every other latent variable summed out. Where nothing else is latent in a
@@ -333,8 +528,21 @@ impl Chooser<'_> {
         let program = self.program;
         let declared = &program.models[self.model];
         let span = self.ask.span;
+        self.check_targets(&[], AnswerShape::Mean, evidence)?;
         let evidence = self.with_ports(evidence);
         let fixed: BTreeSet<VarId> = evidence.iter().map(|e| e.var).collect();
+        let cut: BTreeSet<VarId> = evidence.iter().filter(|e| e.intervention).map(|e| e.var).collect();
+        let hangs = |factor: &crate::model::Factor| {
+            factor.targets().iter().any(|v| fixed.contains(v) && !cut.contains(v))
+                && factor.reads().iter().any(|r| !fixed.contains(&r.var) && !factor.targets().contains(&r.var))
+        };
+        let refused = |factor: &crate::model::Factor| {
+            Box::new(
+                Diagnostic::at(Code::NotSupported, span, "draws given a variable below free ones are not built yet")
+                    .label(factor.span, "this is held fixed and has parents that are not")
+                    .help("hold its parents fixed too, or query a distribution instead"),
+            )
+        };
         let sweeps = match self.method {
             Some(Method::Gibbs(n)) => *n,
             None => SWEEPS,
@@ -353,7 +561,9 @@ impl Chooser<'_> {
         let mut gibbs = Vec::new();
         for &position in &order {
             let factor = &declared.factors[position];
-            let own = factor.targets();
+            if hangs(factor) {
+                return Err(refused(factor));
+            }
             match &factor.kind {
                 FactorKind::Undirected { vars, .. } => {
                     let whole: BTreeSet<VarId> = vars.iter().copied().collect();
@@ -381,22 +591,7 @@ impl Chooser<'_> {
                         .collect();
                     gibbs.push((position, sweeps, sweep));
                 }
-                FactorKind::Conditional { .. } => {
-                    let below_fixed = own.iter().any(|v| fixed.contains(v));
-                    let free_parent = factor.reads().iter().any(|r| !fixed.contains(&r.var));
-                    if below_fixed && free_parent {
-                        return Err(Box::new(
-                            Diagnostic::at(
-                                Code::NotSupported,
-                                span,
-                                "draws given a variable below free ones are not built yet",
-                            )
-                            .label(factor.span, "this is held fixed and has parents that are not")
-                            .help("hold its parents fixed too, or query a distribution instead"),
-                        ));
-                    }
-                }
-                FactorKind::Deterministic { .. } | FactorKind::Potential(_) => {}
+                FactorKind::Conditional { .. } | FactorKind::Deterministic { .. } | FactorKind::Potential(_) => {}
             }
         }
         if declared.factors.iter().any(|f| matches!(f.kind, FactorKind::Potential(_))) {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::ask::choose_ask;
 use super::method::{Method, Optimiser, Rule, Schedule, read_method, read_optimiser, read_schedule};
+use super::missing::{Missing, Unplanned, settle};
+use super::overrides::check_overrides;
 use super::plan::{
     Leaf, LinePlan, LogLikPlan, Normaliser, Normalising, ObjectivePlan, Partition, Plan, Refusal, StagePlan, TrainPlan,
     Update,
@@ -17,7 +19,8 @@ use crate::analysis::Reason;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{
-    DataId, Expr, Factor, Group, Line, ModelId, Node, Objective, ParamId, Program, Stage, Subject, Train, Type, VarId,
+    Ask, DataId, Expr, Factor, Group, Line, ModelId, Node, Objective, ParamId, Program, Question, Stage, Subject,
+    Train, Type, VarId,
 };
 
 /// Passes over the data where the file does not say.
@@ -31,16 +34,61 @@ pub fn choose_plan(program: &Program, problems: &mut Problems) -> Plan {
     for train in &program.trains {
         match choose_train(program, train) {
             Ok(chosen) => plan.trains.push(chosen),
-            Err(problem) => problems.push(*problem),
+            Err((problem, line)) => {
+                let model = line.map_or(train.models[0], |l| l.model);
+                let unplanned = Unplanned {
+                    what: format!("training `{}`", program.models[model].name),
+                    model,
+                    fixed: bound_by(program, model, train.on.data),
+                    learning: true,
+                    objective: line.and_then(|l| l.objective.as_ref()),
+                    by: line.map_or(&[], |l| &l.by),
+                };
+                match settle(program, unplanned, *problem) {
+                    Ok(missing) => plan.missing.push(missing),
+                    Err(problem) => problems.push(*problem),
+                }
+            }
         }
     }
     for ask in &program.asks {
         match choose_ask(program, ask) {
             Ok(chosen) => plan.asks.push(chosen),
-            Err(problem) => problems.push(*problem),
+            Err(problem) => match missing_answer(program, ask, *problem) {
+                Ok(missing) => plan.missing.push(missing),
+                Err(problem) => problems.push(*problem),
+            },
         }
     }
+    check_overrides(program, &plan, problems);
     plan
+}
+
+/// The engine that a question needs and that is not built yet; gives the problem back where none would do.
+pub fn missing_answer(program: &Program, ask: &Ask, problem: Diagnostic) -> Result<Missing, Box<Diagnostic>> {
+    let (Subject::Model(model) | Subject::Guide(model)) = ask.of else { return Err(Box::new(problem)) };
+    let bound = ask.on.as_ref().map(|on| bound_by(program, model, on.data)).unwrap_or_default();
+    let mut question = &ask.question;
+    let mut truth = BTreeSet::new();
+    while let Question::Metric { truth: of, prediction, .. } = question {
+        truth.insert(*of);
+        question = prediction;
+    }
+    let fixed = match question {
+        Question::Probability { evidence, .. }
+        | Question::Argmax { evidence, .. }
+        | Question::Mean { evidence, .. } => evidence.iter().map(|e| e.var).collect(),
+        _ => bound,
+    };
+    let unplanned = Unplanned {
+        what: format!("`{}`", ask.name),
+        model,
+        fixed: fixed.difference(&truth).copied().collect(),
+        learning: false,
+        objective: if let Question::Value(expr) = &ask.question { Some(expr) } else { None },
+        by: &ask.by,
+    };
+    settle(program, unplanned, problem)
 }
 
 /// The variables of a model that a data set binds, by name.
@@ -63,7 +111,10 @@ fn bound_names(program: &Program, data: DataId) -> BTreeSet<&str> {
     own.chain(inherited).collect()
 }
 
-fn choose_train(program: &Program, train: &Train) -> Result<TrainPlan, Box<Diagnostic>> {
+/// What a training line could not be planned for.
+type Unfit<'a> = (Box<Diagnostic>, Option<&'a Line>);
+
+fn choose_train<'a>(program: &Program, train: &'a Train) -> Result<TrainPlan, Unfit<'a>> {
     let mut bound = BTreeSet::new();
     for &model in &train.models {
         bound.extend(bound_by(program, model, train.on.data));
@@ -84,7 +135,7 @@ enum Chosen {
 /// A layer's stage: its name, its line, and the copies made when it is done.
 type Layer = (String, LinePlan, Vec<(ParamId, ParamId)>);
 
-fn choose_stage(program: &Program, stage: &Stage, bound: &BTreeSet<VarId>) -> Result<Vec<StagePlan>, Box<Diagnostic>> {
+fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>) -> Result<Vec<StagePlan>, Unfit<'a>> {
     let epochs = stage.epochs.unwrap_or(EPOCHS);
     let make = |name: String, lines: Vec<LinePlan>, then: Vec<(ParamId, ParamId)>, batch: Option<usize>| StagePlan {
         name,
@@ -102,17 +153,16 @@ fn choose_stage(program: &Program, stage: &Stage, bound: &BTreeSet<VarId>) -> Re
     let mut lines = Vec::new();
     let mut batch = None;
     for line in &stage.lines {
-        match choose_line(program, line, bound)? {
+        match choose_line(program, line, bound).map_err(|problem| (problem, Some(line)))? {
             Chosen::Line(line, rows) => {
                 lines.push(*line);
                 batch = batch.or(rows);
             }
             Chosen::Layers(layers, rows) => {
                 if stage.lines.len() > 1 {
-                    return Err(Box::new(
-                        Diagnostic::at(Code::BadSchedule, line.span, "greedy layers alternate with nothing")
-                            .help("give `layerwise` a stage of its own"),
-                    ));
+                    let problem = Diagnostic::at(Code::BadSchedule, line.span, "greedy layers alternate with nothing")
+                        .help("give `layerwise` a stage of its own");
+                    return Err((Box::new(problem), Some(line)));
                 }
                 let mut stages: Vec<StagePlan> = layers
                     .into_iter()

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::method::{Optimiser, Rule};
+use super::missing::Missing;
 use super::plan::{
     Answer, Block, Cost, Leaf, LinePlan, Machine, Normaliser, Normalising, ObjectivePlan, Partition, Plan, Refusal,
     Update,
@@ -50,6 +51,10 @@ pub fn explain_text(program: &Program, plan: &Plan, sources: &Sources) -> String
         let _ = writeln!(out, "{verb} {} ({})", ask.name, ask.kind.sign());
         write_told(&mut out, program, sources, &answer_told(program, &ask.answer), "  ");
     }
+    for missing in &plan.missing {
+        let _ = writeln!(out, "{} ({}): not built yet", missing.what, missing.kind.sign());
+        write_told(&mut out, program, sources, &[missing_told(missing)], "  ");
+    }
     out
 }
 
@@ -57,8 +62,21 @@ pub fn explain_text(program: &Program, plan: &Plan, sources: &Sources) -> String
 pub fn explain_json(program: &Program, plan: &Plan, sources: &Sources) -> Value {
     let lines = plan.trains.iter().flat_map(|t| &t.stages).flat_map(|s| &s.lines).flat_map(line_told);
     let asks = plan.asks.iter().flat_map(|a| answer_told(program, &a.answer));
-    let blocks: Vec<Value> = lines.chain(asks).map(|told| block_json(program, sources, &told)).collect();
+    let missing = plan.missing.iter().map(missing_told);
+    let blocks: Vec<Value> = lines.chain(asks).chain(missing).map(|told| block_json(program, sources, &told)).collect();
     json!({ "blocks": blocks })
+}
+
+fn missing_told(missing: &Missing) -> Told {
+    Told {
+        of: String::new(),
+        vars: missing.vars.clone(),
+        engine: missing.engine.clone(),
+        kind: missing.kind.sign().to_string(),
+        reason: format!("{}; this engine is not built yet", missing.reason),
+        cost: None,
+        rejected: Vec::new(),
+    }
 }
 
 /// A training line in one phrase: its engines with the kind of their numbers, and the update.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::missing::PLANNED;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::model::{Argument, Call};
@@ -104,22 +105,6 @@ pub enum Method {
 /// Words after `by` that are understood, for suggestions.
 const METHODS: [&str; 9] =
     ["exact", "enumeration", "forward_backward", "em", "gradient", "cd", "layerwise", "wake_sleep", "gibbs"];
-/// Words that name an engine which is planned and not yet built.
-const PLANNED: [&str; 12] = [
-    "mean_field",
-    "loopy_bp",
-    "junction_tree",
-    "ais",
-    "pcd",
-    "means",
-    "nuts",
-    "interleaved",
-    "importance",
-    "greedy",
-    "score",
-    "kalman",
-];
-
 fn unknown(call: &Call, what: &str, known: &[&str]) -> Diagnostic {
     let near = nearest(&call.name, known.iter().copied());
     let help = match near {
@@ -271,7 +256,7 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
             }
             Method::WakeSleep(parts)
         }
-        name if PLANNED.contains(&name) => {
+        name if PLANNED.iter().any(|(word, _, _)| *word == name) => {
             return Err(Diagnostic::at(Code::NotSupported, call.span, format!("`{name}` is not built yet"))
                 .help(format!("engines that are: {}", METHODS.join(", "))));
         }

@@ -8,6 +8,8 @@ mod choose;
 mod cost;
 mod explain;
 mod method;
+mod missing;
+mod overrides;
 #[allow(clippy::module_inception)]
 mod plan;
 mod rules;
@@ -16,6 +18,7 @@ pub use ask::choose_ask;
 pub use choose::choose_plan;
 pub use explain::{brief_line, explain_json, explain_text};
 pub use method::{Optimiser, Rule, Schedule};
+pub use missing::Missing;
 pub use plan::{
     Answer, AnswerShape, AskPlan, Block, Cost, Draws, Engine, Expectation, Kind, LayerPlan, Leaf, LinePlan, LogLikPlan,
     Machine, Normaliser, NormaliserOf, Normalising, ObjectivePlan, Partition, PieceRef, Plan, Refusal, StagePlan,

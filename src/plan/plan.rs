@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::method::{Optimiser, Schedule};
+use super::missing::Missing;
 use crate::analysis::Reason;
 use crate::base::span::Span;
 use crate::model::{AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Subject, VarId, Verb};
@@ -391,6 +392,8 @@ pub enum Answer {
         draws: usize,
         /// The log-partition whose derivative answers.
         partition: Partition,
+        /// The log-partition with the targets held fixed: that of each joint state, where a joint distribution is asked for.
+        joint: Option<Partition>,
         /// What is asked for.
         targets: Vec<(VarId, Option<usize>)>,
         /// Joint maximum, maxima of marginals, a distribution, or an expectation.
@@ -481,4 +484,6 @@ pub struct Plan {
     pub trains: Vec<TrainPlan>,
     /// Questions, in order.
     pub asks: Vec<AskPlan>,
+    /// What fits and is not built yet: the file can be explained, and not run.
+    pub missing: Vec<Missing>,
 }

@@ -202,7 +202,7 @@ impl Asker<'_> {
     /// The answer's program for some number of rows.
     fn graph(&self, rows: usize) -> Result<Graph, EmitError> {
         match &self.ask.answer {
-            Answer::Posterior { guided, partition, targets, evidence, .. } => {
+            Answer::Posterior { guided, partition, joint, targets, evidence, .. } => {
                 let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).collect();
                 let targets: Vec<VarId> = targets.iter().map(|t| t.0).collect();
                 answer::posterior(&PosteriorSpec {
@@ -212,6 +212,7 @@ impl Asker<'_> {
                     inputs: &inputs,
                     guided,
                     partition,
+                    joint: joint.as_ref(),
                     targets: &targets,
                     // The best states under a guide are those of the mean over its draws.
                     shape: match (guided.is_empty(), self.shape()) {

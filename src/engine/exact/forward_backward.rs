@@ -110,7 +110,13 @@ pub fn log_partition(
         alpha = Named { node: last[0], labels: state_labels };
     }
     let semiring = mode.semiring(|| scope.space.site());
-    let value = scope.space.log_sum_exp(&alpha, now, semiring);
+    let mut value = scope.space.log_sum_exp(&alpha, now, semiring);
+    if let Some(lengths) = scope.lengths.get(&along).cloned() {
+        // A row without positions has no factors.
+        let zero = scope.space.scalar(0.0);
+        let some = scope.space.zip(Binary::Lt, &zero, &lengths);
+        value = scope.space.select(&some, &value, &zero);
+    }
     sum_plates(scope, &block.plates, value)
 }
 

@@ -1,5 +1,6 @@
 //! The rules of the planner, a file a method. Each reads facts and answers with a claim or a refusal; none computes.
 
+pub mod beyond;
 pub mod contrastive;
 pub mod em;
 pub mod layerwise;

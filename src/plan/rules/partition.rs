@@ -9,7 +9,8 @@ use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Program, VarId};
 use crate::plan::cost::find_cost;
-use crate::plan::method::Method;
+use crate::plan::method::{Method, read_method};
+use crate::plan::overrides::find_override;
 use crate::plan::plan::{Block, Engine, Kind, Partition, PieceRef, Refusal};
 
 /// Joint states above which nothing is enumerated: 2^20 rows of f64 are already 8 MiB a variable.
@@ -46,6 +47,21 @@ pub fn choose_block(
 ) -> Result<Block, NotExact> {
     let program = situation.program;
     let mut refusals = Vec::new();
+    let inferred = find_override(program, &component.vars).filter(|_| asked.is_none());
+    let method = match inferred.map(|i| read_method(&i.by)) {
+        Some(Ok(method)) => Some(method),
+        // It names an engine that is not built.
+        Some(Err(problem)) => {
+            let refusal = Refusal {
+                engine: "exact",
+                reason: Reason { text: problem.message.clone(), at: inferred.map(|i| i.span) },
+                mend: None,
+            };
+            return Err(NotExact { vars: component.vars.clone(), refusals: vec![refusal] });
+        }
+        None => None,
+    };
+    let asked = asked.or(method.as_ref());
     let pieces = refs(situation, &component.pieces);
     let block = |engine: Engine, reason: String, rejected: Vec<Refusal>| Block {
         vars: component.vars.clone(),

@@ -59,7 +59,7 @@ pub fn posterior_plan(
 
 /// The program of a posterior plan for one row.
 pub fn posterior_graph(program: &Program, plan: &AskPlan) -> Graph {
-    let Answer::Posterior { guided, partition, targets, shape, evidence, .. } = &plan.answer else {
+    let Answer::Posterior { guided, partition, joint, targets, shape, evidence, .. } = &plan.answer else {
         panic!("not a posterior: {plan:?}")
     };
     let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).collect();
@@ -71,6 +71,7 @@ pub fn posterior_graph(program: &Program, plan: &AskPlan) -> Graph {
         inputs: &inputs,
         guided,
         partition,
+        joint: joint.as_ref(),
         targets: &targets,
         shape: *shape,
     })

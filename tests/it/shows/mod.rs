@@ -9,6 +9,7 @@ mod nonsense;
 mod plans;
 mod stack;
 mod threads;
+mod truths;
 mod zeros;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,139 @@
+//! What fits and is not built yet: named with its kind and its reason, so that a file can be checked and explained before the
+//! engine is there, and refused only when it is run.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::plan::Kind;
+use super::rules::beyond::find_beyond;
+use crate::diag::{Code, Diagnostic};
+use crate::model::{Call, Expr, ModelId, Node, Objective, Program, Subject, VarId};
+
+/// A training line or a question whose engine is not built yet.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Missing {
+    /// What needs it: `train m`, a question's name.
+    pub what: String,
+    /// The model.
+    pub model: ModelId,
+    /// The engine that fits.
+    pub engine: String,
+    /// What its numbers will be.
+    pub kind: Kind,
+    /// The variables it is for.
+    pub vars: Vec<VarId>,
+    /// Why it fits.
+    pub reason: String,
+    /// What running the file answers.
+    pub problem: Diagnostic,
+}
+
+/// What could not be planned, and where it stands.
+pub struct Unplanned<'a> {
+    /// What needs it: `train m`, a question's name.
+    pub what: String,
+    /// The model.
+    pub model: ModelId,
+    /// Its variables that are known.
+    pub fixed: BTreeSet<VarId>,
+    /// Whether parameters are to be learned.
+    pub learning: bool,
+    /// The objective or the value asked for.
+    pub objective: Option<&'a Expr>,
+    /// Engines asked for.
+    pub by: &'a [Call],
+}
+
+/// Engines that files may ask for and that are not built, with what they are called and what their numbers are.
+pub const PLANNED: [(&str, &str, Kind); 20] = [
+    ("mean_field", "mean field", Kind::LowerBound),
+    ("loopy_bp", "loopy belief propagation", Kind::Estimate),
+    ("junction_tree", "junction tree", Kind::Exact),
+    ("kalman", "Kalman filter and smoother", Kind::Exact),
+    ("ais", "annealed importance sampling", Kind::Estimate),
+    ("pcd", "persistent contrastive divergence", Kind::Estimate),
+    ("pseudo_likelihood", "pseudo-likelihood", Kind::Estimate),
+    ("means", "propagated means", Kind::Estimate),
+    ("score_function", "score function with control variates", Kind::LowerBound),
+    ("importance", "importance sampling", Kind::Estimate),
+    ("nuts", "NUTS", Kind::Estimate),
+    ("hmc", "Hamiltonian Monte Carlo", Kind::Estimate),
+    ("interleaved", "greedy layers, interleaved", Kind::Estimate),
+    ("greedy", "greedy decoding", Kind::Estimate),
+    ("ancestral", "ancestral sampling", Kind::Exact),
+    ("variational", "variational, reparameterised", Kind::LowerBound),
+    ("conjugate", "conjugate mean field", Kind::LowerBound),
+    ("adversarial", "adversarial", Kind::Estimate),
+    ("gibbs", "Gibbs sampling", Kind::Estimate),
+    ("vimco", "multi-sample score function", Kind::LowerBound),
+];
+
+/// The engine that fits what could not be planned; gives the problem back where none would, or the file itself is at fault.
+pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) -> Result<Missing, Box<Diagnostic>> {
+    if !matches!(problem.code, Code::NotSupported | Code::NoEngine | Code::TooExpensive | Code::NotReparameterised) {
+        return Err(Box::new(problem));
+    }
+    let asked: Vec<_> = unplanned.by.iter().filter_map(|call| planned(&call.name)).collect();
+    let latent: Vec<VarId> = program.models[unplanned.model]
+        .vars
+        .iter()
+        .copied()
+        .filter(|v| !unplanned.fixed.contains(v) && !program.vars[*v].given)
+        .collect();
+    let (engine, kind, vars, reason) = if let Some((engine, kind)) = asked.first() {
+        let engine = if asked.len() > 1 { "each of the engines named".to_string() } else { engine.to_string() };
+        (engine, *kind, latent, "asked for with `by`".to_string())
+    } else if let Some((engine, kind, reason)) = unplanned.objective.and_then(expectation) {
+        (engine.to_string(), kind, latent, reason.to_string())
+    } else if let Some(found) = find_beyond(program, unplanned.model, &unplanned.fixed, unplanned.learning) {
+        found
+    } else if problem.code == Code::NotSupported {
+        ("none of the engines built".to_string(), Kind::Estimate, latent, problem.message.clone())
+    } else {
+        return Err(Box::new(problem));
+    };
+    let text = if problem.code == Code::NotSupported {
+        problem.message.clone()
+    } else {
+        format!("{} is not built yet, and {} needs it", engine, unplanned.what)
+    };
+    let mut told = Diagnostic { code: Code::NotSupported, message: text, ..problem };
+    if told.help.is_none() {
+        told.help = Some("`ghmc explain` says what else was looked at".to_string());
+    }
+    Ok(Missing { what: unplanned.what, model: unplanned.model, engine, kind, vars, reason, problem: told })
+}
+
+fn planned(name: &str) -> Option<(&'static str, Kind)> {
+    PLANNED.iter().find(|(word, _, _)| *word == name).map(|(_, engine, kind)| (*engine, *kind))
+}
+
+/// The engine that an objective itself calls for.
+fn expectation(objective: &Expr) -> Option<(&'static str, Kind, &'static str)> {
+    let mut found = None;
+    let (mut data, mut model) = (false, false);
+    objective.visit(&mut |e| {
+        let Node::Objective(objective) = &e.node else { return };
+        match objective.as_ref() {
+            Objective::ImportanceBound { .. } => {
+                let why = "the mean over draws stands inside the logarithm";
+                found = Some(("importance-weighted bound, reparameterised", Kind::LowerBound, why));
+            }
+            Objective::Expect { source: Subject::Data(_), .. } => data = true,
+            Objective::Expect { .. } => model = true,
+            _ => {}
+        }
+    });
+    match (found, data, model) {
+        (Some(found), ..) => Some(found),
+        (None, true, true) => Some((
+            "adversarial: alternating steps on draws",
+            Kind::Estimate,
+            "draws of a model are set against the data",
+        )),
+        (None, _, true) => Some(("expectation over draws", Kind::Estimate, "the objective is a mean over draws")),
+        (None, true, false) => Some(("mean over the rows", Kind::Exact, "the objective is a mean over the data")),
+        _ => None,
+    }
+}
