@@ -12,6 +12,7 @@ use ghmc::model::print::print as print_program;
 use ghmc::model::{FactorKind, Program, VarId};
 use ghmc::pipeline::{Compiled, Failed, Workspace, diagnostic};
 use ghmc::plan::{Plan, Update, explain_json, explain_text};
+use ghmc::report::drawing;
 use ghmc::tensor::graph::Graph;
 use ghmc::{syntax, tensor};
 use serde::Serialize;
@@ -43,6 +44,9 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<u8, Trouble> {
             "`--format json` is the form of the plan; other stages are printed as text or with `--ron`",
         ));
     }
+    if args.svg.is_some() && args.emit == Emit::Ast {
+        return Err(Trouble::usage("`--svg` draws a checked program; `--emit ast` shows one that is only read"));
+    }
     let (workspace, file) = open(Path::new(&args.what), &args.inputs)?;
     verify_data_names(&workspace, file)?;
     if args.emit == Emit::Ast {
@@ -54,6 +58,9 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<u8, Trouble> {
         return Ok(if problems.has_errors() { exit::INPUT } else { exit::DONE });
     }
     let reached = reach(&workspace, file, terminal, json)?;
+    if let Some(path) = &args.svg {
+        drawing::write(&drawing::figures(&reached.program, &reached.plan), path)?;
+    }
     let text = match args.emit {
         Emit::Plan if json => format!("{:#}\n", explain_json(&reached.program, &reached.plan, &reached.sources)),
         Emit::Plan if args.ron => ron(&reached.plan)?,
