@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ghmc::pipeline::Trained;
 use ghmc::plan::{Leaf, ObjectivePlan, StagePlan};
-use ghmc::report::{drawing, Better, Chart, Curve, Environment, Figure, RunReport, Stage, StageSummary, Summary};
+use ghmc::report::{Better, Chart, Curve, Environment, Figure, RunReport, Stage, StageSummary, Summary, drawing};
 use ghmc::train::Answered;
 use ghmc::train::fit::StageRecord;
 

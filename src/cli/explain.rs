@@ -57,7 +57,13 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<u8, Trouble> {
         print(&text)?;
         return Ok(if problems.has_errors() { exit::INPUT } else { exit::DONE });
     }
-    let reached = reach(&workspace, file, terminal, json)?;
+    let reached = match (reach(&workspace, file, terminal, json), &args.svg) {
+        (Err(trouble), Some(path)) => {
+            draw_unplanned(&workspace, file, path)?;
+            return Err(trouble);
+        }
+        (reached, _) => reached?,
+    };
     if let Some(path) = &args.svg {
         drawing::write(&drawing::figures(&reached.program, &reached.plan), path)?;
     }
@@ -118,6 +124,19 @@ fn reach(workspace: &Workspace, file: FileId, terminal: &Terminal, json: bool) -
         terminal.say(&format!("note: {}; sizes and costs that depend on it are unknown{help}\n", error.message));
     }
     Ok(Reached { program, plan, sources, compiled: None })
+}
+
+/// Draws a program that means something but cannot be computed: what the plan lacks is not in the picture.
+fn draw_unplanned(workspace: &Workspace, file: FileId, path: &Path) -> Result<(), Trouble> {
+    let mut problems = Problems::new();
+    let tree = workspace.parse(file, &mut problems);
+    if let Some(mut program) = workspace.check(&tree, &mut problems) {
+        // Sizes that only the data knows are welcome and not needed.
+        let _ = workspace.bind(&mut program);
+        let plan = workspace.plan(&program, &mut problems);
+        drawing::write(&drawing::figures(&program, &plan), path)?;
+    }
+    Ok(())
 }
 
 /// A stage's data as RON.

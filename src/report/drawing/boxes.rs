@@ -6,7 +6,7 @@ use super::describe::axis_text;
 use super::roles::Roles;
 use super::scene::{Cluster, Frame};
 use super::text::cut;
-use crate::model::{AxisId, AxisKind, Factor, FactorKind, IndexId, Model, Program, VarId};
+use crate::model::{AxisId, AxisKind, Factor, FactorKind, IndexId, Model, Program, Subscript, VarId};
 
 /// A step into a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,12 +24,15 @@ pub struct Boxes<'p> {
     factors: &'p [Factor],
     /// Plates, the outermost first, each with the name of its index.
     order: Vec<(AxisId, Option<String>)>,
+    /// How many of a variable's event axes are plates in all but name: everything reads it a position at a time.
+    unfolded: BTreeMap<VarId, usize>,
     opened: BTreeMap<Vec<Step>, usize>,
 }
 
 impl<'p> Boxes<'p> {
     /// The boxes of a model and of the factors drawn.
     pub fn new(program: &'p Program, roles: &'p Roles, model: &'p Model, factors: &'p [Factor]) -> Self {
+        let unfolded = unfolded(program, model, factors);
         let mut shared: Vec<(AxisId, usize, Option<String>)> = Vec::new();
         let mut count = |axis: AxisId, name: Option<&str>| {
             let at = shared.iter().position(|s| s.0 == axis).unwrap_or_else(|| {
@@ -42,7 +45,8 @@ impl<'p> Boxes<'p> {
             }
         };
         for &var in &model.vars {
-            program.vars[var].index.iter().for_each(|&a| count(program.axes.root(a), None));
+            let plates = plates_of(program, &unfolded, var);
+            plates.into_iter().for_each(|a| count(program.axes.root(a), None));
         }
         for factor in factors.iter().flat_map(|f| f.leaves().into_iter().chain([f])) {
             for &index in &factor.plates {
@@ -51,7 +55,7 @@ impl<'p> Boxes<'p> {
         }
         shared.sort_by_key(|s| std::cmp::Reverse(s.1));
         let order = shared.into_iter().map(|(axis, _, name)| (axis, name)).collect();
-        Boxes { program, roles, factors, order, opened: BTreeMap::new() }
+        Boxes { program, roles, factors, order, unfolded, opened: BTreeMap::new() }
     }
 
     /// The name of a plate's index, or the plate's own where no index names it.
@@ -84,7 +88,12 @@ impl<'p> Boxes<'p> {
             .factors
             .iter()
             .position(|f| matches!(&f.kind, FactorKind::Undirected { vars, .. } if vars.contains(&var)));
-        self.with_group(&self.program.vars[var].index, group)
+        self.with_group(&self.plates_of(var), group)
+    }
+
+    /// The plates that a variable is drawn in.
+    pub fn plates_of(&self, var: VarId) -> Vec<AxisId> {
+        plates_of(self.program, &self.unfolded, var)
     }
 
     /// The way to a potential.
@@ -143,4 +152,32 @@ impl<'p> Boxes<'p> {
         }
         false
     }
+}
+
+fn plates_of(program: &Program, unfolded: &BTreeMap<VarId, usize>, var: VarId) -> Vec<AxisId> {
+    let declared = &program.vars[var];
+    let more = unfolded.get(&var).copied().unwrap_or(0);
+    declared.index.iter().chain(declared.event.iter().take(more)).copied().collect()
+}
+
+/// Leading event axes along which every factor reads a variable at positions of plates, and none distributes it as a whole.
+fn unfolded(program: &Program, model: &Model, factors: &[Factor]) -> BTreeMap<VarId, usize> {
+    let mut unfolded: BTreeMap<VarId, usize> = BTreeMap::new();
+    for &var in &model.vars {
+        let declared = &program.vars[var];
+        let reads = factors.iter().flat_map(Factor::reads).filter(|r| r.var == var);
+        let at_positions = reads.map(|r| {
+            let positions = r.at.iter().take_while(|s| matches!(s, Subscript::At { .. })).count();
+            positions.saturating_sub(declared.index.len())
+        });
+        let whole = factors
+            .iter()
+            .flat_map(Factor::leaves)
+            .any(|f| !matches!(f.kind, FactorKind::Undirected { .. }) && f.targets().contains(&var));
+        let count = at_positions.min().unwrap_or(0).min(declared.event.len());
+        if count > 0 && !whole {
+            unfolded.insert(var, count);
+        }
+    }
+    unfolded
 }

@@ -7,14 +7,12 @@ use super::reads::{Definition, Reads, definitions};
 use super::roles::Roles;
 use super::scene::{Edge, Node, Scene, Seen, Shape, Tie};
 use super::text::{Name, cut};
-use crate::model::{
-    AxisId, Domain, Factor, FactorKind, Model, ModelId, Owner, ParamId, Program, VarId,
-};
+use crate::model::{AxisId, Domain, Factor, FactorKind, Model, ModelId, Owner, ParamId, Program, VarId};
 
 /// Beyond so many dots those of parameters without a prior are left out.
 const DOTS: usize = 14;
 /// So many names are written at one dot.
-const NAMES: usize = 4;
+const NAMES: usize = 6;
 
 /// A model's scene, or that of its guide.
 pub struct Described {
@@ -62,6 +60,8 @@ struct Writer<'p> {
     scene: Scene,
     nodes: BTreeMap<VarId, usize>,
     levels: BTreeMap<VarId, usize>,
+    /// Variables that conditionals of others read.
+    parents: BTreeSet<VarId>,
     /// The squares that read each parameter.
     readers: BTreeMap<ParamId, BTreeSet<usize>>,
 }
@@ -77,20 +77,23 @@ impl<'p> Writer<'p> {
             scene: Scene::default(),
             nodes: BTreeMap::new(),
             levels: levels(model, factors, roles),
+            parents: parents(factors),
             readers: BTreeMap::new(),
         }
     }
 
     fn variable(&mut self, var: VarId) {
         let declared = &self.program.vars[var];
-        let positions: Vec<String> = declared.index.iter().map(|&a| self.boxes.index_name(a)).collect();
+        let plates = self.boxes.plates_of(var);
+        let positions: Vec<String> = plates.iter().map(|&a| self.boxes.index_name(a)).collect();
+        let event = &declared.event[plates.len() - declared.index.len()..];
         let path = self.boxes.of_variable(var);
         let cluster = self.boxes.enter(&mut self.scene.clusters, &path);
         self.nodes.insert(var, self.scene.nodes.len());
         self.scene.nodes.push(Node {
             shape: Shape::Variable { seen: self.roles.seen(var), defined: false },
             names: vec![Name::new(&declared.name, &positions)],
-            note: note(self.program, &declared.domain, &declared.event),
+            note: note(self.program, &declared.domain, event),
             law: None,
             aside: Vec::new(),
             recurs: String::new(),
@@ -165,7 +168,11 @@ impl<'p> Writer<'p> {
             cluster,
             tint: None,
         });
-        let level = |v: &VarId| self.levels.get(v).copied().unwrap_or(0);
+        // Above stands what is furthest from the data and has no children of its own.
+        let level = |v: &VarId| match self.parents.contains(v) {
+            true => 0,
+            false => 1 + self.levels.get(v).copied().unwrap_or(0),
+        };
         let highest = reads.vars.iter().map(|(v, _)| level(v)).max().unwrap_or(0);
         for (var, label) in &reads.vars {
             let Some(&node) = self.nodes.get(var) else { continue };
@@ -260,6 +267,16 @@ fn levels(model: &Model, factors: &[Factor], roles: &Roles) -> BTreeMap<VarId, u
         open = next;
     }
     levels
+}
+
+fn parents(factors: &[Factor]) -> BTreeSet<VarId> {
+    let conditionals = factors.iter().filter(|f| matches!(f.kind, FactorKind::Conditional { .. }));
+    conditionals
+        .flat_map(|f| {
+            let targets = f.targets();
+            f.reads().into_iter().map(|r| r.var).filter(move |v| !targets.contains(v))
+        })
+        .collect()
 }
 
 /// What a parameter is called in its drawing: a net's go by the net's name.

@@ -12,7 +12,7 @@ const SIGN: f64 = 30.0;
 /// Between entries.
 const GAP: f64 = 22.0;
 /// A legend is at least so wide before it breaks into rows.
-const LEAST: f64 = 460.0;
+const LEAST: f64 = 340.0;
 
 /// A sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,8 @@ pub fn legend(program: &Program, roles: &Roles, panels: &[Placed], without_param
             let names: Vec<&str> = vars.iter().map(|&v| program.vars[v].name.as_str()).collect();
             cut(&names.join(", "), 48)
         };
-        let boxed = panels.iter().flat_map(|p| &p.scene.clusters).any(|c| c.frame == Frame::Group && c.tint == Some(at));
+        let boxed =
+            panels.iter().flat_map(|p| &p.scene.clusters).any(|c| c.frame == Frame::Group && c.tint == Some(at));
         match (engine.normaliser, boxed) {
             (false, _) => list.push((Mark::Tint(at), format!("{}: {}", of(&engine.vars), engine.text))),
             (true, true) => list.push((Mark::Group(at), format!("log Z {}", engine.text))),

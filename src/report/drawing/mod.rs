@@ -22,7 +22,7 @@ mod tree;
 
 use std::path::Path;
 
-use maud::html;
+use maud::{Markup, html};
 
 use super::errors::ReportError;
 use crate::model::{ModelId, Program};
@@ -40,7 +40,9 @@ const MOST: usize = 400;
 const WIDE: f64 = 1000.0;
 /// Between panels.
 const GAP: f64 = 44.0;
-/// Between figures, and around them.
+/// Between panels and legend.
+const BELOW: f64 = 18.0;
+/// Between rows of figures, and around them.
 const MARGIN: f64 = 26.0;
 /// Height of a heading.
 const HEADING: f64 = 30.0;
@@ -64,12 +66,8 @@ pub fn figures(program: &Program, plan: &Plan) -> Vec<Figure> {
 
 fn figure(program: &Program, plan: &Plan, id: ModelId) -> Figure {
     let model = &program.models[id];
-    let mut drawn = Figure {
-        title: model.name.clone(),
-        panels: Vec::new(),
-        note: String::new(),
-        legend: Legend::default(),
-    };
+    let mut drawn =
+        Figure { title: model.name.clone(), panels: Vec::new(), note: String::new(), legend: Legend::default() };
     let factors: usize = model.factors.iter().map(|f| f.leaves().len()).sum();
     let size = model.vars.len() + factors;
     if size > MOST {
@@ -89,7 +87,8 @@ fn figure(program: &Program, plan: &Plan, id: ModelId) -> Figure {
 impl Figure {
     /// Where each panel stands below the figure's heading.
     fn corners(&self) -> Vec<(f64, f64)> {
-        let total: f64 = self.panels.iter().map(|p| p.width).sum::<f64>() + GAP * self.panels.len().saturating_sub(1) as f64;
+        let total: f64 =
+            self.panels.iter().map(|p| p.width).sum::<f64>() + GAP * self.panels.len().saturating_sub(1) as f64;
         let tallest = self.panels.iter().map(|p| p.height).fold(0.0, f64::max);
         let captions = if self.panels.len() > 1 { HEADING } else { 0.0 };
         let (mut x, mut y) = (0.0, captions);
@@ -112,9 +111,33 @@ impl Figure {
         let ends = self.corners().into_iter().zip(&self.panels).map(|((x, y), p)| (x + p.width, y + p.height));
         ends.fold((0.0, 0.0), |(w, h), (x, y)| (f64::max(w, x), f64::max(h, y)))
     }
+
+    /// Width and height of everything.
+    fn size(&self) -> (f64, f64) {
+        let (wide, high) = self.extent();
+        let texts = paint::heading_width(&self.title, 16.0).max(text::width(&self.note, 12.0));
+        (wide.max(self.legend.width).max(texts), HEADING + high + BELOW + self.legend.height)
+    }
+
+    fn markup(&self) -> Markup {
+        let below = HEADING + self.extent().1 + BELOW;
+        html! {
+            (paint::heading(&self.title, 0.0, 8.0, 16.0, false))
+            @if !self.note.is_empty() { (paint::heading(&self.note, 0.0, HEADING, 12.0, true)) }
+            @for (panel, (x, y)) in self.panels.iter().zip(self.corners()) {
+                g transform=(format!("translate({x:.1} {:.1})", HEADING + y)) {
+                    @if self.panels.len() > 1 {
+                        (paint::heading(if panel.scene.guide { "guide" } else { "model" }, 0.0, -14.0, 11.0, true))
+                    }
+                    (paint::panel(panel))
+                }
+            }
+            g transform=(format!("translate(0 {below:.1})")) { (paint::legend(&self.legend)) }
+        }
+    }
 }
 
-/// The figures below each other as one SVG element that takes its ink from the page around it.
+/// The figures as one SVG element that takes its ink from the page around it.
 pub fn inline(figures: &[Figure]) -> String {
     element(figures, false)
 }
@@ -129,48 +152,41 @@ pub fn write(figures: &[Figure], path: &Path) -> Result<(), ReportError> {
     super::write_whole(path, file(figures).as_bytes())
 }
 
-const FACES: &str = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Helvetica Neue', Arial, sans-serif";
+const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Helvetica Neue', Arial, sans-serif";
 const THEME: &str = "svg{color-scheme:light dark;color:#1c1b19}.paper{fill:#fff}\
 @media screen and (prefers-color-scheme:dark){svg{color:#e8e4dc}.paper{fill:#16171a}}";
 
-fn element(figures: &[Figure], alone: bool) -> String {
-    let mut parts = Vec::new();
-    let (mut width, mut y) = (0.0f64, MARGIN);
-    for figure in figures {
-        let (wide, high) = figure.extent();
-        let shown = figure.legend.width.max(wide).max(paint::heading_width(&figure.title, 16.0));
-        let shown = shown.max(text::width(&figure.note, 12.0));
-        width = width.max(shown);
-        let top = y + HEADING;
-        let below = top + high + 18.0;
-        parts.push(html! {
-            g transform=(format!("translate({MARGIN} {y:.1})")) { (paint::heading(&figure.title, 0.0, 8.0, 16.0, false)) }
-            @if !figure.note.is_empty() {
-                g transform=(format!("translate({MARGIN} {top:.1})")) { (paint::heading(&figure.note, 0.0, 0.0, 12.0, true)) }
-            }
-            @for (panel, (px, py)) in figure.panels.iter().zip(figure.corners()) {
-                g transform=(format!("translate({:.1} {:.1})", MARGIN + px, top + py)) {
-                    @if figure.panels.len() > 1 {
-                        (paint::heading(if panel.scene.guide { "guide" } else { "model" }, 0.0, -14.0, 11.0, true))
-                    }
-                    (paint::panel(panel))
-                }
-            }
-            g transform=(format!("translate({MARGIN} {below:.1})")) { (paint::legend(&figure.legend)) }
-        });
-        y = below + figure.legend.height + MARGIN * 1.4;
+/// Where each figure stands: in rows, as many beside each other as there is room for.
+fn shelves(sizes: &[(f64, f64)]) -> (Vec<(f64, f64)>, f64, f64) {
+    let (mut x, mut y, mut high) = (MARGIN, MARGIN, 0.0f64);
+    let (mut width, mut corners) = (0.0f64, Vec::new());
+    for &(w, h) in sizes {
+        if x > MARGIN && x + w > WIDE {
+            (x, y, high) = (MARGIN, y + high + MARGIN, 0.0);
+        }
+        corners.push((x, y));
+        x += w + GAP;
+        high = high.max(h);
+        width = width.max(x - GAP + MARGIN);
     }
-    let (width, height) = ((width + 2.0 * MARGIN).ceil(), y.ceil());
+    (corners, width.ceil(), (y + high + MARGIN).ceil())
+}
+
+fn element(figures: &[Figure], alone: bool) -> String {
+    let sizes: Vec<(f64, f64)> = figures.iter().map(Figure::size).collect();
+    let (corners, width, height) = shelves(&sizes);
     let names: Vec<&str> = figures.iter().map(|f| f.title.as_str()).collect();
     let markup = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) role="img"
-            aria-label=(format!("factor graph of {}", names.join(", "))) font-family=(FACES)
+            aria-label=(format!("factor graph of {}", names.join(", "))) font-family=(FONTS)
             color=[alone.then_some("#1c1b19")] style=[(!alone).then_some("max-width:100%;height:auto")] {
             @if alone {
                 style { (maud::PreEscaped(THEME)) }
                 rect.paper width=(width) height=(height) fill="#fff" {}
             }
-            @for part in &parts { (part) }
+            @for (figure, (x, y)) in figures.iter().zip(corners) {
+                g transform=(format!("translate({x:.1} {y:.1})")) { (figure.markup()) }
+            }
         }
     };
     let text = markup.into_string();

@@ -118,11 +118,10 @@ impl Sheet<'_> {
     fn room(&self, item: Item) -> Rect {
         match item {
             Item::Node(node) => self.glyphs[node].all(),
-            Item::Frame(at) => {
-                self.inner.get(&Some(at)).map_or(Rect::around(0.0, 0.0, 0.0, 0.0), |l| {
-                    Rect::around(0.0, 0.0, l.half.0, l.half.1)
-                })
-            }
+            Item::Frame(at) => self
+                .inner
+                .get(&Some(at))
+                .map_or(Rect::around(0.0, 0.0, 0.0, 0.0), |l| Rect::around(0.0, 0.0, l.half.0, l.half.1)),
         }
     }
 
@@ -168,9 +167,7 @@ impl Sheet<'_> {
     fn offset(&self, edge: usize, node: usize, item: Item) -> f64 {
         match item {
             Item::Frame(at) => self.inner.get(&Some(at)).and_then(|l| l.ports.get(&edge)).copied().unwrap_or(0.0),
-            Item::Node(_) => {
-                self.glyphs[node].lanes.iter().find(|(e, ..)| *e == edge).map_or(0.0, |&(_, _, x)| x)
-            }
+            Item::Node(_) => self.glyphs[node].lanes.iter().find(|(e, ..)| *e == edge).map_or(0.0, |&(_, _, x)| x),
         }
     }
 
@@ -190,11 +187,13 @@ impl Sheet<'_> {
         passed.push(to);
         for (at, pair) in passed.windows(2).enumerate() {
             let ends = [at == 0, at + 2 == passed.len()];
+            // Long edges are to be straight; parameters give way to variables.
             let weight = match ends {
                 [true, true] => 1.0,
-                [false, false] => 8.0,
-                _ => 2.0,
+                [false, false] => 12.0,
+                _ => 5.0,
             };
+            let weight = if self.scene.edges[edge].tie == Tie::Parameter { 0.001 * weight } else { weight };
             let (leaves, arrives) = (if ends[0] { leaves } else { 0.0 }, if ends[1] { arrives } else { 0.0 });
             self.links.push(Link { upper: pair[0], leaves, lower: pair[1], arrives, weight });
         }
@@ -255,7 +254,13 @@ impl Sheet<'_> {
             let count = passed.len();
             let stations = passed.iter().enumerate().map(|(nth, &cell)| {
                 let (top, _, low) = bands[self.cells[cell].rank];
-                let offset = if nth == 0 { *leaves } else if nth + 1 == count { *arrives } else { 0.0 };
+                let offset = if nth == 0 {
+                    *leaves
+                } else if nth + 1 == count {
+                    *arrives
+                } else {
+                    0.0
+                };
                 let rim = if nth == 0 { 0.0 } else { bottom };
                 let (from, to) = match self.holds[cell] {
                     Holds::Port => (if nth == 0 { rim } else { top }, if nth == 0 { low } else { rim }),

@@ -94,7 +94,13 @@ fn medians(rows: &mut [Vec<usize>], links: &[Link], cells: usize, down: bool) {
         let key = |&cell: &usize| -> f64 {
             let mut ends: Vec<f64> = near[cell]
                 .iter()
-                .map(|&l| if down { end(place[links[l].upper], links[l].leaves) } else { end(place[links[l].lower], links[l].arrives) })
+                .map(|&l| {
+                    if down {
+                        end(place[links[l].upper], links[l].leaves)
+                    } else {
+                        end(place[links[l].lower], links[l].arrives)
+                    }
+                })
                 .collect();
             ends.sort_by(f64::total_cmp);
             match ends.len() {

@@ -10,8 +10,7 @@ use super::scene::{Course, Frame, Node, Piece, Placed, Rect, Seen, Shape, Tie};
 use super::text::{NAME, NOTE, Name, SUB, width};
 
 /// Colours of engines.
-const COLOURS: [&str; 8] =
-    ["#2f7fc4", "#dd7a2b", "#3a9c68", "#bb558c", "#9a7d2c", "#7b68c4", "#24939a", "#a0604f"];
+const COLOURS: [&str; 8] = ["#2f7fc4", "#dd7a2b", "#3a9c68", "#bb558c", "#9a7d2c", "#7b68c4", "#24939a", "#a0604f"];
 
 fn colour(tint: usize) -> &'static str {
     COLOURS[tint % COLOURS.len()]
@@ -141,12 +140,7 @@ fn circle(half: f64, tall: f64, seen: Seen, defined: bool, tint: Option<usize>) 
         _ => "currentColor",
     };
     let dashes = (seen == Seen::Given).then_some("4 2.5");
-    let left = format!(
-        "M0 {t}H{e}A{t0} {t0} 0 0 0 {e} {t0}H0Z",
-        t = n(-tall),
-        t0 = n(tall),
-        e = n(-(half - tall)),
-    );
+    let left = format!("M0 {t}H{e}A{t0} {t0} 0 0 0 {e} {t0}H0Z", t = n(-tall), t0 = n(tall), e = n(-(half - tall)),);
     html! {
         rect x=(x) y=(y) width=(w) height=(h) rx=(r) fill=(fill) fill-opacity=(thickness) stroke="none" {}
         @if seen == Seen::Partly { path d=(left) fill="currentColor" fill-opacity="0.26" {} }

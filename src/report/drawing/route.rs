@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::glyph::{Glyph, Lane, SQUARE};
+use super::glyph::{Glyph, Lane, RADIUS, Role, SQUARE};
 use super::nest::{End, Laid, Station, end, glyphs, lay};
-use super::scene::{Course, Piece, Placed, Rect, Scene, Shape, Tie};
+use super::scene::{Course, Edge, Piece, Placed, Rect, Scene, Shape, Tie};
 use super::tree::{Item, Level, Tree};
 
 /// Air around what an edge must not touch.
@@ -56,8 +56,8 @@ pub fn layout(scene: Scene) -> Placed {
         placed.courses[edge] = Course { label, ..course(&placed, &tree, edge, &stations) };
     }
     for edge in 0..placed.scene.edges.len() {
-        if let Some(straight) = straight(&placed, &tree, edge) {
-            placed.courses[edge] = straight;
+        if let Some(simple) = simple(&placed, &tree, edge) {
+            placed.courses[edge] = simple;
         }
     }
     for (edge, course) in placed.courses.iter_mut().enumerate() {
@@ -130,9 +130,9 @@ fn course(placed: &Placed, tree: &Tree, edge: usize, stations: &[Station]) -> Co
     course
 }
 
-/// The straight course of an edge, if it is steep enough and nothing stands in its way.
-fn straight(placed: &Placed, tree: &Tree, edge: usize) -> Option<Course> {
-    let e = &placed.scene.edges[edge];
+/// A simpler course of an edge where nothing stands in its way: a straight line if it is steep enough, else one arc past what stands
+/// between its ends.
+fn simple(placed: &Placed, tree: &Tree, edge: usize) -> Option<Course> {
     let (upper, lower) = tree.ends(&placed.scene, edge);
     let mut ends = [(0.0, 0.0); 2];
     for (nth, node) in [upper, lower].into_iter().enumerate() {
@@ -142,43 +142,95 @@ fn straight(placed: &Placed, tree: &Tree, edge: usize) -> Option<Course> {
             End::Lane(_) => return None,
         };
     }
-    if !e.label.is_empty() || (ends[1].1 - ends[0].1) < 0.45 * (ends[1].0 - ends[0].0).abs() {
+    if !placed.scene.edges[edge].label.is_empty() {
         return None;
     }
-    let mut from = ends[0];
-    let mut to = ends[1];
-    if how(placed, edge, upper, true) == End::Body {
-        from = rim(&placed.glyphs[upper], ends[0], ends[1]);
-    }
-    if how(placed, edge, lower, false) == End::Body {
-        to = rim(&placed.glyphs[lower], ends[1], ends[0]);
-    }
-    let wide = |r: Rect| Rect { left: r.left - AIR, top: r.top - AIR, right: r.right + AIR, bottom: r.bottom + AIR };
-    let hit = |r: Rect| wide(r).crossed_by(from, to);
-    for (node, drawn) in placed.glyphs.iter().enumerate() {
-        let (x, y) = placed.at[node];
-        let own = node == upper || node == lower;
-        if !own && hit(drawn.all().moved(x, y)) {
+    let [a, b] = ends;
+    let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+    // How far the course along the stations strays from the straight line: that side is free.
+    let points = placed.courses[edge].points();
+    let stray = |p: &(f64, f64)| p.0 - (a.0 + dx * (p.1 - a.1) / dy.max(1.0));
+    let furthest = points.iter().map(stray).fold(0.0, |m: f64, s| if s.abs() > m.abs() { s } else { m });
+    for share in [0.0, 0.5, 0.75, 1.0, 1.2] {
+        if share == 0.0 && dy < 0.45 * dx.abs() {
+            continue;
+        }
+        // A cubic whose handles stand out by four thirds of the bulge passes the bulge in its middle.
+        let out = share * furthest * 4.0 / 3.0;
+        let handle = |t: f64| (a.0 + dx * t + out, a.1 + dy * t);
+        let (first, second) = (handle(0.3), handle(0.7));
+        let mut from = a;
+        let mut to = b;
+        if how(placed, edge, upper, true) == End::Body {
+            from = rim(&placed.glyphs[upper], a, if share == 0.0 { b } else { first });
+        }
+        if how(placed, edge, lower, false) == End::Body {
+            to = rim(&placed.glyphs[lower], b, if share == 0.0 { a } else { second });
+        }
+        let piece = if share == 0.0 { Piece::Line(to) } else { Piece::Curve(first, second, to) };
+        let course = Course { start: from, pieces: vec![piece], label: None };
+        if is_free(placed, tree, edge, &course) {
+            return Some(course);
+        }
+        if furthest.abs() < 1.0 {
             return None;
         }
-        let beside = drawn.labels.iter().filter(|l| l.role != super::glyph::Role::Name || drawn.half < 8.0);
-        if own && beside.into_iter().any(|l| l.at.moved(x, y).crossed_by(from, to)) {
-            return None;
+    }
+    None
+}
+
+/// Whether a course touches nothing but the ends of its edge.
+fn is_free(placed: &Placed, tree: &Tree, edge: usize, course: &Course) -> bool {
+    let (upper, lower) = tree.ends(&placed.scene, edge);
+    let points = course.points();
+    let wide = |r: Rect| Rect { left: r.left - AIR, top: r.top - AIR, right: r.right + AIR, bottom: r.bottom + AIR };
+    let hit = |r: Rect| points.windows(2).any(|p| r.crossed_by(p[0], p[1]));
+    for (node, drawn) in placed.glyphs.iter().enumerate() {
+        let (x, y) = placed.at[node];
+        if node != upper && node != lower {
+            if hit(wide(drawn.all().moved(x, y))) {
+                return false;
+            }
+            continue;
+        }
+        let beside = drawn.labels.iter().filter(|l| l.role != Role::Name || drawn.half < RADIUS);
+        if beside.into_iter().any(|l| hit(l.at.moved(x, y))) {
+            return false;
+        }
+        // Its own circle is not to be crossed on the way to its square.
+        let ends_here = how(placed, edge, node, node == upper) == End::Body;
+        let square = drawn.square().filter(|_| ends_here);
+        if (!ends_here && hit(drawn.body().moved(x, y))) || square.is_some_and(|r| hit(r.moved(x, y))) {
+            return false;
         }
     }
     let foreign = |at: usize| !tree.holds(Some(at), upper) && !tree.holds(Some(at), lower);
-    if (0..placed.boxes.len()).any(|at| hit(placed.labels[at]) || (foreign(at) && hit(placed.boxes[at]))) {
-        return None;
+    if (0..placed.boxes.len()).any(|at| hit(wide(placed.labels[at])) || (foreign(at) && hit(wide(placed.boxes[at])))) {
+        return false;
     }
-    let others = placed.courses.iter().filter_map(|c| c.label);
-    if others.into_iter().any(hit) {
-        return None;
+    // It stays inside the boxes that hold both ends.
+    let around = (0..placed.boxes.len()).filter(|&at| tree.holds(Some(at), upper) && tree.holds(Some(at), lower));
+    let leaves = |r: Rect| points.iter().any(|p| !r.holds(&Rect::around(p.0, p.1, AIR, AIR)));
+    if around.into_iter().any(|at| leaves(placed.boxes[at])) {
+        return false;
     }
-    // A straight line that lies on another one would be taken for it.
-    let same = placed.scene.edges.iter().enumerate().any(|(at, other)| {
-        at != edge && (other.from, other.to) == (e.from, e.to) && other.label.is_empty() && at < edge
-    });
-    (!same).then(|| Course { start: from, pieces: vec![Piece::Line(to)], label: None })
+    // A box that holds one of its ends is left once and for all.
+    let rims = (0..placed.boxes.len()).filter(|&at| tree.holds(Some(at), upper) != tree.holds(Some(at), lower));
+    let inside = |r: Rect, p: (f64, f64)| r.holds(&Rect::around(p.0, p.1, 0.0, 0.0));
+    let passes = |r: Rect| points.windows(2).filter(|p| inside(r, p[0]) != inside(r, p[1])).count();
+    if rims.into_iter().any(|at| passes(placed.boxes[at]) != 1) {
+        return false;
+    }
+    if points.iter().any(|p| p.0 < 0.0 || p.0 > placed.width) {
+        return false;
+    }
+    if placed.courses.iter().filter_map(|c| c.label).any(|r| hit(wide(r))) {
+        return false;
+    }
+    // One line that lies on another would be taken for it.
+    let ends = |e: &Edge| (e.from.min(e.to), e.from.max(e.to));
+    let own = &placed.scene.edges[edge];
+    !placed.scene.edges.iter().enumerate().any(|(at, e)| at < edge && ends(e) == ends(own) && e.label.is_empty())
 }
 
 /// Where the line from the centre of a glyph towards a point leaves it.

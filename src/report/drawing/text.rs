@@ -1,6 +1,6 @@
 //! How much room a text takes, said too high rather than too low, and names set with subscripts.
 //!
-//! Nobody knows which sans-serif face a reader has; widths are those of the widest common ones (Verdana, DejaVu Sans).
+//! Nobody knows which sans-serif letters a reader has; widths are those of the widest common ones (Verdana, DejaVu Sans).
 
 /// Size of a name.
 pub const NAME: f64 = 14.0;
