@@ -151,32 +151,56 @@ fn simple(placed: &Placed, tree: &Tree, edge: usize) -> Option<Course> {
     let points = placed.courses[edge].points();
     let stray = |p: &(f64, f64)| p.0 - (a.0 + dx * (p.1 - a.1) / dy.max(1.0));
     let furthest = points.iter().map(stray).fold(0.0, |m: f64, s| if s.abs() > m.abs() { s } else { m });
-    for share in [0.0, 0.5, 0.75, 1.0, 1.2] {
-        if share == 0.0 && dy < 0.45 * dx.abs() {
+    let beside = has_sibling(&placed.scene, edge);
+    for (first, second) in handles(a, b, furthest) {
+        let line = first == a && second == b;
+        if line && (dy < 0.45 * dx.abs() || beside) {
             continue;
         }
-        // A cubic whose handles stand out by four thirds of the bulge passes the bulge in its middle.
-        let out = share * furthest * 4.0 / 3.0;
-        let handle = |t: f64| (a.0 + dx * t + out, a.1 + dy * t);
-        let (first, second) = (handle(0.3), handle(0.7));
         let mut from = a;
         let mut to = b;
         if how(placed, edge, upper, true) == End::Body {
-            from = rim(&placed.glyphs[upper], a, if share == 0.0 { b } else { first });
+            from = rim(&placed.glyphs[upper], a, if line { b } else { first });
         }
         if how(placed, edge, lower, false) == End::Body {
-            to = rim(&placed.glyphs[lower], b, if share == 0.0 { a } else { second });
+            to = rim(&placed.glyphs[lower], b, if line { a } else { second });
         }
-        let piece = if share == 0.0 { Piece::Line(to) } else { Piece::Curve(first, second, to) };
+        let piece = if line { Piece::Line(to) } else { Piece::Curve(first, second, to) };
         let course = Course { start: from, pieces: vec![piece], label: None };
         if is_free(placed, tree, edge, &course) {
             return Some(course);
         }
-        if furthest.abs() < 1.0 {
-            return None;
-        }
     }
     None
+}
+
+/// Handles of the curves tried between two points, the plainest first; those of the straight line are the points themselves.
+fn handles(a: (f64, f64), b: (f64, f64), furthest: f64) -> Vec<((f64, f64), (f64, f64))> {
+    let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+    let mut list = vec![(a, b)];
+    if furthest.abs() < 1.0 {
+        return list;
+    }
+    // A cubic whose handles stand out by four thirds of the bulge passes the bulge in its middle.
+    let bulge = |share: f64, early: f64, late: f64| {
+        let out = share * furthest * 4.0 / 3.0;
+        ((a.0 + dx * early + out, a.1 + dy * early), (a.0 + dx * late + out, a.1 + dy * late))
+    };
+    list.extend([0.5, 0.75, 1.0, 1.2].map(|share| bulge(share, 0.3, 0.7)));
+    // Plumb down at first, and then over.
+    list.extend(
+        [(0.7, 0.3), (0.75, 0.2), (0.85, 0.12)].map(|(down, up)| ((a.0, a.1 + dy * down), (a.0, b.1 - dy * up))),
+    );
+    for share in [0.8, 1.0, 1.3, 1.6] {
+        list.extend([(0.45, 0.85), (0.15, 0.55), (0.6, 0.95)].map(|(early, late)| bulge(share, early, late)));
+    }
+    list
+}
+
+/// Whether another edge, with a label, joins the same nodes: the two are kept apart.
+fn has_sibling(scene: &Scene, edge: usize) -> bool {
+    let own = &scene.edges[edge];
+    scene.edges.iter().any(|e| !e.label.is_empty() && (e.from, e.to) == (own.from, own.to))
 }
 
 /// Whether a course touches nothing but the ends of its edge.
