@@ -137,9 +137,10 @@ impl Figure {
     }
 }
 
-/// The figures as one SVG element that takes its ink from the page around it.
+/// An SVG element a figure, side by side where the page has room; they take their ink from the page around them.
 pub fn inline(figures: &[Figure]) -> String {
-    element(figures, false)
+    let each: Vec<String> = figures.iter().map(|f| element(std::slice::from_ref(f), false)).collect();
+    format!("<div style=\"display:flex;flex-wrap:wrap;align-items:flex-start\">{}</div>", each.concat())
 }
 
 /// The figures as a file of their own, with ink and paper for light and dark screens.
@@ -179,7 +180,8 @@ fn element(figures: &[Figure], alone: bool) -> String {
     let markup = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) role="img"
             aria-label=(format!("factor graph of {}", names.join(", "))) font-family=(FONTS)
-            color=[alone.then_some("#1c1b19")] style=[(!alone).then_some("max-width:100%;height:auto")] {
+            color=[alone.then_some("#1c1b19")] class=[(!alone).then_some("graph")]
+            style=[(!alone).then(|| format!("width:{width}px;max-width:100%;height:auto"))] {
             @if alone {
                 style { (maud::PreEscaped(THEME)) }
                 rect.paper width=(width) height=(height) fill="#fff" {}
