@@ -185,6 +185,9 @@ pub struct ExplainArgs {
     /// The stage to show
     #[arg(long, value_enum, default_value_t = Emit::Plan)]
     pub emit: Emit,
+    /// Draw the factor graph of each model into this file, as SVG: plates, observed variables, engines
+    #[arg(long, value_name = "OUT")]
+    pub svg: Option<PathBuf>,
     /// Show the stage's data as RON
     #[arg(long)]
     pub ron: bool,

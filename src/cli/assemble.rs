@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ghmc::pipeline::Trained;
 use ghmc::plan::{Leaf, ObjectivePlan, StagePlan};
-use ghmc::report::{Better, Chart, Curve, Environment, Figure, RunReport, Stage, StageSummary, Summary};
+use ghmc::report::{Better, Chart, Curve, Environment, Figure, RunReport, Stage, StageSummary, Summary, drawing};
 use ghmc::train::Answered;
 use ghmc::train::fit::StageRecord;
 
@@ -78,7 +78,7 @@ pub fn report(trained: &Trained, answers: &[Answered], made: &Made) -> RunReport
         file: file.name.clone(),
         about: opening_comment(&file.text),
         plan: compiled.explain(),
-        graph: None,
+        graph: Some(drawing::inline(&drawing::figures(compiled.program(), compiled.plan()))),
         stages: trained.position().history.iter().zip(plans).map(|(record, plan)| stage(record, plan)).collect(),
         figures: figures(trained, answers),
         panels,

@@ -12,6 +12,7 @@ use ghmc::model::print::print as print_program;
 use ghmc::model::{FactorKind, Program, VarId};
 use ghmc::pipeline::{Compiled, Failed, Workspace, diagnostic};
 use ghmc::plan::{Plan, Update, explain_json, explain_text};
+use ghmc::report::drawing;
 use ghmc::tensor::graph::Graph;
 use ghmc::{syntax, tensor};
 use serde::Serialize;
@@ -43,6 +44,9 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<u8, Trouble> {
             "`--format json` is the form of the plan; other stages are printed as text or with `--ron`",
         ));
     }
+    if args.svg.is_some() && args.emit == Emit::Ast {
+        return Err(Trouble::usage("`--svg` draws a checked program; `--emit ast` shows one that is only read"));
+    }
     let (workspace, file) = open(Path::new(&args.what), &args.inputs)?;
     verify_data_names(&workspace, file)?;
     if args.emit == Emit::Ast {
@@ -53,7 +57,16 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<u8, Trouble> {
         print(&text)?;
         return Ok(if problems.has_errors() { exit::INPUT } else { exit::DONE });
     }
-    let reached = reach(&workspace, file, terminal, json)?;
+    let reached = match (reach(&workspace, file, terminal, json), &args.svg) {
+        (Err(trouble), Some(path)) => {
+            draw_unplanned(&workspace, file, path)?;
+            return Err(trouble);
+        }
+        (reached, _) => reached?,
+    };
+    if let Some(path) = &args.svg {
+        drawing::write(&drawing::figures(&reached.program, &reached.plan), path)?;
+    }
     let text = match args.emit {
         Emit::Plan if json => format!("{:#}\n", explain_json(&reached.program, &reached.plan, &reached.sources)),
         Emit::Plan if args.ron => ron(&reached.plan)?,
@@ -111,6 +124,19 @@ fn reach(workspace: &Workspace, file: FileId, terminal: &Terminal, json: bool) -
         terminal.say(&format!("note: {}; sizes and costs that depend on it are unknown{help}\n", error.message));
     }
     Ok(Reached { program, plan, sources, compiled: None })
+}
+
+/// Draws a program that means something but cannot be computed: what the plan lacks is not in the picture.
+fn draw_unplanned(workspace: &Workspace, file: FileId, path: &Path) -> Result<(), Trouble> {
+    let mut problems = Problems::new();
+    let tree = workspace.parse(file, &mut problems);
+    if let Some(mut program) = workspace.check(&tree, &mut problems) {
+        // Sizes that only the data knows are welcome and not needed.
+        let _ = workspace.bind(&mut program);
+        let plan = workspace.plan(&program, &mut problems);
+        drawing::write(&drawing::figures(&program, &plan), path)?;
+    }
+    Ok(())
 }
 
 /// A stage's data as RON.

@@ -91,6 +91,28 @@ pub fn brief_line(line: &LinePlan) -> String {
     format!("{}, {}", engines.join(", "), update_name(&line.update))
 }
 
+/// An engine at work on some variables: what a drawing shows of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work {
+    /// The variables.
+    pub vars: Vec<VarId>,
+    /// The engine's name.
+    pub engine: String,
+    /// The sign of its numbers' kind.
+    pub kind: String,
+    /// Whether it answers for a log-normaliser and not for the variables themselves.
+    pub normaliser: bool,
+}
+
+/// Every engine at work: in training, the last stage first, then in the questions, draws left out.
+pub fn works(program: &Program, plan: &Plan) -> Vec<Work> {
+    let stages = plan.trains.iter().rev().flat_map(|t| t.stages.iter().rev());
+    let lines = stages.flat_map(|s| &s.lines).flat_map(line_told);
+    let asks = plan.asks.iter().filter(|a| !matches!(a.answer, Answer::Draws { .. }));
+    let told = lines.chain(asks.flat_map(|a| answer_told(program, &a.answer)));
+    told.map(|t| Work { vars: t.vars, engine: t.engine, kind: t.kind, normaliser: t.of == "log Z" }).collect()
+}
+
 fn block_json(program: &Program, sources: &Sources, told: &Told) -> Value {
     let variables: Vec<&str> = told.vars.iter().map(|&v| program.vars[v].name.as_str()).collect();
     let rejected: Vec<Value> =

@@ -16,7 +16,7 @@ mod rules;
 
 pub use ask::choose_ask;
 pub use choose::choose_plan;
-pub use explain::{brief_line, explain_json, explain_text};
+pub use explain::{Work, brief_line, explain_json, explain_text, works};
 pub use method::{Optimiser, Rule, Schedule};
 pub use missing::Missing;
 pub use plan::{

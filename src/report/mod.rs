@@ -3,6 +3,7 @@
 //! Plain data comes in (a [`RunReport`], figures, curves, images); out go a self-contained page, tables and small pictures for a
 //! terminal (as strings), `summary.json`, `metrics.jsonl`, and the run directory that holds them. Nothing here computes a result.
 
+pub mod drawing;
 mod errors;
 mod figure;
 mod glyph;

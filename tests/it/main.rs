@@ -2,6 +2,7 @@
 
 mod cli;
 mod data;
+mod drawing;
 mod engines;
 mod house;
 mod layering;

@@ -82,3 +82,22 @@ fn layout_is_checked_and_mended() {
     assert_eq!(std::fs::read_to_string(place.path("b.ghm")).expect("a file"), "model m {");
     assert_eq!(code(&place.run(&["fmt", "--check", "a.ghm"])), 0);
 }
+
+#[test]
+fn a_model_is_drawn_even_where_nothing_can_compute_it() {
+    let place = Place::new();
+    place.write("right.ghm", "model m { a: Bool ~ Bernoulli(0.5) }\nquery q = P(a)\n");
+    let output = place.run(&["explain", "right.ghm", "--svg", "right.svg"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(out(&output).contains("query q"));
+    let drawn = std::fs::read_to_string(place.path("right.svg")).expect("a drawing");
+    assert!(drawn.starts_with("<svg") && drawn.contains("Bernoulli") && drawn.contains("closed form"), "{drawn}");
+    // No engine reaches a cause through a square, and the picture shows it all the same.
+    let hard =
+        "model m {\n  a: Real ~ Normal(0, sd = 1)\n  b: Real ~ Normal(a * a, sd = 1)\n}\nquery q = mean(a | b = 1)\n";
+    place.write("hard.ghm", hard);
+    let output = place.run(&["explain", "hard.ghm", "--svg", "hard.svg"]);
+    assert_eq!(code(&output), 1, "{}", err(&output));
+    assert!(place.path("hard.svg").exists());
+    assert_eq!(code(&place.run(&["explain", "right.ghm", "--emit", "ast", "--svg", "x.svg"])), 2);
+}
