@@ -1,5 +1,7 @@
 //! Answers as programs: posteriors as derivatives of log-partitions, values of objectives, log-partitions.
 
+use std::collections::BTreeMap;
+
 use super::error::EmitError;
 use super::exact::{Mode, Tilts, enumerate_states, partition_value, tilt_labels};
 use super::objective::{When, expression, log_normaliser};
@@ -156,9 +158,10 @@ pub struct ConditionalsSpec<'a> {
     pub shape: AnswerShape,
 }
 
-/// Means of conditionals, each on the means before it, or their likeliest states: outputs by name, as `posterior`.
+/// Means of conditionals, each on draws of those before it, or their likeliest states: outputs by name, as `posterior`.
 pub fn conditionals(spec: &ConditionalsSpec<'_>) -> Result<Graph, EmitError> {
     let mut scope = opening(spec.program, spec.rows, spec.inputs).scope()?;
+    let mut means: BTreeMap<VarId, Value> = BTreeMap::new();
     for &var in spec.order {
         let conditional = match spec.of_guide {
             true => guide_of(&scope, spec.model, var)?,
@@ -166,10 +169,16 @@ pub fn conditionals(spec: &ConditionalsSpec<'_>) -> Result<Graph, EmitError> {
                 .ok_or_else(|| EmitError::of("this variable has no conditional", "ask for another one"))?,
         };
         set_mean(&mut scope, var, conditional)?;
+        if let Some(mean) = scope.values.get(&var).filter(|_| spec.targets.contains(&var)) {
+            means.insert(var, mean.clone());
+        }
+        if spec.order.last() != Some(&var) {
+            draw_var(&mut scope, var, conditional, true)?;
+        }
     }
     let (program, targets, shape) = (spec.program, spec.targets, spec.shape);
     for &var in targets {
-        let Some(value) = scope.values.get(&var).cloned() else { continue };
+        let Some(value) = means.get(&var).cloned() else { continue };
         let labels = tilt_labels(&mut scope, var)?;
         let mut array = scope.space.align(value.array(), &labels);
         if matches!(shape, AnswerShape::JointArgmax | AnswerShape::EachArgmax) {

@@ -117,6 +117,10 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
                 let args = draw_var(scope, *var, conditional, false)?;
                 guide_args.push((*var, args));
             }
+            Expectation::Drawn => {
+                let args = draw_var(scope, *var, conditional, true)?;
+                guide_args.push((*var, args));
+            }
             Expectation::Enumerated => {
                 let args = lifted_args(scope, conditional)?;
                 let form = scope.form(conditional.dist.family, *var)?;

@@ -321,7 +321,7 @@ impl Printer<'_> {
                 format!("elbo[{}]({weight})", self.program.models[*model].name)
             }
             Objective::ImportanceBound { model, samples } => {
-                format!("iwae[{}]({samples})", self.program.models[*model].name)
+                format!("elbo[{}](draws = {samples})", self.program.models[*model].name)
             }
             Objective::LogDensity { of, targets, given } => {
                 format!("logdensity[{}]({})", self.subject(*of), bar(targets, given))

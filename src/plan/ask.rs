@@ -6,7 +6,7 @@ use super::choose::{bound_by, choose_leaf, objectives};
 use super::method::{Method, Schedule, read_method};
 use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising, Partition};
 use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
-use super::rules::order::{guide_order, order_factors, readable_guide_order};
+use super::rules::order::{guide_for, guide_order, order_factors, readable_guide_order};
 use super::rules::partition::{choose_partition, names};
 use crate::analysis::Situation;
 use crate::diag::{Code, Diagnostic};
@@ -234,7 +234,7 @@ impl Chooser<'_> {
                 let mut leaves = Vec::new();
                 let mut kind = Kind::Exact;
                 for objective in objectives(expr) {
-                    let leaf = choose_leaf(self.program, objective, &bound, self.method, span)?;
+                    let leaf = choose_leaf(self.program, objective, &bound, self.method, false, span)?;
                     kind = kind.and(match &leaf {
                         Leaf::LogLik(plan) => match plan.kind {
                             Some(kind) => kind,
@@ -362,9 +362,9 @@ impl Chooser<'_> {
         };
         if let Some(order) = self.below(&targets, &fixed) {
             let evidence = self.with_ports(evidence);
-            let (model, of_guide) = (self.model, false);
+            let (model, of_guide, draws) = (self.model, false, 1);
             return Ok((
-                Answer::Conditionals { model, of_guide, order, targets, shape, evidence, metric },
+                Answer::Conditionals { model, of_guide, order, draws, targets, shape, evidence, metric },
                 Kind::Exact,
             ));
         }
@@ -508,6 +508,8 @@ impl Chooser<'_> {
                 Diagnostic::at(Code::NoEngine, self.ask.span, "this model has no guide").help("ask the model itself"),
             ));
         };
+        let wanted = targets.iter().map(|t| t.0).collect();
+        let guide = &guide_for(guide, &wanted, fixed);
         let order = readable_guide_order(self.program, guide, fixed, self.ask.span)?;
         if let Some((var, _)) = targets.iter().find(|(v, _)| !order.contains(v)) {
             return Err(Box::new(
@@ -519,9 +521,10 @@ impl Chooser<'_> {
                 .help("ask the model itself"),
             ));
         }
-        let kind = if order.len() == 1 { Kind::Exact } else { Kind::Estimate };
+        let (kind, draws) = if order.len() == 1 { (Kind::Exact, 1) } else { (Kind::Estimate, GUIDE_DRAWS) };
         let evidence = self.with_ports(evidence);
-        Ok((Answer::Conditionals { model: self.model, of_guide: true, order, targets, shape, evidence, metric }, kind))
+        let (model, of_guide) = (self.model, true);
+        Ok((Answer::Conditionals { model, of_guide, order, draws, targets, shape, evidence, metric }, kind))
     }
 
     fn choose_draws(&self, targets: &[VarId], evidence: &[Evidence]) -> Result<(Answer, Kind), Box<Diagnostic>> {

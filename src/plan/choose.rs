@@ -254,7 +254,7 @@ fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Resul
         Some(expr) => {
             let mut leaves = Vec::new();
             for objective in objectives(expr) {
-                leaves.push(choose_leaf(program, objective, &own, method.as_ref(), line.span)?);
+                leaves.push(choose_leaf(program, objective, &own, method.as_ref(), true, line.span)?);
             }
             (expr.clone(), leaves)
         }
@@ -323,6 +323,7 @@ pub fn choose_leaf(
     objective: &Objective,
     bound: &BTreeSet<VarId>,
     method: Option<&Method>,
+    learning: bool,
     at: Span,
 ) -> Result<Leaf, Box<Diagnostic>> {
     match objective {
@@ -364,7 +365,7 @@ pub fn choose_leaf(
                 Some(argument) => read_schedule(argument, at)?,
             };
             let own = bound.iter().copied().filter(|&v| program.vars[v].model == *model).collect();
-            Ok(Leaf::Variational(choose_variational(program, *model, &own, weight, None, at)?))
+            Ok(Leaf::Variational(choose_variational(program, *model, &own, weight, None, learning, at)?))
         }
         Objective::ImportanceBound { .. } => Err(Box::new(
             Diagnostic::at(Code::NotSupported, at, "the importance-weighted bound is understood but not built yet")
@@ -438,7 +439,7 @@ fn choose_default(
                 return Err(Box::new(not.diagnostic(program, line.span)));
             }
             let weight = Schedule::Constant(1.0);
-            match choose_variational(program, model, bound, weight, Some(&not), line.span) {
+            match choose_variational(program, model, bound, weight, Some(&not), true, line.span) {
                 Ok(plan) => Ok(leaf(Objective::Elbo { model, kl_weight: None }, Leaf::Variational(plan))),
                 Err(_) => {
                     let plan = choose_wake_sleep(program, model, bound, &[], not.refusals, line.span)?;

@@ -71,10 +71,14 @@ pub const PLANNED: [(&str, &str, Kind); 20] = [
 
 /// The engine that fits what could not be planned; gives the problem back where none would, or the file itself is at fault.
 pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) -> Result<Missing, Box<Diagnostic>> {
-    if !matches!(problem.code, Code::NotSupported | Code::NoEngine | Code::TooExpensive | Code::NotReparameterised) {
+    let asked: Vec<_> = unplanned.by.iter().filter_map(|call| planned(&call.name)).collect();
+    // An engine that is built and was asked for has said what is wrong with that.
+    let open = problem.code == Code::NotSupported
+        || matches!(problem.code, Code::NoEngine | Code::TooExpensive)
+            && (unplanned.by.is_empty() || !asked.is_empty());
+    if !open {
         return Err(Box::new(problem));
     }
-    let asked: Vec<_> = unplanned.by.iter().filter_map(|call| planned(&call.name)).collect();
     let latent: Vec<VarId> = program.models[unplanned.model]
         .vars
         .iter()

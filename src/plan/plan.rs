@@ -220,6 +220,8 @@ pub enum Expectation {
     Reparameterised,
     /// A sum over its states.
     Enumerated,
+    /// A draw through which no derivative flows: where the bound is evaluated and not learned from.
+    Drawn,
 }
 
 /// Learning a directed model and its guide by each other's samples (Hinton et al. 1995; up-down: Hinton et al. 2006).
@@ -403,7 +405,7 @@ pub enum Answer {
         /// Compared with the truth, where a metric asks.
         metric: Option<(Metric, VarId)>,
     },
-    /// Conditionals read as they stand, earlier ones set to their means: a guide asked directly, or a model's variables
+    /// Conditionals read as they stand, each on draws of the earlier ones: a guide asked directly, or a model's variables
     /// below everything that is fixed.
     Conditionals {
         /// The model.
@@ -412,6 +414,8 @@ pub enum Answer {
         of_guide: bool,
         /// Variables in order, up to those asked for.
         order: Vec<VarId>,
+        /// How many draws of the earlier ones the answer is the mean over; 1 where there are none.
+        draws: usize,
         /// What is asked for.
         targets: Vec<(VarId, Option<usize>)>,
         /// Joint maximum, maxima of marginals, a distribution, or an expectation.

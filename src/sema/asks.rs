@@ -8,20 +8,8 @@ use crate::syntax::ast::{self, ArgKind, AskKind, Condition, ExprKind};
 use super::Checker;
 
 /// Words that begin a question.
-const QUESTIONS: [&str; 12] = [
-    "P",
-    "argmax",
-    "argmax_each",
-    "mean",
-    "error",
-    "accuracy",
-    "squared_error",
-    "chunk_f1",
-    "loglik",
-    "elbo",
-    "iwae",
-    "logZ",
-];
+const QUESTIONS: [&str; 11] =
+    ["P", "argmax", "argmax_each", "mean", "error", "accuracy", "squared_error", "chunk_f1", "loglik", "elbo", "logZ"];
 
 /// Conditions of a question as they are gathered.
 #[derive(Default)]
@@ -202,7 +190,7 @@ impl Checker<'_> {
             _ => {
                 if let Some(name) = name
                     && matches!(e.bare().kind, ExprKind::Call { .. })
-                    && !matches!(text, "loglik" | "elbo" | "iwae" | "mutual_info" | "log")
+                    && !matches!(text, "loglik" | "elbo" | "mutual_info" | "log")
                     && Function::ALL.iter().all(|f| f.name() != text)
                     && !self.nets.contains_key(text)
                 {
@@ -211,7 +199,7 @@ impl Checker<'_> {
                     self.push(match (nearest(text, QUESTIONS), text) {
                         (_, "p" | "prob" | "Pr") => diagnostic.help("a probability is asked with `P(..)`"),
                         (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
-                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `loglik`, `elbo`, `iwae` and `logZ`"),
+                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `loglik`, `elbo` and `logZ`"),
                     });
                     return None;
                 }

@@ -41,7 +41,7 @@ impl Checker<'_> {
             ExprKind::Call { callee, args, given } => {
                 let name = callee.name().map_or("", |n| n.text.as_str());
                 !given.is_empty()
-                    || matches!(name, "loglik" | "elbo" | "guide" | "iwae" | "mutual_info")
+                    || matches!(name, "loglik" | "elbo" | "guide" | "mutual_info")
                     || self.models.contains_key(name)
                     || args.iter().any(|a| deeper(&a.value))
             }
@@ -121,7 +121,6 @@ impl Checker<'_> {
                         );
                         None
                     }
-                    "iwae" => self.importance_bound(scope, args, span),
                     "mutual_info" => self.mutual_information(scope, args, given, span),
                     text => match Function::ALL.into_iter().find(|f| f.name() == text) {
                         Some(function) => match args.as_slice() {
@@ -141,38 +140,33 @@ impl Checker<'_> {
     }
 
     fn elbo(&mut self, scope: &Scope, args: &[ast::Arg], span: Span) -> Option<Expr> {
-        let mut kl_weight = None;
+        let (mut kl_weight, mut draws) = (None, None);
         for arg in args {
-            match &arg.kind {
-                ArgKind::Named(name) if name.text == "kl_weight" => kl_weight = Some(self.argument(&arg.value)?),
+            match (&arg.kind, &arg.value.bare().kind) {
+                (ArgKind::Named(name), _) if name.text == "kl_weight" => kl_weight = Some(self.argument(&arg.value)?),
+                (ArgKind::Named(name), ExprKind::Number(n)) if name.text == "draws" => {
+                    draws = Some(self.count(n, "a number of draws")?);
+                }
                 _ => {
                     self.push(Diagnostic::at(Code::UnknownArgument, arg.span, "`elbo` does not take this").help(
-                        "its one setting is `kl_weight`, a number or a schedule: `elbo(kl_weight = ramp(0, 1))`",
+                        "its settings are `kl_weight`, a number or a schedule, `elbo(kl_weight = ramp(0, 1))`, and `draws`, \
+                         the number of draws inside the logarithm, `elbo(draws = 50)`",
                     ));
                     return None;
                 }
             }
         }
+        if let Some(samples) = draws.filter(|&n| n > 1) {
+            if kl_weight.is_some() {
+                self.push(
+                    Diagnostic::at(Code::WrongArguments, span, "a bound of several draws has no weighted divergence")
+                        .help("take `kl_weight` or `draws`"),
+                );
+                return None;
+            }
+            return Some(objective_expr(Objective::ImportanceBound { model: scope.model, samples }, span));
+        }
         Some(objective_expr(Objective::Elbo { model: scope.model, kl_weight }, span))
-    }
-
-    /// `iwae(50)`: the importance-weighted bound of so many draws.
-    fn importance_bound(&mut self, scope: &Scope, args: &[ast::Arg], span: Span) -> Option<Expr> {
-        let samples = match args {
-            [arg] => match &arg.value.bare().kind {
-                ExprKind::Number(n) => Some(self.count(n, "a number of draws")?),
-                _ => None,
-            },
-            _ => None,
-        };
-        let Some(samples) = samples else {
-            self.push(
-                Diagnostic::at(Code::WrongArguments, span, "`iwae` needs the number of draws in its mean")
-                    .help("write `iwae(50)`"),
-            );
-            return None;
-        };
-        Some(objective_expr(Objective::ImportanceBound { model: scope.model, samples }, span))
     }
 
     /// `mutual_info(c | x)` = E[log guide(c | x) − log m(c)] under the model: a lower bound of the mutual information of c

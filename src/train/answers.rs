@@ -221,7 +221,7 @@ impl Asker<'_> {
                     },
                 })
             }
-            Answer::Conditionals { model, of_guide, order, targets, shape, evidence, .. } => {
+            Answer::Conditionals { model, of_guide, order, draws, targets, evidence, .. } => {
                 let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).collect();
                 let targets: Vec<VarId> = targets.iter().map(|t| t.0).collect();
                 let spec = ConditionalsSpec {
@@ -232,7 +232,7 @@ impl Asker<'_> {
                     inputs: &inputs,
                     order,
                     targets: &targets,
-                    shape: *shape,
+                    shape: if *draws > 1 { AnswerShape::Mean } else { self.shape() },
                 };
                 answer::conditionals(&spec)
             }
@@ -245,7 +245,7 @@ impl Asker<'_> {
     /// Draws of a guide that a posterior is averaged over.
     fn guide_draws(&self) -> usize {
         match &self.ask.answer {
-            Answer::Posterior { draws, .. } => *draws,
+            Answer::Posterior { draws, .. } | Answer::Conditionals { draws, .. } => *draws,
             _ => 1,
         }
     }

@@ -3,8 +3,9 @@
 use std::fs;
 
 use ghmc::base::span::Sources;
+use ghmc::data::Locations;
 use ghmc::diag::{Problems, Style, render_all};
-use ghmc::pipeline::{Compiled, Settings};
+use ghmc::pipeline::{Settings, Workspace};
 use ghmc::syntax::{format, parse};
 
 use super::house::{files, relative, root};
@@ -27,11 +28,36 @@ fn models_are_laid_out() {
     }
 }
 
+/// Files named in a program lie beside it; named sets in the folder that `GHM_DATA` names.
+fn settings(path: &str) -> Settings {
+    let base = root().join(path).parent().map(std::path::Path::to_path_buf).unwrap_or_default();
+    let data = std::env::var_os("GHM_DATA").map(std::path::PathBuf::from);
+    Settings { locations: Locations { root: data, base, ..Locations::default() }, ..Settings::default() }
+}
+
+/// Programs that say more than this version reads: each passes once it does, and then leaves this list.
+const NOT_READ: [&str; 0] = [];
+
 #[test]
-fn models_compile_without_a_word() {
+fn models_check_without_a_word() {
+    let mut wrong = String::new();
     for (path, text) in programs() {
-        let compiled = Compiled::of_text(&path, &text, Settings::default()).unwrap_or_else(|failed| panic!("{failed}"));
-        let (list, left_out) = compiled.warnings().sorted();
-        assert!(list.is_empty(), "{}", render_all(&list, left_out, compiled.sources(), Style::PLAIN));
+        if path.matches('/').count() > 1 && std::env::var_os("GHM_DATA").is_none() {
+            eprintln!("skipped {path}: its data lie where GHM_DATA says, and it says nothing");
+            continue;
+        }
+        let (workspace, file) = Workspace::of_text(&path, &text, settings(&path));
+        let mut problems = Problems::new();
+        let tree = workspace.parse(file, &mut problems);
+        if let Some(program) = workspace.check(&tree, &mut problems) {
+            workspace.plan(&program, &mut problems);
+        }
+        let (list, left_out) = problems.sorted();
+        let listed = NOT_READ.contains(&path.as_str());
+        if list.is_empty() == listed {
+            wrong += &format!("{path} {}\n", if listed { "is read now: take it off the list" } else { "" });
+            wrong += &render_all(&list, left_out, &workspace.sources, Style::PLAIN);
+        }
     }
+    assert!(wrong.is_empty(), "{wrong}");
 }

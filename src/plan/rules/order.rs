@@ -36,6 +36,24 @@ pub fn guide_order(factors: &[Factor], fixed: &BTreeSet<VarId>) -> Vec<VarId> {
     order_factors(factors).into_iter().flat_map(|i| factors[i].targets()).filter(|v| !fixed.contains(v)).collect()
 }
 
+/// The guide's conditionals that some variables hang on, themselves included.
+pub fn guide_for(guide: &Guide, targets: &BTreeSet<VarId>, fixed: &BTreeSet<VarId>) -> Guide {
+    let mut wanted = targets.clone();
+    loop {
+        let before = wanted.len();
+        for factor in &guide.factors {
+            if factor.targets().iter().any(|t| wanted.contains(t)) {
+                wanted.extend(factor.reads().into_iter().map(|r| r.var).filter(|v| !fixed.contains(v)));
+            }
+        }
+        if wanted.len() == before {
+            break;
+        }
+    }
+    let factors = guide.factors.iter().filter(|f| f.targets().iter().any(|t| wanted.contains(t))).cloned().collect();
+    Guide { factors, ..guide.clone() }
+}
+
 /// [`guide_order`], where each draw has all that it reads: what is fixed, and what the guide drew before it. `at` is the line or
 /// the question that is served.
 ///

@@ -178,8 +178,8 @@ fn unknown_size(engine: &'static str) -> Refusal {
 fn log2_chain_states(program: &Program, component: &Component<'_>, along: crate::model::AxisId) -> Option<f64> {
     let mut bits = 0.0;
     for &var in &component.vars {
-        let length = program.axes.extent(along)?.max(1);
-        let entries = component.entries(program, var)? / length;
+        let own = program.vars[var].axes().into_iter().filter(|a| *a != along && !component.plates.contains(a));
+        let entries = own.map(|a| program.axes.extent(a)).try_fold(1usize, |n, e| n.checked_mul(e?))?;
         bits += entries as f64 * (Component::states(program, var)? as f64).log2();
     }
     Some(bits)

@@ -26,13 +26,14 @@ fn has_closed_kl(family: Family) -> bool {
     matches!(family, Family::Normal | Family::Bernoulli | Family::Categorical)
 }
 
-/// Plans the bound for a model on data that binds `fixed`.
+/// Plans the bound for a model on data that binds `fixed`; where it is only evaluated, any draw will do.
 pub fn choose_variational(
     program: &Program,
     model: ModelId,
     fixed: &BTreeSet<VarId>,
     kl_weight: Schedule,
     better: Option<&NotExact>,
+    learning: bool,
     at: Span,
 ) -> Result<VariationalPlan, Diagnostic> {
     let declared = &program.models[model];
@@ -52,7 +53,9 @@ pub fn choose_variational(
         .label(program.vars[missing].span, "latent, and not in the guide")
         .help("add a conditional for it to the guide"));
     }
-    if let Some(part) = declared.factors.iter().find(|f| !matches!(f.kind, FactorKind::Conditional { .. })) {
+    if let Some(part) =
+        declared.factors.iter().find(|f| matches!(f.kind, FactorKind::Potential(_) | FactorKind::Undirected { .. }))
+    {
         return Err(Diagnostic::at(Code::NotSupported, at, "the bound of a model with potentials is not built yet")
             .label(part.span, "an undirected part")
             .help("use `by wake_sleep`, or write the model with `~` throughout"));
@@ -67,7 +70,12 @@ pub fn choose_variational(
             Expectation::Reparameterised
         } else {
             let single = program.vars[var].axes().is_empty();
-            if !(discrete && single) {
+            let enumerable = discrete && single;
+            if !learning && !enumerable {
+                draws.push((var, Expectation::Drawn));
+                continue;
+            }
+            if !enumerable {
                 let name = &program.vars[var].name;
                 return Err(Diagnostic::at(
                     Code::NotReparameterised,

@@ -80,7 +80,7 @@ fn shift(program: &Program, at: &[Subscript]) -> String {
     let parts = at.iter().filter_map(|s| match s {
         Subscript::At { index, offset } if *offset != 0 => Some(offset_text(&program.indices[*index].name, *offset)),
         Subscript::Prefix(index) => Some(format!("< {}", program.indices[*index].name)),
-        Subscript::At { .. } | Subscript::By(_) | Subscript::Constant(_) => None,
+        Subscript::At { .. } | Subscript::By(_) | Subscript::Constant(_) | Subscript::Last => None,
     });
     parts.collect::<Vec<_>>().join(", ")
 }

@@ -46,7 +46,8 @@ fn refusals(text: &str) -> Vec<(Diagnostic, Vec<String>)> {
     let program = workspace.check(&tree, &mut problems);
     assert!(!problems.has_errors(), "{:?}\nin\n{text}", problems.sorted());
     if let Some(program) = program {
-        workspace.plan(&program, &mut problems);
+        let plan = workspace.plan(&program, &mut problems);
+        plan.missing.into_iter().for_each(|m| problems.push(m.problem));
     }
     let places = |d: &Diagnostic| d.labels.iter().map(|l| workspace.sources.text(l.span).to_string()).collect();
     problems.sorted().0.into_iter().map(|d| (d.clone(), places(&d))).collect()
