@@ -67,7 +67,9 @@ fn failure_text(told: &Diagnostic) -> String {
 
 /// A line that says which parameters an answer rests on that nothing has set; nothing where there are none.
 pub fn unset_note(answered: &Answered) -> String {
-    let Some(first) = answered.unset.first() else { return String::new() };
+    let Some(first) = answered.unset.first().filter(|_| !matches!(answered.value, AnswerValue::Failed(_))) else {
+        return String::new();
+    };
     let others = match answered.unset.len() {
         1 => "is".to_string(),
         n => format!("and {} more are", n - 1),
