@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let epochs = events.0.iter().filter(|e| matches!(e, Event::EpochEnded { .. })).count();
     println!("trained for {epochs} epochs; the rates are\n{:.2}", trained.params()["mixture.rate"]);
 
-    for answered in trained.answer_all(&AtomicBool::new(false), &mut |_| {})? {
+    for answered in trained.answer_all(&AtomicBool::new(false), &mut |_| {}) {
         match answered.value {
             AnswerValue::Number(value) => println!("{} {} {value:.3}", answered.name, answered.kind.sign()),
             AnswerValue::Draws(drawn) => println!("{}: {:?}", answered.name, drawn[0].values),

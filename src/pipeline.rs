@@ -3,8 +3,9 @@
 //! `Workspace` holds what one file is compiled from; `Compiled` is a checked, bound and planned program; `Trained` has
 //! parameters and answers questions. The command line is this module's first client, an embedding program its second.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -13,12 +14,14 @@ use ndarray::{ArrayD, IxDyn};
 use crate::base::span::{FileId, Sources};
 use crate::data::{self, Column, Locations, Table};
 use crate::diag::{Code, Diagnostic, Problems};
-use crate::model::{Ask, DataId, DataSource, Domain, Program, Question, Subject, VarId, Verb, inline_definitions};
+use crate::model::{
+    Ask, DataId, DataSource, Domain, ParamId, Program, Question, Subject, VarId, Verb, inline_definitions,
+};
 use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan, Update};
 use crate::runtime::States;
 use crate::train::{
-    AnswerValue, Answered, DataSets, Event, Failure, Fit, Observer, Outcome, answer_all, answers, bind_data, binding,
-    fit::Position, start,
+    AnswerValue, Answered, DataSets, Event, Failure, Fit, Observer, Outcome, Terms, answer_all, answers, bind_data,
+    binding, checkpoint, fit::Position, fit::held_out_rows, memory, start,
 };
 use crate::{sema, syntax};
 
@@ -50,6 +53,8 @@ pub struct Settings {
     pub checkpoint_every: Duration,
     /// Whether to go on from the latest checkpoint.
     pub resume: bool,
+    /// The bytes that parameters, simulated data and any one program may hold; half of what is free where absent.
+    pub max_memory: Option<usize>,
 }
 
 impl Default for Settings {
@@ -63,6 +68,7 @@ impl Default for Settings {
             checkpoints: None,
             checkpoint_every: Duration::from_secs(5),
             resume: false,
+            max_memory: None,
         }
     }
 }
@@ -105,11 +111,7 @@ impl std::error::Error for Failed {}
 
 /// A failure as a diagnostic.
 pub fn diagnostic(failure: Failure) -> Diagnostic {
-    match failure {
-        Failure::Told(diagnostic) => *diagnostic,
-        Failure::Data(error) => Diagnostic::new(error.code(), error.to_string()).help(error.help()),
-        Failure::Checkpoint(error) => Diagnostic::new(error.code(), error.to_string()).help(error.help()),
-    }
+    failure.diagnostic()
 }
 
 impl Workspace {
@@ -177,18 +179,26 @@ impl Workspace {
         let Some(mut program) = self.check(&tree, &mut problems).filter(|_| !problems.has_errors()) else {
             return Err(failed(&problems));
         };
+        let memory = self.allowance();
         let data = self.bind(&mut program).map_err(|e| Failed::of(&self.sources, e))?;
+        memory::verify_params(&program, memory).map_err(|e| Failed::of(&self.sources, Failure::Told(e)))?;
         let plan = self.plan(&program, &mut problems);
         if problems.has_errors() {
             return Err(failed(&problems));
         }
         let precision = self.settings.precision.unwrap_or_else(|| choose_precision(&program, &plan));
-        Ok(Compiled { workspace: self.clone(), file, program, plan, data, precision, warnings: problems })
+        Ok(Compiled { workspace: self.clone(), file, program, plan, data, precision, memory, warnings: problems })
+    }
+
+    /// The bytes that one program of a run may hold.
+    fn allowance(&self) -> usize {
+        self.settings.max_memory.unwrap_or_else(memory::allowance)
     }
 
     /// Typed program → program with its data: extents and labels become known.
     pub fn bind(&self, program: &mut Program) -> Result<DataSets, Failure> {
-        let mut simulate = |program: &Program, id: DataId| simulate(program, id);
+        let memory = self.allowance();
+        let mut simulate = |program: &Program, id: DataId| simulate(program, id, memory);
         bind_data(program, &self.settings.locations, &self.settings.tables, &mut simulate)
     }
 }
@@ -206,7 +216,7 @@ fn choose_precision(program: &Program, plan: &Plan) -> Precision {
 }
 
 /// Rows drawn from a model whose parameters are drawn from their priors, or stand at their starting values.
-fn simulate(program: &Program, id: DataId) -> Result<Table, Failure> {
+fn simulate(program: &Program, id: DataId, memory: usize) -> Result<Table, Failure> {
     let declared = &program.data[id];
     let DataSource::Sample { model, rows, seed } = declared.source else {
         return Ok(Table::default());
@@ -224,8 +234,10 @@ fn simulate(program: &Program, id: DataId) -> Result<Table, Failure> {
         span: declared.span,
     };
     let plan = plan::choose_ask(program, &ask).map_err(Failure::Told)?;
-    let mut states: States<f64> = start::start_states(program, seed);
-    let answered = answers::answer_one(program, &plan, &DataSets::default(), &mut states, seed)?;
+    memory::verify_params(program, memory)?;
+    let mut states = start::true_states(program, model, seed)?;
+    let terms = Terms { seed, memory, unset: BTreeSet::new() };
+    let answered = answers::answer_one(program, &plan, &DataSets::default(), &mut states, &terms)?;
     let AnswerValue::Draws(drawn) = answered.value else { return Ok(Table::default()) };
     let mut columns = Vec::new();
     for draw in drawn {
@@ -247,6 +259,8 @@ pub struct Compiled {
     plan: Plan,
     data: DataSets,
     precision: Precision,
+    /// The bytes that one program may hold.
+    memory: usize,
     warnings: Problems,
 }
 
@@ -341,52 +355,67 @@ impl Compiled {
             self.plan.missing.iter().for_each(|m| problems.push(m.problem.clone()));
             return Err(Failed { sources: self.workspace.sources.clone(), problems });
         }
-        self.data.verify_rows(&self.program, &self.plan).map_err(|e| Failed::of(&self.workspace.sources, e))
+        let told = |e: Failure| Failed::of(&self.workspace.sources, e);
+        self.data.verify_rows(&self.program, &self.plan).map_err(told)?;
+        for train in &self.plan.trains {
+            for stage in &train.stages {
+                held_out_rows(&self.program, &self.data, train, stage).map_err(told)?;
+            }
+        }
+        Ok(())
     }
 
     /// Trains as the file says. `stop` may be set from elsewhere: the run then saves a checkpoint and comes back.
     pub fn train(&self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Trained, Failed> {
         self.verify()?;
-        let (buffers, position, outcome, resumed) = match self.precision {
+        let (buffers, position, outcome, resumed, lock) = match self.precision {
             Precision::F32 => {
-                let (states, position, outcome, resumed) = self.fit::<f32>(stop, observer)?;
-                (Buffers::Single(states), position, outcome, resumed)
+                let (states, position, outcome, resumed, lock) = self.fit::<f32>(stop, observer)?;
+                (Buffers::Single(states), position, outcome, resumed, lock)
             }
             Precision::F64 => {
-                let (states, position, outcome, resumed) = self.fit::<f64>(stop, observer)?;
-                (Buffers::Double(states), position, outcome, resumed)
+                let (states, position, outcome, resumed, lock) = self.fit::<f64>(stop, observer)?;
+                (Buffers::Double(states), position, outcome, resumed, lock)
             }
         };
-        Ok(Trained { compiled: self.clone(), buffers, position, outcome, resumed })
+        let unset = start::unset(&self.program, &self.plan);
+        Ok(Trained { compiled: self.clone(), buffers, position, outcome, resumed, unset, _lock: lock })
     }
 
     fn fit<T: crate::train::fit::Scalar>(
         &self,
         stop: &AtomicBool,
         observer: &mut dyn Observer,
-    ) -> Result<(States<T>, Position, Outcome, bool), Failed> {
+    ) -> Result<Fitted<T>, Failed> {
         let told = |e: Failure| Failed::of(&self.workspace.sources, e);
         let options = crate::train::Options {
             seed: self.workspace.settings.seed,
             checkpoints: self.workspace.settings.checkpoints.clone(),
             every: self.workspace.settings.checkpoint_every,
             fingerprint: self.fingerprint(),
+            memory: self.memory,
+        };
+        let lock = match &options.checkpoints {
+            Some(dir) => Some(Arc::new(checkpoint::lock(dir).map_err(|e| told(e.into()))?)),
+            None => None,
         };
         let mut fit: Fit<'_, T> = Fit::new(&self.program, &self.plan, &self.data, options);
         let resumed = self.workspace.settings.resume && fit.resume().map_err(told)?;
         let outcome = fit.run(stop, observer).map_err(told)?;
-        Ok((fit.states().clone(), fit.position().clone(), outcome, resumed))
+        Ok((fit.states().clone(), fit.position().clone(), outcome, resumed, lock))
     }
 
     /// The program with parameters at their starting values, as if trained for no epochs.
     pub fn untrained(&self) -> Trained {
         let seed = self.workspace.settings.seed;
         let buffers = match self.precision {
-            Precision::F32 => Buffers::Single(start::start_states(&self.program, seed)),
-            Precision::F64 => Buffers::Double(start::start_states(&self.program, seed)),
+            Precision::F32 => Buffers::Single(start::start_states(&self.program, &self.plan, seed)),
+            Precision::F64 => Buffers::Double(start::start_states(&self.program, &self.plan, seed)),
         };
-        let position = Position::default();
-        Trained { compiled: self.clone(), buffers, position, outcome: Outcome::Done, resumed: false }
+        let mut unset = start::unset(&self.program, &self.plan);
+        unset.extend(start::moved(&self.plan));
+        let (compiled, position, outcome) = (self.clone(), Position::default(), Outcome::Done);
+        Trained { compiled, buffers, position, outcome, resumed: false, unset, _lock: None }
     }
 
     /// The plan of one more question in the file's notation, such as `P(rain | wet = yes)`.
@@ -426,7 +455,14 @@ pub struct Trained {
     position: Position,
     outcome: Outcome,
     resumed: bool,
+    /// Parameters that no training, prior, simulation or caller has set.
+    unset: BTreeSet<ParamId>,
+    /// Keeps others out of the run's directory for as long as this stands.
+    _lock: Option<Arc<checkpoint::Lock>>,
 }
+
+/// What a fit ends with: buffers, position, outcome, whether it was resumed, and the lock on its directory.
+type Fitted<T> = (States<T>, Position, Outcome, bool, Option<Arc<checkpoint::Lock>>);
 
 impl Trained {
     /// The program.
@@ -449,15 +485,20 @@ impl Trained {
         &self.position
     }
 
-    /// Answers every question of the file, in order; `done` is told of each.
-    pub fn answer_all(&mut self, stop: &AtomicBool, done: &mut dyn FnMut(&Answered)) -> Result<Vec<Answered>, Failed> {
+    /// What every answer is made with.
+    fn terms(&self) -> Terms {
+        let compiled = &self.compiled;
+        Terms { seed: compiled.workspace.settings.seed, memory: compiled.memory, unset: self.unset.clone() }
+    }
+
+    /// Answers every question of the file, in order; `done` is told of each. A question that fails has its failure for an answer.
+    pub fn answer_all(&mut self, stop: &AtomicBool, done: &mut dyn FnMut(&Answered)) -> Vec<Answered> {
+        let terms = self.terms();
         let c = &self.compiled;
-        let seed = c.workspace.settings.seed;
-        let answered = match &mut self.buffers {
-            Buffers::Single(states) => answer_all(&c.program, &c.plan, &c.data, states, seed, stop, done),
-            Buffers::Double(states) => answer_all(&c.program, &c.plan, &c.data, states, seed, stop, done),
-        };
-        answered.map_err(|e| Failed::of(&c.workspace.sources, e))
+        match &mut self.buffers {
+            Buffers::Single(states) => answer_all(&c.program, &c.plan, &c.data, states, &terms, stop, done),
+            Buffers::Double(states) => answer_all(&c.program, &c.plan, &c.data, states, &terms, stop, done),
+        }
     }
 
     /// Answers one question in the file's notation.
@@ -468,11 +509,11 @@ impl Trained {
 
     /// Answers a planned question; the program must be this one, perhaps with more questions.
     pub fn answer(&mut self, program: &Program, plan: &AskPlan) -> Result<Answered, Failure> {
-        let seed = self.compiled.workspace.settings.seed;
+        let terms = self.terms();
         let data = &self.compiled.data;
         match &mut self.buffers {
-            Buffers::Single(states) => answers::answer_one(program, plan, data, states, seed),
-            Buffers::Double(states) => answers::answer_one(program, plan, data, states, seed),
+            Buffers::Single(states) => answers::answer_one(program, plan, data, states, &terms),
+            Buffers::Double(states) => answers::answer_one(program, plan, data, states, &terms),
         }
     }
 
@@ -503,7 +544,7 @@ impl Trained {
             let diagnostic = Diagnostic::new(Code::OtherModel, message).help("give it the shape the program declares");
             Failed::of(&self.compiled.workspace.sources, diagnostic.into())
         };
-        let Some((_, param)) = program.params.iter().find(|(_, p)| p.name == name) else {
+        let Some((id, param)) = program.params.iter().find(|(_, p)| p.name == name) else {
             let known: Vec<&str> = program.params.iter().map(|(_, p)| p.name.as_str()).collect();
             return Err(told(format!("the program has no parameter `{name}`; it has {}", known.join(", "))));
         };
@@ -519,6 +560,7 @@ impl Trained {
                 s.insert(name.to_string(), &shape, value.iter().copied().collect());
             }
         }
+        self.unset.remove(&id);
         Ok(())
     }
 
@@ -545,10 +587,33 @@ impl Trained {
         Params { buffers, texts: labelled.collect() }
     }
 
-    /// Takes saved parameters. Errors: one is missing or has another shape.
+    /// Takes saved parameters. Errors: one is missing or has another shape, or the states of an enumeration are others.
     pub fn take_params(&mut self, params: &crate::train::checkpoint::Params) -> Result<(), Failed> {
         use crate::train::fit::Scalar;
         let program = self.compiled.program.clone();
+        for (_, axis) in program.axes.iter() {
+            let saved = params.texts.get(&format!("labels.{}", axis.name));
+            let saved = saved.and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
+            let (Some(saved), Some(own)) = (saved, &axis.labels) else { continue };
+            if saved != *own {
+                let differs = saved.iter().zip(own).position(|(a, b)| a != b).unwrap_or(saved.len().min(own.len()));
+                let state = |labels: &[String]| match labels.get(differs) {
+                    Some(label) => format!("`{label}`"),
+                    None => "none".to_string(),
+                };
+                let message = format!(
+                    "the saved parameters are of other states of `{}`: state {} is {} there and {} here",
+                    axis.name,
+                    differs + 1,
+                    state(&saved),
+                    state(own)
+                );
+                let diagnostic = Diagnostic::new(Code::OtherModel, message).primary(axis.span, "declared here").help(
+                    "use the data that the parameters were trained on, or name the states in their order with `axis`",
+                );
+                return Err(Failed::of(&self.compiled.workspace.sources, diagnostic.into()));
+            }
+        }
         for (_, param) in program.params.iter() {
             let Some((_, buffer)) = params.buffers.iter().find(|(name, _)| *name == param.name) else {
                 let diagnostic =

@@ -10,7 +10,12 @@ const MOST_DRAWN: usize = 4096;
 /// An answer with the sign of its kind.
 pub fn answer_json(answered: &Answered) -> Value {
     let mut object = Map::new();
-    object.insert("kind".into(), json!(answered.kind.sign()));
+    if !matches!(answered.value, AnswerValue::Failed(_)) {
+        object.insert("kind".into(), json!(answered.kind.sign()));
+    }
+    if !answered.unset.is_empty() {
+        object.insert("unset".into(), json!(answered.unset));
+    }
     if let Some(rows) = answered.rows {
         object.insert("n".into(), json!(rows));
     }
@@ -48,6 +53,9 @@ fn fill(object: &mut Map<String, Value>, value: &AnswerValue) {
         AnswerValue::Draws(drawn) => {
             let draws = drawn.iter().map(|d| (d.name.clone(), drawn_json(d))).collect();
             object.insert("draws".into(), Value::Object(draws));
+        }
+        AnswerValue::Failed(told) => {
+            object.insert("error".into(), json!({ "code": told.code.number(), "message": told.message }));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Answers for people: figures with sign, n and seed in one table, other answers a line each, sampled pictures as shades.
 
+use ghmc::diag::Diagnostic;
 use ghmc::model::{Metric, Verb};
 use ghmc::plan::{Answer, AskPlan, Kind};
 use ghmc::report::{Figure, Sign, shade_row, short, table};
@@ -24,8 +25,13 @@ pub fn sign(kind: Kind) -> Sign {
 
 /// An answer that is one number, as a figure; `seed` is that of a trained or sampled value.
 pub fn figure(answered: &Answered, plan: &AskPlan, seed: Option<u64>) -> Option<Figure> {
-    let (AnswerValue::Number(value) | AnswerValue::Confusion { figure: value, .. }) = answered.value else {
-        return None;
+    let value = match &answered.value {
+        AnswerValue::Number(value) | AnswerValue::Confusion { figure: value, .. } => *value,
+        AnswerValue::Failed(told) if answered.verb == Verb::Evaluate => {
+            let (name, note) = (answered.name.clone(), failure_text(told));
+            return Some(Figure { name, value: f64::NAN, note, ..Figure::default() });
+        }
+        _ => return None,
     };
     let (unit, note) = match &plan.answer {
         Answer::Value { .. } => ("nats", "mean over rows"),
@@ -46,8 +52,29 @@ pub fn figure(answered: &Answered, plan: &AskPlan, seed: Option<u64>) -> Option<
         interval: None,
         n: answered.rows.map(|n| n as u64),
         seed,
-        note: note.to_string(),
+        note: match answered.unset.first() {
+            Some(name) if note.is_empty() => format!("`{name}` at its start"),
+            Some(name) => format!("{note}, `{name}` at its start"),
+            None => note.to_string(),
+        },
     })
+}
+
+/// A failure in one line.
+fn failure_text(told: &Diagnostic) -> String {
+    format!("failed, {}: {}", told.code, told.message)
+}
+
+/// A line that says which parameters an answer rests on that nothing has set; nothing where there are none.
+pub fn unset_note(answered: &Answered) -> String {
+    let Some(first) = answered.unset.first().filter(|_| !matches!(answered.value, AnswerValue::Failed(_))) else {
+        return String::new();
+    };
+    let others = match answered.unset.len() {
+        1 => "is".to_string(),
+        n => format!("and {} more are", n - 1),
+    };
+    format!("note: `{}` is an answer at starting values: `{first}` {others} neither trained nor given\n", answered.name)
 }
 
 /// Answers that are not figures, in one table of lines no longer than `width`.
@@ -56,11 +83,12 @@ pub fn answers_table(answered: &[Answered], width: usize) -> String {
     let longest = answered.iter().map(|a| a.name.chars().count()).max().unwrap_or(0).max(6);
     let room = width.saturating_sub(longest + 8).max(20);
     for one in answered {
-        if matches!(one.value, AnswerValue::Number(_) | AnswerValue::Confusion { .. }) {
+        if is_figure(one) {
             continue;
         }
         for (i, line) in answer_lines(&one.value, room).into_iter().enumerate() {
-            let (name, kind) = if i == 0 { (one.name.clone(), one.kind.sign()) } else { (String::new(), "") };
+            let sign = if matches!(one.value, AnswerValue::Failed(_)) { "" } else { one.kind.sign() };
+            let (name, kind) = if i == 0 { (one.name.clone(), sign) } else { (String::new(), "") };
             rows.push(vec![name, kind.to_string(), line]);
         }
     }
@@ -93,6 +121,7 @@ pub fn answer_lines(value: &AnswerValue, room: usize) -> Vec<String> {
             lines
         }
         AnswerValue::Draws(drawn) => drawn.iter().flat_map(|d| drawn_lines(d, room)).collect(),
+        AnswerValue::Failed(told) => vec![clip(&failure_text(told), room)],
     }
 }
 
@@ -198,9 +227,13 @@ pub fn picture_row(drawn: &Drawn, side: usize, width: usize) -> String {
     out
 }
 
-/// Whether an answer goes into the table of figures: named by `evaluate`, or a number that a query gave.
+/// Whether an answer goes into the table of figures: a number, or the failure of an `evaluate`.
 pub fn is_figure(answered: &Answered) -> bool {
-    answered.verb == Verb::Evaluate || matches!(answered.value, AnswerValue::Number(_) | AnswerValue::Confusion { .. })
+    match answered.value {
+        AnswerValue::Number(_) | AnswerValue::Confusion { .. } => true,
+        AnswerValue::Failed(_) => answered.verb == Verb::Evaluate,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

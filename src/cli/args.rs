@@ -87,6 +87,20 @@ pub struct Inputs {
     /// Keep parameters in single or double precision [default: the plan chooses]
     #[arg(long, value_name = "TYPE")]
     pub precision: Option<PrecisionArg>,
+    /// What parameters, simulated data or one computation may hold, as in `--max-memory 4G` [default: half of what is free]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub max_memory: Option<usize>,
+}
+
+/// A number of bytes, perhaps in units of 1024 (`K`, `M`, `G`, `T`).
+fn bytes(text: &str) -> Result<usize, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, letter)) if letter.is_ascii_alphabetic() => (&text[..at], letter.to_ascii_uppercase()),
+        _ => (text, ' '),
+    };
+    let shift = [' ', 'K', 'M', 'G', 'T'].iter().position(|u| *u == unit);
+    let bytes = number.parse::<usize>().ok().zip(shift).and_then(|(n, at)| n.checked_mul(1usize << (10 * at)));
+    bytes.ok_or("it is a number of bytes, such as 500M or 4G".to_string())
 }
 
 /// A time in seconds.
@@ -274,6 +288,12 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn bytes_have_units() {
+        assert_eq!((bytes("12"), bytes("2k"), bytes("4G")), (Ok(12), Ok(2048), Ok(4 << 30)));
+        assert!(bytes("G").is_err() && bytes("-1").is_err() && bytes("4X").is_err() && bytes("99999999T").is_err());
     }
 
     #[test]

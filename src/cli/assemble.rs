@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ghmc::pipeline::Trained;
-use ghmc::plan::{Leaf, ObjectivePlan, StagePlan};
+use ghmc::plan::StagePlan;
 use ghmc::report::{Better, Chart, Curve, Environment, Figure, RunReport, Stage, StageSummary, Summary, drawing};
 use ghmc::train::Answered;
 use ghmc::train::fit::StageRecord;
@@ -58,7 +58,7 @@ pub fn summary(trained: &Trained, answers: &[Answered], made: &Made) -> Summary 
 }
 
 fn last_objective(record: &StageRecord) -> Option<f64> {
-    record.epochs.last()?.objectives.last().copied().filter(|v| v.is_finite())
+    record.epochs.last()?.objectives.last().copied().flatten().filter(|v| v.is_finite())
 }
 
 /// The page.
@@ -101,13 +101,15 @@ fn stage(record: &StageRecord, plan: &StagePlan) -> Stage {
     let mut curves: Vec<Curve> = (0..lines)
         .map(|line| {
             let name = if lines == 1 { "training".to_string() } else { format!("line {}", line + 1) };
-            curve(name, record.epochs.iter().map(|e| e.objectives.get(line).copied()).collect())
+            curve(name, record.epochs.iter().map(|e| e.objectives.get(line).copied().flatten()).collect())
         })
         .collect();
+    // A line whose value is unknown has no curve.
+    curves.retain(|c| c.points.iter().any(|(_, v)| v.is_finite()));
     if record.epochs.iter().any(|e| e.held_out.is_some()) {
         curves.push(curve("held out".to_string(), record.epochs.iter().map(|e| e.held_out).collect()));
     }
-    let value = plan.lines.iter().all(|l| is_value(&l.objective));
+    let value = plan.lines.iter().all(|l| l.objective.has_value());
     let chart = Chart {
         title: "objective".to_string(),
         x: "epoch".to_string(),
@@ -122,18 +124,7 @@ fn stage(record: &StageRecord, plan: &StagePlan) -> Stage {
         seconds: record.seconds,
         objective: last_objective(record),
         // One point is no curve.
-        charts: if record.epochs.len() > 1 { vec![chart] } else { Vec::new() },
-    }
-}
-
-/// Whether the objective's number is the thing that is maximised, and not a stand-in with the same gradient.
-fn is_value(objective: &ObjectivePlan) -> bool {
-    match objective {
-        ObjectivePlan::Expression { leaves, .. } => leaves.iter().all(|leaf| match leaf {
-            Leaf::LogLik(plan) => plan.kind.is_some(),
-            Leaf::Variational(_) | Leaf::GuideDensity { .. } => true,
-        }),
-        ObjectivePlan::Layer(_) | ObjectivePlan::WakeSleep(_) => false,
+        charts: if record.epochs.len() > 1 && !chart.curves.is_empty() { vec![chart] } else { Vec::new() },
     }
 }
 

@@ -83,6 +83,8 @@ fn fixed_value(program: &Program, var: VarId, value: &Value) -> Result<EvidenceV
         (Value::Bool(b), Domain::Bool) => if *b { "yes" } else { "no" }.to_string(),
         (Value::Number(n), Domain::Bool) if n.as_u64() == Some(0) => "no".to_string(),
         (Value::Number(n), Domain::Bool) if n.as_u64() == Some(1) => "yes".to_string(),
+        (Value::Number(n), Domain::Spin) if n.as_f64() == Some(-1.0) => "down".to_string(),
+        (Value::Number(n), Domain::Spin) if n.as_f64() == Some(1.0) => "up".to_string(),
         (Value::Number(n), _) => n.to_string(),
         (Value::String(s), _) => s.clone(),
         _ => value.to_string(),

@@ -67,6 +67,7 @@ fn settings(path: &Path, inputs: &Inputs) -> Settings {
             PrecisionArg::F32 => Precision::F32,
             PrecisionArg::F64 => Precision::F64,
         }),
+        max_memory: inputs.max_memory,
         ..Settings::default()
     }
 }

@@ -67,6 +67,7 @@ fn value_panels(program: &Program, title: &str, asked: &str, value: &AnswerValue
             answers.iter().take(SETTINGS).flat_map(one).collect()
         }
         AnswerValue::Draws(drawn) => drawn.iter().map(|d| drawn_panel(program, title, d)).collect(),
+        AnswerValue::Failed(_) => vec![text_panel(title, value)],
     }
 }
 

@@ -14,7 +14,7 @@ use ghmc::train::{AnswerValue, Answered};
 use serde_json::{Map, Value, json};
 
 use super::answer_json::answer_json;
-use super::answer_text::answer_lines;
+use super::answer_text::{answer_lines, unset_note};
 use super::args::QueryArgs;
 use super::evidence::{EvidenceFile, model_evidence, read_evidence};
 use super::open::{compile, with_params};
@@ -51,7 +51,10 @@ pub fn query(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Trouble> {
             let told = marginals(&mut trained, &program, &ask, &sources, held)?;
             match json {
                 true => results.push(told.json(compiled_in, began.elapsed().as_secs_f64())),
-                false => text.push_str(&told.text(&program)),
+                false => {
+                    terminal.say(&told.note);
+                    text.push_str(&told.text(&program));
+                }
             }
             continue;
         }
@@ -66,7 +69,10 @@ pub fn query(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Trouble> {
                 one["seconds"] = json!({ "compile": compiled_in, "query": began.elapsed().as_secs_f64() });
                 results.push(one);
             }
-            false => text.push_str(&answer_text(&answered, terminal)),
+            false => {
+                terminal.say(&unset_note(&answered));
+                text.push_str(&answer_text(&answered, terminal));
+            }
         }
     }
     if json {
@@ -239,6 +245,9 @@ struct Marginals {
     names: Vec<String>,
     engine: String,
     kind: Kind,
+    /// Parameters that nothing has set, and what is to be said of them.
+    unset: Vec<String>,
+    note: String,
 }
 
 /// The marginals of every discrete variable that is not held fixed: expectations of indicators, all from one log-partition.
@@ -301,6 +310,8 @@ fn marginals(
         names: Vec::new(),
         engine: engines(program, &plan, sources),
         kind: answered.kind,
+        unset: answered.unset.clone(),
+        note: unset_note(&answered),
     };
     for entry in entries {
         let Some(&var) = targets.iter().find(|&&v| program.vars[v].name == entry.name) else { continue };
@@ -329,13 +340,17 @@ impl Marginals {
             let cells: Vec<Value> = rows.iter().map(|row| state(labels, row)).collect();
             marginals.insert(name.clone(), nested(cells, shape));
         }
-        json!({
+        let mut told = json!({
             "log_evidence": self.log_evidence,
             "marginals": marginals,
             "engine": self.engine,
             "kind": self.kind.sign(),
             "seconds": { "compile": compile, "query": query },
-        })
+        });
+        if !self.unset.is_empty() {
+            told["unset"] = json!(self.unset);
+        }
+        told
     }
 
     fn text(&self, program: &Program) -> String {

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use ghmc::diag::Problems;
 use ghmc::model::Program;
-use ghmc::pipeline::{Compiled, Precision, Trained};
+use ghmc::pipeline::{Compiled, Failed, Precision, Trained};
 use ghmc::plan::brief_line;
 use ghmc::report::{Occupied, ReportError, RunDir, figures_table, write_page};
 use ghmc::train::checkpoint::save_params;
 use ghmc::train::{AnswerValue, Answered, Outcome};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::answer_text::{answers_table, picture_row};
+use super::answer_text::{answers_table, picture_row, unset_note};
 use super::args::RunArgs;
 use super::assemble::{Made, figures, report, summary};
 use super::open::compile;
@@ -52,10 +53,11 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
     }
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signal(&stop);
-    let mut watch = Watch::new(terminal, args.quiet, &stop, dir.metrics(), args.resume)?;
+    let mut watch = Watch::new(terminal, args.quiet, &stop, dir.metrics(), args.resume);
     let trained = compiled.train(&stop, &mut watch);
     watch.clear();
     let mut trained = trained?;
+    watch.close()?;
     if let Some(error) = watch.broken.take() {
         return Err(error.into());
     }
@@ -64,7 +66,7 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
     }
     save_params(&dir.params(), &trained.saved_params())
         .map_err(|e| Trouble::of(ghmc::pipeline::diagnostic(e.into())))?;
-    let answers = answer(&mut trained, &stop, args.quiet, terminal)?;
+    let answers = answer(&mut trained, &stop, args.quiet, terminal);
     if answers.len() < compiled.plan().asks.len() {
         return interrupted(args, dir.path(), "after training, with questions left", terminal);
     }
@@ -77,9 +79,22 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
         false => print(&results(&trained, &answers, terminal))?,
     }
     if !args.quiet {
+        for answered in &answers {
+            terminal.say(&unset_note(answered));
+        }
         terminal.say(&format!("report: {}\n", dir.report().display()));
     }
-    Ok(exit::DONE)
+    // What failed stands in its place in the summary; the process's code and its complaint tell of it too.
+    let mut problems = Problems::new();
+    for answered in answers {
+        if let AnswerValue::Failed(diagnostic) = answered.value {
+            problems.push(*diagnostic);
+        }
+    }
+    match problems.has_errors() {
+        true => Err(Failed { sources: compiled.sources().clone(), problems }.into()),
+        false => Ok(exit::DONE),
+    }
 }
 
 /// The directory of the run: named, the newest to go on with, or a fresh one.
@@ -158,12 +173,7 @@ fn stop_on_signal(stop: &Arc<AtomicBool>) {
 }
 
 /// Answers the file's questions, a spinner beside them on a terminal.
-fn answer(
-    trained: &mut Trained,
-    stop: &AtomicBool,
-    quiet: bool,
-    terminal: &Terminal,
-) -> Result<Vec<Answered>, Trouble> {
+fn answer(trained: &mut Trained, stop: &AtomicBool, quiet: bool, terminal: &Terminal) -> Vec<Answered> {
     let names: Vec<String> = trained.compiled().plan().asks.iter().map(|a| a.name.clone()).collect();
     let show = terminal.live && !quiet && !names.is_empty();
     let spinner = show.then(|| {
@@ -188,7 +198,7 @@ fn answer(
     if let Some(bar) = &spinner {
         bar.finish_and_clear();
     }
-    Ok(answers?)
+    answers
 }
 
 /// What is printed at the end for people.
@@ -246,6 +256,9 @@ fn command(args: &RunArgs, resume: Option<&Path>) -> String {
             "--precision".to_string(),
             if precision == super::args::PrecisionArg::F32 { "f32" } else { "f64" }.to_string(),
         ]);
+    }
+    if let Some(bytes) = args.inputs.max_memory {
+        words.extend(["--max-memory".to_string(), bytes.to_string()]);
     }
     if let Some(threads) = args.threads.filter(|_| resume.is_some()) {
         words.extend(["--threads".to_string(), threads.to_string()]);

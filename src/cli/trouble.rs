@@ -59,7 +59,7 @@ impl Trouble {
         match self {
             Trouble::Diagnosed(failed) => {
                 let (list, _) = failed.problems.sorted();
-                let ran = |d: &Diagnostic| matches!(d.code, Code::Diverged | Code::CannotWrite);
+                let ran = |d: &Diagnostic| matches!(d.code, Code::Diverged | Code::CannotWrite | Code::Busy);
                 let setting = |d: &Diagnostic| d.code == Code::BadSetting;
                 match list.iter().any(setting) && list.iter().filter(|d| d.is_error()).all(setting) {
                     true => exit::USAGE,

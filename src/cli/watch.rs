@@ -17,9 +17,10 @@ const LOGGED_STEPS: usize = 100;
 /// Characters of the curve that stands behind a finished stage.
 const CURVE: usize = 16;
 
-/// The file of metrics, opened once it is known where the run goes on.
+/// The file of metrics, opened once the run has its directory to itself and it is known where it goes on.
 struct Logbook {
     path: PathBuf,
+    resume: bool,
     file: Option<Metrics>,
 }
 
@@ -28,7 +29,8 @@ impl Logbook {
     fn reach(&mut self, at: u64) -> Result<&mut Metrics, ReportError> {
         let file = match self.file.take() {
             Some(file) => file,
-            None => Metrics::resume(&self.path, at.saturating_sub(1))?,
+            None if self.resume => Metrics::resume(&self.path, at.saturating_sub(1))?,
+            None => Metrics::create(&self.path)?,
         };
         Ok(self.file.insert(file))
     }
@@ -66,16 +68,17 @@ pub struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// A watch over a run that begins, or goes on where its metrics are.
-    pub fn new(
-        terminal: &'a Terminal,
-        quiet: bool,
-        stop: &'a AtomicBool,
-        metrics: PathBuf,
-        resume: bool,
-    ) -> Result<Watch<'a>, ReportError> {
-        let file = if resume { None } else { Some(Metrics::create(&metrics)?) };
-        let book = Logbook { path: metrics, file };
-        Ok(Watch { terminal, quiet, stop, book, stage: None, broken: None, saved: 0 })
+    pub fn new(terminal: &'a Terminal, quiet: bool, stop: &'a AtomicBool, metrics: PathBuf, resume: bool) -> Watch<'a> {
+        let book = Logbook { path: metrics, resume, file: None };
+        Watch { terminal, quiet, stop, book, stage: None, broken: None, saved: 0 }
+    }
+
+    /// Sees to it that a run without a step has its file of metrics too.
+    pub fn close(&mut self) -> Result<(), ReportError> {
+        match self.book.resume {
+            true => Ok(()),
+            false => self.book.reach(0).map(|_| ()),
+        }
     }
 
     /// Takes the bar away, so that other lines can be written.
@@ -126,7 +129,7 @@ impl<'a> Watch<'a> {
         });
     }
 
-    fn end(&mut self, name: &str, epochs: usize, took: f64, objective: f64) {
+    fn end(&mut self, name: &str, epochs: usize, took: f64, objective: Option<f64>) {
         let Some(live) = self.stage.take() else { return };
         if let Some(bar) = &live.bar {
             bar.finish_and_clear();
@@ -136,7 +139,7 @@ impl<'a> Watch<'a> {
         }
         let of = format!("{}/{} {name}", live.place.0 + 1, live.place.1);
         let plural = if epochs == 1 { "epoch" } else { "epochs" };
-        let mut line = format!("{of}: {epochs} {plural}, {}, objective {}", seconds(took), short(objective));
+        let mut line = format!("{of}: {epochs} {plural}, {}, {}", seconds(took), worth(objective));
         if live.bar.is_some() && live.curve.len() > 1 {
             line.push_str("  ");
             line.push_str(&self.terminal.paint_dim(&sparkline(&live.curve, CURVE)));
@@ -146,25 +149,27 @@ impl<'a> Watch<'a> {
 }
 
 impl Live {
-    fn step(&mut self, epoch: usize, step: usize, objective: f64, width: usize) {
+    fn step(&mut self, epoch: usize, step: usize, objective: Option<f64>, width: usize) {
         self.taken += 1;
         if step == 0 {
             (self.sum, self.count) = (0.0, 0.0);
         }
-        self.sum += objective;
+        self.sum += objective.unwrap_or(f64::NAN);
         self.count += 1.0;
         let Some(bar) = self.bar.as_ref().filter(|_| self.drawn.elapsed() >= REDRAW) else { return };
         self.drawn = Instant::now();
         let done = (epoch * self.steps + step + 1) as u64;
         let pace = self.taken as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
         let left = ((self.epochs * self.steps) as u64).saturating_sub(done) as f64 / pace.max(1e-9);
-        let objective = short(self.sum / self.count);
+        let objective = objective.map(|_| self.sum / self.count);
+        let brief = objective.map_or("–".to_string(), short);
+        let objective = worth(objective);
         let epoch = format!("{}/{}", epoch + 1, self.epochs);
         let left = remaining(left);
         let message = match width {
-            0..70 => format!("{epoch}  {objective}  {left}"),
-            70..100 => format!("epoch {epoch}  objective {objective}  {left} left"),
-            100.. => format!("epoch {epoch}  objective {objective}  {} steps/s  {left} left", short(pace.round())),
+            0..70 => format!("{epoch}  {brief}  {left}"),
+            70..100 => format!("epoch {epoch}  {objective}  {left} left"),
+            100.. => format!("epoch {epoch}  {objective}  {} steps/s  {left} left", short(pace.round())),
         };
         bar.set_position(done);
         bar.set_message(message);
@@ -187,7 +192,7 @@ impl Observer for Watch<'_> {
                             stage: live.name.clone(),
                             epoch: *epoch as u64,
                             step: (epoch * live.steps + step + 1) as u64,
-                            values: [("objective".to_string(), finite(*objective))].into(),
+                            values: [("objective".to_string(), objective.and_then(finite))].into(),
                         });
                     }
                 }
@@ -196,14 +201,16 @@ impl Observer for Watch<'_> {
             Event::EpochEnded { at, name, epoch, objectives, held_out, .. } => {
                 let steps = self.stage.as_ref().map_or(0, |live| live.steps);
                 let mut values: Vec<(String, Option<f64>)> = match objectives.as_slice() {
-                    [one] => vec![("objective".to_string(), finite(*one))],
-                    many => {
-                        many.iter().enumerate().map(|(i, v)| (format!("objective.{}", i + 1), finite(*v))).collect()
-                    }
+                    [one] => vec![("objective".to_string(), one.and_then(finite))],
+                    many => many
+                        .iter()
+                        .enumerate()
+                        .map(|(i, v)| (format!("objective.{}", i + 1), v.and_then(finite)))
+                        .collect(),
                 };
                 values.extend(held_out.map(|v| ("held_out".to_string(), finite(v))));
                 if let Some(live) = &mut self.stage {
-                    live.curve.extend(objectives.last());
+                    live.curve.extend(objectives.last().copied().flatten());
                 }
                 let step = ((epoch + 1) * steps) as u64;
                 let values = values.into_iter().collect();
@@ -228,6 +235,11 @@ fn remaining(seconds: f64) -> String {
         s @ 60..3600 => format!("{}:{:02} min", s / 60, s % 60),
         s => format!("{}:{:02} h", s / 3600, s / 60 % 60),
     }
+}
+
+/// An objective in words.
+fn worth(objective: Option<f64>) -> String {
+    objective.map_or("value unknown".to_string(), |value| format!("objective {}", short(value)))
 }
 
 fn finite(value: f64) -> Option<f64> {

@@ -120,6 +120,7 @@ codes! {
     Occupied E0907 "a folder that already holds a run";
     NoRun E0908 "no run to go on with";
     ImageSize E0909 "an image that does not fill its frame";
+    Busy E0910 "a folder that another process is at work in";
 }
 
 impl Code {

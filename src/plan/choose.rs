@@ -172,11 +172,26 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>
                 for later in stages.iter_mut().skip(1) {
                     later.inits.clear();
                 }
+                stages.iter().try_for_each(verify_patience).map_err(|p| (p, None))?;
                 return Ok(stages);
             }
         }
     }
-    Ok(vec![make(stage.name.clone(), lines, Vec::new(), batch)])
+    let made = make(stage.name.clone(), lines, Vec::new(), batch);
+    verify_patience(&made).map_err(|p| (p, None))?;
+    Ok(vec![made])
+}
+
+/// Errors: a stage stops by an objective whose value nobody knows.
+fn verify_patience(stage: &StagePlan) -> Result<(), Box<Diagnostic>> {
+    match (&stage.patience, stage.lines.last()) {
+        (Some((_, on)), Some(line)) if !line.objective.has_value() => Err(Box::new(
+            Diagnostic::at(Code::BadSchedule, on.span, "`patience` watches an objective whose value is unknown")
+                .label(line.span, "only its gradient is followed here")
+                .help("say how long with `epochs`, or end the stage with a line whose value is known, such as `elbo`"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Result<Chosen, Box<Diagnostic>> {

@@ -169,7 +169,8 @@ fn update_name(update: &Update) -> String {
     match update {
         Update::Em => "expectation-maximisation".to_string(),
         Update::Gradient(Optimiser { rule, rate, decay }) => {
-            let decay = if *decay > 0.0 { format!(", decay = {decay}") } else { String::new() };
+            let decay =
+                if *decay > 0.0 { format!(", decay = {decay} on arrays of two or more axes") } else { String::new() };
             match rule {
                 Rule::Sgd { momentum } => format!("sgd({rate}, momentum = {momentum}{decay})"),
                 Rule::Adam { .. } => format!("adam({rate}{decay})"),

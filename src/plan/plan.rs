@@ -314,6 +314,19 @@ pub enum ObjectivePlan {
     WakeSleep(WakeSleepPlan),
 }
 
+impl ObjectivePlan {
+    /// Whether the number that is climbed is the objective's value, and not a stand-in with the same gradient.
+    pub fn has_value(&self) -> bool {
+        match self {
+            ObjectivePlan::Expression { leaves, .. } => leaves.iter().all(|leaf| match leaf {
+                Leaf::LogLik(plan) => plan.kind.is_some(),
+                Leaf::Variational(_) | Leaf::GuideDensity { .. } => true,
+            }),
+            ObjectivePlan::Layer(_) | ObjectivePlan::WakeSleep(_) => false,
+        }
+    }
+}
+
 /// How parameters move.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Update {

@@ -65,6 +65,9 @@ impl Figure {
 
     /// Sign, number and unit.
     pub fn text(&self) -> String {
+        if self.value.is_nan() {
+            return "none".to_string();
+        }
         let mut text = String::new();
         if !matches!(self.kind, Sign::Measured) {
             text.push_str(self.kind.text());

@@ -50,7 +50,7 @@ pub struct Stage {
     pub epochs: u64,
     /// Wall time in seconds.
     pub seconds: f64,
-    /// The objective's last value.
+    /// The objective's last value, where it is known.
     pub objective: Option<f64>,
     /// Its curves.
     pub charts: Vec<Chart>,

@@ -15,7 +15,7 @@ pub struct StageSummary {
     pub epochs: u64,
     /// Wall time in seconds.
     pub seconds: f64,
-    /// The objective's last value.
+    /// The objective's last value, where it is known.
     pub objective: Option<f64>,
 }
 
@@ -42,6 +42,7 @@ impl Summary {
         let mut evaluate = Map::new();
         let mut marks = Map::new();
         for figure in &self.evaluate {
+            // A figure that failed is `null`, and its mark says why.
             evaluate.insert(figure.name.clone(), json!(figure.value));
             let mut mark = Map::new();
             if figure.kind != Sign::Measured {

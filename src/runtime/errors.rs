@@ -1,5 +1,21 @@
 //! What can go wrong while a program runs.
 
+use crate::tensor::verify::VerifyError;
+
+/// Why a program could not be compiled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// The graph is not well formed.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// Its memory would be more than was allowed; none was taken.
+    #[error("the program needs {bytes} bytes of memory")]
+    TooLarge {
+        /// What it needs.
+        bytes: usize,
+    },
+}
+
 /// Why a run stopped. States are left as they were before it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {

@@ -12,7 +12,7 @@ pub mod program;
 pub mod states;
 
 pub use crate::kernel::real::Real;
-pub use errors::RunError;
+pub use errors::{CompileError, RunError};
 pub use naive::{Tensor, interpret};
 pub use program::{Cost, Options, Program};
 pub use states::States;

@@ -1,7 +1,7 @@
 //! A compiled tensor program: what a caller holds, runs and reads.
 
 use super::Context;
-use super::errors::RunError;
+use super::errors::{CompileError, RunError};
 use super::executor::{Arguments, Memory, elements, execute};
 use super::lower::lower;
 use super::naive::unravel;
@@ -50,6 +50,16 @@ pub struct Program<T: Real> {
 impl<T: Real> Program<T> {
     /// Compiles what the named results of `graph` need.
     pub fn compile(graph: &Graph, options: &Options) -> Result<Self, VerifyError> {
+        match Self::compile_within(graph, options, usize::MAX) {
+            Ok(program) => Ok(program),
+            Err(CompileError::Verify(error)) => Err(error),
+            // No number of bytes is above the largest.
+            Err(CompileError::TooLarge { bytes }) => Err(VerifyError::Defect(format!("it would hold {bytes} bytes"))),
+        }
+    }
+
+    /// Compiles what the named results of `graph` need, unless its memory would hold more than `most` bytes: none is taken then.
+    pub fn compile_within(graph: &Graph, options: &Options, most: usize) -> Result<Self, CompileError> {
         verify(graph)?;
         let lean = remove_dead(graph);
         if cfg!(debug_assertions) {
@@ -72,6 +82,10 @@ impl<T: Real> Program<T> {
         states.sort();
         states.dedup();
         let updates = updated.into_iter().map(|u| u.0).collect();
+        let bytes = memory(&plan).saturating_mul(size_of::<T>());
+        if bytes > most {
+            return Err(CompileError::TooLarge { bytes });
+        }
         Ok(Self { memory: Memory::of(&plan), plan, outputs, updates, watches, states })
     }
 
@@ -150,7 +164,7 @@ impl<T: Real> Program<T> {
 
     /// Bytes of memory the program holds, inputs and states apart.
     pub fn memory(&self) -> usize {
-        memory(&self.plan) * size_of::<T>()
+        memory(&self.plan).saturating_mul(size_of::<T>())
     }
 
     /// The plan as text, a line for each step.
@@ -162,7 +176,8 @@ impl<T: Real> Program<T> {
 }
 
 fn memory<T>(plan: &Plan<T>) -> usize {
-    plan.slots.iter().sum::<usize>() + plan.bodies.iter().map(memory).sum::<usize>()
+    let own = plan.slots.iter().fold(0usize, |sum, n| sum.saturating_add(*n));
+    plan.bodies.iter().map(memory).fold(own, usize::saturating_add)
 }
 
 fn cost<T>(plan: &Plan<T>) -> Cost {

@@ -1,26 +1,35 @@
 //! Questions answered with trained parameters: distributions, best states, figures over data, draws.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::binding::DataSets;
-use super::compiled::{Cache, compile};
+use super::compiled::{Cache, Growth, compile};
 use super::events::{Failure, run_error};
 use super::fit::{Scalar, gather_inputs, run_program, scalar_output};
+use super::memory::{self, Limit};
 use super::metric::Tally;
+use super::rows::{Scored, all_absent, numbered};
 use crate::base::id::Arena;
+use crate::base::span::Span;
 use crate::data::Element;
+use crate::diag::{Code, Diagnostic};
 use crate::engine::EmitError;
 use crate::engine::answer::{self, ConditionalsSpec, PosteriorSpec};
 use crate::engine::draws::draws;
 use crate::engine::update::input_name;
-use crate::model::{Axis, AxisId, Domain, Evidence, EvidenceValue, Program, VarId, Verb};
-use crate::plan::{Answer, AnswerShape, AskPlan, Kind, Plan};
+use crate::model::{
+    Axis, AxisId, Domain, Evidence, EvidenceValue, Factor, Metric, ParamId, Program, Subject, VarId, Verb,
+};
+use crate::plan::{Answer, AnswerShape, AskPlan, Kind, Leaf, Plan};
 use crate::runtime::States;
 use crate::tensor::graph::Graph;
 
-/// Rows answered at a time, each counted once for every draw of a guide.
-const ROWS: usize = 400;
+/// Bytes that the program of a question may hold: so many rows are answered at a time. Where draws depend on it, what a run is
+/// allowed does not change it: two machines give the same bits.
+const CHUNK: usize = 64 << 20;
+/// Bytes that a draw takes besides its numbers: its caption.
+const CAPTION: usize = size_of::<String>();
 
 /// An answer with what it needs to be printed.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +46,20 @@ pub struct Answered {
     pub rows: Option<usize>,
     /// The log-partition with the evidence held fixed, where one posterior was computed.
     pub log_mass: Option<f64>,
+    /// Parameters it rests on that nothing has set: no training, no prior, no simulation, no file. The answer is one of the model
+    /// at starting values, whatever its kind says.
+    pub unset: Vec<String>,
+}
+
+/// What every answer of a run is made with.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The seed of everything random.
+    pub seed: u64,
+    /// The bytes that one program may hold.
+    pub memory: usize,
+    /// Parameters that nothing has set.
+    pub unset: BTreeSet<ParamId>,
 }
 
 /// An answer.
@@ -66,6 +89,8 @@ pub enum AnswerValue {
     },
     /// Draws of some variables: for each, one array a draw.
     Draws(Vec<Drawn>),
+    /// There is no answer, and why.
+    Failed(Box<Diagnostic>),
 }
 
 /// Entries of one variable.
@@ -98,37 +123,42 @@ pub struct Drawn {
     pub labels: Option<Vec<String>>,
 }
 
-/// Answers every question, in order; gives what was answered before `stop` was set.
+/// Answers every question, in order; gives what was answered before `stop` was set. A question that fails has its failure for
+/// an answer, and the others are answered all the same.
 pub fn answer_all<T: Scalar>(
     program: &Program,
     plan: &Plan,
     data: &DataSets,
     states: &mut States<T>,
-    seed: u64,
+    terms: &Terms,
     stop: &AtomicBool,
     done: &mut dyn FnMut(&Answered),
-) -> Result<Vec<Answered>, Failure> {
+) -> Vec<Answered> {
     let mut answers = Vec::new();
     for ask in &plan.asks {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let answered = answer_one(program, ask, data, states, seed)?;
+        let answered = answer_one(program, ask, data, states, terms).unwrap_or_else(|failure| {
+            let asker = Asker { program, ask, data, terms };
+            asker.answered(AnswerValue::Failed(Box::new(failure.diagnostic())), None, None)
+        });
         done(&answered);
         answers.push(answered);
     }
-    Ok(answers)
+    answers
 }
 
-/// Answers one question. Questions about distributions are computed in f64 whatever the parameters were learned in.
+/// Answers one question. Figures of a model and questions about distributions are computed in f64 whatever the parameters were
+/// learned in; predictions and draws in the type of the parameters.
 pub fn answer_one<T: Scalar>(
     program: &Program,
     ask: &AskPlan,
     data: &DataSets,
     states: &mut States<T>,
-    seed: u64,
+    terms: &Terms,
 ) -> Result<Answered, Failure> {
-    let asker = Asker { program, ask, data, seed };
+    let asker = Asker { program, ask, data, terms };
     let mut log_mass = None;
     let (value, rows) = match &ask.answer {
         Answer::Posterior { metric: Some(_), .. } | Answer::Conditionals { metric: Some(_), .. } => {
@@ -136,29 +166,49 @@ pub fn answer_one<T: Scalar>(
             (value, Some(rows))
         }
         Answer::Posterior { .. } | Answer::Conditionals { .. } => {
-            let mut exact: States<f64> = States::new();
-            for (name, shape, values) in states.iter() {
-                exact.insert(name, shape, values.iter().map(|&v| v.into()).collect());
-            }
-            let (value, rows, mass) = asker.distribution(&mut exact)?;
+            let (value, rows, mass) = asker.distribution(&mut doubled(states))?;
             log_mass = mass;
             (value, rows)
         }
         Answer::Value { .. } => {
-            let (value, rows) = asker.value(states)?;
+            let (value, rows) = asker.value(&mut doubled(states))?;
             (value, Some(rows))
         }
         Answer::Draws { .. } => (asker.draws(states)?, None),
         Answer::LogZ(normaliser) => {
-            let (crate::model::Subject::Model(model) | crate::model::Subject::Guide(model)) = ask.of else {
+            let (Subject::Model(model) | Subject::Guide(model)) = ask.of else {
                 return Ok(asker.answered(AnswerValue::Settings(Vec::new()), None, None));
             };
-            let mut compiled = compile::<T>(&answer::log_z(program, model, normaliser)?)?;
-            run_program(&mut compiled, states, &[], seed, 0).map_err(|e| asker.failed(&e, &[]))?;
+            let limit = asker.limit();
+            let mut compiled = compile::<f64>(&answer::log_z(program, model, normaliser)?, &limit.as_limit())?;
+            let mut exact = doubled(states);
+            run_program(&mut compiled, &mut exact, &[], terms.seed, 0).map_err(|e| asker.failed(&e, &[]))?;
             (AnswerValue::Number(scalar_output(&compiled, "value")), None)
         }
     };
     Ok(asker.answered(value, rows, log_mass))
+}
+
+/// Buffers in double precision.
+fn doubled<T: Scalar>(states: &States<T>) -> States<f64> {
+    let mut exact = States::new();
+    for (name, shape, values) in states.iter() {
+        exact.insert(name, shape, values.iter().map(|&v| v.into()).collect());
+    }
+    exact
+}
+
+/// The limit of a question, with its name.
+struct OwnLimit {
+    bytes: usize,
+    of: String,
+    at: Span,
+}
+
+impl OwnLimit {
+    fn as_limit(&self) -> Limit<'_> {
+        Limit { bytes: self.bytes, of: &self.of, at: self.at }
+    }
 }
 
 /// A posterior program's outputs by name, an array a row.
@@ -168,34 +218,84 @@ struct Asker<'a> {
     program: &'a Program,
     ask: &'a AskPlan,
     data: &'a DataSets,
-    seed: u64,
+    terms: &'a Terms,
 }
 
 impl Asker<'_> {
     fn answered(&self, value: AnswerValue, rows: Option<usize>, log_mass: Option<f64>) -> Answered {
-        Answered { verb: self.ask.verb, name: self.ask.name.clone(), kind: self.ask.kind, value, rows, log_mass }
+        let (verb, name, kind) = (self.ask.verb, self.ask.name.clone(), self.ask.kind);
+        Answered { verb, name, kind, value, rows, log_mass, unset: self.unset() }
     }
 
+    /// The names of the parameters that the answer rests on and nothing has set.
+    fn unset(&self) -> Vec<String> {
+        let (Subject::Model(model) | Subject::Guide(model)) = self.ask.of else { return Vec::new() };
+        let declared = &self.program.models[model];
+        let guided = |leaf: &Leaf| match leaf {
+            Leaf::Variational(_) | Leaf::GuideDensity { .. } => true,
+            Leaf::LogLik(_) => false,
+        };
+        let (of_model, of_guide) = match &self.ask.answer {
+            Answer::Posterior { guided, .. } => (true, !guided.is_empty()),
+            Answer::Conditionals { of_guide, .. } => (!of_guide, *of_guide),
+            Answer::Value { leaves, .. } => (true, leaves.iter().any(guided)),
+            Answer::Draws { .. } | Answer::LogZ(_) => (true, false),
+        };
+        let of_guide = of_guide || matches!(self.ask.of, Subject::Guide(_));
+        let guide = declared.guide.iter().filter(|_| of_guide).flat_map(|g| &g.factors);
+        let factors = declared.factors.iter().filter(|_| of_model).chain(guide);
+        let read: BTreeSet<ParamId> = factors.flat_map(Factor::params).collect();
+        read.intersection(&self.terms.unset).map(|&id| self.program.params[id].name.clone()).collect()
+    }
+
+    fn limit(&self) -> OwnLimit {
+        OwnLimit { bytes: self.terms.memory, of: format!("`{}`", self.ask.name), at: self.ask.span }
+    }
+
+    /// The number of each row within the split that is asked on, from 1.
+    fn numbers(&self) -> Result<BTreeMap<usize, usize>, Failure> {
+        match &self.ask.on {
+            Some(on) => Ok(numbered(&self.data.rows(self.program, on)?)),
+            None => Ok([(0, 1)].into()),
+        }
+    }
+
+    /// Why a program that was computing these rows stopped.
     fn failed(&self, error: &crate::runtime::RunError, rows: &[usize]) -> Failure {
-        run_error(error, Some(self.ask.span), rows, 0, &format!("`{}`", self.ask.name))
+        let numbers = self.numbers().unwrap_or_default();
+        let rows: Vec<usize> = rows.iter().filter_map(|row| numbers.get(row).copied()).collect();
+        run_error(error, Some(self.ask.span), &rows, 0, &format!("`{}`", self.ask.name))
+    }
+
+    /// That a row is impossible.
+    fn impossible(&self, message: String) -> Failure {
+        Diagnostic::at(Code::ImpossibleRow, self.ask.span, message)
+            .help("a distribution given something impossible is not defined: change the evidence or the tables")
+            .into()
     }
 
     fn rows(&self) -> Result<Vec<usize>, Failure> {
         let Some(on) = &self.ask.on else { return Ok(Vec::new()) };
         let bound = self.evidence().iter().filter(|e| e.value == EvidenceValue::Bound).map(|e| e.var);
         let rows = self.data.telling_rows(self.program, on, &bound.collect::<Vec<_>>())?;
-        match self.ask.row {
-            None => Ok(rows),
-            Some(n) => match rows.get(n.wrapping_sub(1)) {
-                Some(&row) => Ok(vec![row]),
-                None => Err(crate::diag::Diagnostic::at(
-                    crate::diag::Code::BadEvidence,
-                    self.ask.span,
-                    format!("there is no row {n}: the data has {}", rows.len()),
-                )
+        self.chosen(rows)
+    }
+
+    /// Of the rows that can be answered the one that is asked for, or all.
+    fn chosen(&self, rows: Vec<usize>) -> Result<Vec<usize>, Failure> {
+        let (Some(on), Some(n)) = (&self.ask.on, self.ask.row) else { return Ok(rows) };
+        let all = self.data.rows(self.program, on)?;
+        let told = |message: String| -> Failure {
+            Diagnostic::at(Code::BadEvidence, self.ask.span, message)
                 .help("rows count from 1, in the order of the split")
-                .into()),
-            },
+                .into()
+        };
+        match all.get(n.wrapping_sub(1)) {
+            None => Err(told(format!("there is no row {n}: the data has {}", all.len()))),
+            Some(row) if !rows.contains(row) => {
+                Err(told(format!("row {n} has none of the values that are asked about")))
+            }
+            Some(&row) => Ok(vec![row]),
         }
     }
 
@@ -250,9 +350,20 @@ impl Asker<'_> {
         }
     }
 
-    /// Rows answered at a time.
-    fn chunk(&self) -> usize {
-        (ROWS / self.guide_draws()).max(1)
+    /// Bytes that a program may hold, where its draws depend on how many rows it takes or not.
+    fn share(&self, drawn: bool) -> usize {
+        if drawn { CHUNK } else { CHUNK.min(self.terms.memory) }
+    }
+
+    /// Rows answered at a time, of so many: as many as fit into the memory set aside for it.
+    fn chunk<T: Scalar>(&self, rows: usize) -> Result<usize, Failure> {
+        let draws = self.guide_draws();
+        if rows.saturating_mul(draws) <= 1 {
+            return Ok(1);
+        }
+        let limit = self.limit();
+        let growth = Growth::of::<T>(&limit.as_limit(), |rows| self.graph(rows))?;
+        Ok((growth.rows(self.share(draws > 1)) / draws).clamp(1, rows))
     }
 
     /// The posterior of some rows, the `step`-th lot of them: the means over the guide's draws, if there are any.
@@ -266,9 +377,9 @@ impl Asker<'_> {
     ) -> Result<Outputs, Failure> {
         let draws = self.guide_draws();
         let rows: Vec<usize> = chunk.iter().flat_map(|&row| std::iter::repeat_n(row, draws)).collect();
-        let program = cache.get(rows.len(), || self.graph(rows.len()))?;
+        let program = cache.get(rows.len(), &self.limit().as_limit(), || self.graph(rows.len()))?;
         let inputs = self.inputs::<T>(&rows, setting);
-        run_program(program, states, &inputs, self.seed, step as u64).map_err(|e| self.failed(&e, &rows))?;
+        run_program(program, states, &inputs, self.terms.seed, step as u64).map_err(|e| self.failed(&e, &rows))?;
         let names = self.targets().into_iter().map(|(v, _)| self.program.vars[v].name.clone());
         let mut outputs = Outputs::new();
         for name in names.chain(["evidence".to_string(), "joint".to_string()]) {
@@ -320,7 +431,7 @@ impl Asker<'_> {
         let evidence = self.evidence();
         let bound: Vec<VarId> = evidence.iter().filter(|e| e.value == EvidenceValue::Bound).map(|e| e.var).collect();
         let mut inputs = match &self.ask.on {
-            Some(on) => gather_inputs::<T>(self.program, self.data, on.data, &bound, rows, self.seed, 0),
+            Some(on) => gather_inputs::<T>(self.program, self.data, on.data, &bound, rows, self.terms.seed, 0),
             None => Vec::new(),
         };
         let n = rows.len().max(1);
@@ -370,31 +481,26 @@ impl Asker<'_> {
         let rows = self.rows()?;
         let on_data = !rows.is_empty();
         let rows = if on_data { rows } else { vec![0] };
+        let numbers = self.numbers()?;
         let mut answers = Vec::new();
         let mut mass = None;
         let mut cache = Cache::new();
+        let size = self.chunk::<f64>(rows.len())?;
         for (caption, setting) in self.settings() {
-            for (step, chunk) in rows.chunks(self.chunk()).enumerate() {
-                let first = step * self.chunk();
+            for (step, chunk) in rows.chunks(size).enumerate() {
                 let outputs = self.posterior::<f64>(&mut cache, states, chunk, &setting, step)?;
-                let evidence: Vec<f64> = outputs.get("evidence").into_iter().flatten().flatten().copied().collect();
+                let evidence = evidence_of(&outputs);
                 mass = evidence.first().copied();
                 if let Some(bad) = evidence.iter().position(|e| !e.is_finite()) {
-                    return Err(crate::diag::Diagnostic::at(
-                        crate::diag::Code::ImpossibleRow,
-                        self.ask.span,
-                        match on_data {
-                            true => format!("row {} has probability zero under the model", first + bad + 1),
-                            false => "this evidence has probability zero under the model".to_string(),
-                        },
-                    )
-                    .help("a distribution given something impossible is not defined: change the evidence or the tables")
-                    .into());
+                    return Err(self.impossible(match on_data {
+                        true => format!("row {} has probability zero under the model", numbers[&chunk[bad]]),
+                        false => "this evidence has probability zero under the model".to_string(),
+                    }));
                 }
-                for i in 0..chunk.len() {
+                for (i, row) in chunk.iter().enumerate() {
                     let label = match (on_data, caption.is_empty()) {
-                        (true, true) => format!("row {}", first + i + 1),
-                        (true, false) => format!("{caption}, row {}", first + i + 1),
+                        (true, true) => format!("row {}", numbers[row]),
+                        (true, false) => format!("{caption}, row {}", numbers[row]),
                         (false, _) => caption.clone(),
                     };
                     answers.push((label, self.row_answer(&outputs, i)));
@@ -455,11 +561,14 @@ impl Asker<'_> {
                         shape.extend(self.program.axes.extent(*axis));
                         Entries { name: declared.name.clone(), shape, values: raw, labels: None }
                     }
-                    (Domain::Bool, AnswerShape::JointArgmax | AnswerShape::EachArgmax) => Entries {
+                    (Domain::Bool | Domain::Spin, AnswerShape::JointArgmax | AnswerShape::EachArgmax) => Entries {
                         name: declared.name.clone(),
                         shape: axes,
-                        values: raw,
-                        labels: Some(vec!["no".into(), "yes".into()]),
+                        values: match declared.domain {
+                            Domain::Spin => raw.iter().map(|v| f64::from(u8::from(*v > 0.0))).collect(),
+                            _ => raw,
+                        },
+                        labels: Some(state_labels(self.program, &declared.domain)),
                     },
                     _ => Entries { name: declared.name.clone(), shape: axes, values: raw, labels: None },
                 }
@@ -485,8 +594,11 @@ impl Asker<'_> {
         let mut tally = Tally::new(metric, class.unwrap_or(0), state_labels(self.program, &declared.domain));
         let predicted = self.targets().first().map_or(truth, |t| t.0);
         let mut cache = Cache::new();
-        for (step, chunk) in rows.chunks(self.chunk()).enumerate() {
+        let numbers = self.numbers()?;
+        let size = self.chunk::<T>(rows.len())?;
+        for (step, chunk) in rows.chunks(size).enumerate() {
             let outputs = self.posterior::<T>(&mut cache, states, chunk, &[], step)?;
+            let evidence = evidence_of(&outputs);
             let predicted = outputs.get(&self.program.vars[predicted].name);
             let output: Vec<f64> = predicted.into_iter().flatten().flatten().copied().collect();
             let guess = match class {
@@ -494,10 +606,10 @@ impl Asker<'_> {
                 None => output,
             };
             let actual: Vec<f64> = on
-                .and_then(|data| self.data.gather::<f64>(self.program, data, truth, chunk, self.seed, 0))
+                .and_then(|data| self.data.gather::<f64>(self.program, data, truth, chunk, self.terms.seed, 0))
                 .ok_or_else(|| {
-                    crate::diag::Diagnostic::at(
-                        crate::diag::Code::NothingBound,
+                    Diagnostic::at(
+                        Code::NothingBound,
                         self.ask.span,
                         format!("the data does not bind `{}`, so nothing can be compared with it", declared.name),
                     )
@@ -508,8 +620,24 @@ impl Asker<'_> {
             let width = width.max(1);
             for (row, (guess, actual)) in guess.chunks(width).zip(actual.chunks(width)).enumerate() {
                 let length = lengths.as_ref().map_or(width, |l| (l[row] as usize).min(width));
-                tally.add(&guess[..length], &actual[..length]);
+                let absent = on.and_then(|data| self.data.absent(self.program, data, truth, chunk[row]));
+                let there = |at: &usize| !absent.as_ref().is_some_and(|a| a[*at]);
+                let known: Vec<usize> = (0..length).filter(there).collect();
+                // Chunks have ends: a row of which a part is unknown has none that could be compared.
+                if known.is_empty() && length > 0 || metric == Metric::ChunkF1 && known.len() < length {
+                    continue;
+                }
+                if evidence.get(row).is_some_and(|e| !e.is_finite()) {
+                    let number = numbers[&chunk[row]];
+                    return Err(self.impossible(format!("row {number} has probability zero under the model")));
+                }
+                let pick = |of: &[f64]| known.iter().map(|&at| of[at]).collect::<Vec<f64>>();
+                tally.add(&pick(guess), &pick(actual));
             }
+        }
+        let counted = tally.rows();
+        if counted == 0 {
+            return Err(self.ask.on.as_ref().map_or_else(|| self.impossible("there is no row".into()), all_absent));
         }
         let figure = tally.figure();
         let value = match class {
@@ -520,17 +648,14 @@ impl Asker<'_> {
             },
             _ => AnswerValue::Number(figure),
         };
-        Ok((value, rows.len()))
+        Ok((value, counted))
     }
 
-    fn value<T: Scalar>(&self, states: &mut States<T>) -> Result<(AnswerValue, usize), Failure> {
+    fn value(&self, states: &mut States<f64>) -> Result<(AnswerValue, usize), Failure> {
         let Answer::Value { expr, leaves } = &self.ask.answer else {
             return Ok((AnswerValue::Settings(Vec::new()), 0));
         };
-        let rows = self.rows()?;
-        let (Some(on), crate::model::Subject::Model(model) | crate::model::Subject::Guide(model)) =
-            (&self.ask.on, self.ask.of)
-        else {
+        let (Some(on), Subject::Model(model) | Subject::Guide(model)) = (&self.ask.on, self.ask.of) else {
             return Ok((AnswerValue::Settings(Vec::new()), 0));
         };
         let inputs: Vec<VarId> = self.program.models[model]
@@ -539,23 +664,30 @@ impl Asker<'_> {
             .copied()
             .filter(|&v| self.data.binds(on.data, &self.program.vars[v].name))
             .collect();
+        let rows = self.chosen(Scored::of(self.program, expr, leaves, &inputs).rows(self.program, self.data, on)?)?;
+        let numbers = self.numbers()?;
+        let limit = self.limit();
+        let emit = |rows: usize| answer::value(self.program, rows, &inputs, expr, leaves);
+        let size = match rows.len() {
+            0 | 1 => 1,
+            n => {
+                let drawn = leaves.iter().any(|leaf| matches!(leaf, Leaf::Variational(_)));
+                Growth::of::<f64>(&limit.as_limit(), emit)?.rows(self.share(drawn)).clamp(1, n)
+            }
+        };
         let mut sum = 0.0;
         let mut cache = Cache::new();
-        for (step, chunk) in rows.chunks(ROWS).enumerate() {
-            let program = cache.get(chunk.len(), || answer::value(self.program, chunk.len(), &inputs, expr, leaves))?;
-            let values = gather_inputs::<T>(self.program, self.data, on.data, &inputs, chunk, self.seed, 0);
-            run_program(program, states, &values, self.seed, step as u64).map_err(|e| self.failed(&e, chunk))?;
+        for (step, chunk) in rows.chunks(size).enumerate() {
+            let program = cache.get(chunk.len(), &limit.as_limit(), || emit(chunk.len()))?;
+            let values = gather_inputs::<f64>(self.program, self.data, on.data, &inputs, chunk, self.terms.seed, 0);
+            run_program(program, states, &values, self.terms.seed, step as u64).map_err(|e| self.failed(&e, chunk))?;
             if let Some((_, data)) = program.output("value") {
                 for (i, &v) in data.iter().enumerate() {
-                    let v: f64 = v.into();
                     if !v.is_finite() {
-                        return Err(crate::diag::Diagnostic::at(
-                            crate::diag::Code::ImpossibleRow,
-                            self.ask.span,
-                            format!("row {} makes `{}` infinite", chunk[i] + 1, self.ask.name),
-                        )
-                        .help("the model gives this row probability zero")
-                        .into());
+                        let message = format!("row {} makes `{}` infinite", numbers[&chunk[i]], self.ask.name);
+                        return Err(Diagnostic::at(Code::ImpossibleRow, self.ask.span, message)
+                            .help("the model gives this row probability zero")
+                            .into());
                     }
                     sum += v;
                 }
@@ -572,8 +704,17 @@ impl Asker<'_> {
         // The draws of one setting lie side by side in a batch; settings too, so that one program makes all.
         let settings = self.settings();
         let bases = if rows.is_empty() { 1 } else { rows.len() };
-        let total = settings.len() * bases * times;
-        let mut program = compile::<T>(&draws(self.program, plan, total, targets)?)?;
+        let total = settings.len().saturating_mul(bases).saturating_mul(*times);
+        let limit = self.limit();
+        let emit = |total: usize| draws(self.program, plan, total, targets);
+        let kept = targets.iter().map(|&v| {
+            let extents = extents(self.program, &self.program.vars[v].axes());
+            memory::product(&extents, memory::NUMBER).saturating_add(CAPTION)
+        });
+        let kept = kept.fold(0usize, usize::saturating_add).saturating_mul(total);
+        let held = Growth::of::<T>(&limit.as_limit(), emit)?.bytes(total).saturating_add(kept);
+        limit.as_limit().verify(held).map_err(Failure::Told)?;
+        let mut program = compile::<T>(&emit(total)?, &limit.as_limit())?;
         let mut inputs: Vec<(String, Vec<T>)> = Vec::new();
         let mut captions = Vec::new();
         for (caption, setting) in &settings {
@@ -590,7 +731,7 @@ impl Asker<'_> {
                 }
             }
         }
-        run_program(&mut program, states, &inputs, self.seed, 0).map_err(|e| self.failed(&e, &[]))?;
+        run_program(&mut program, states, &inputs, self.terms.seed, 0).map_err(|e| self.failed(&e, &[]))?;
         let mut drawn = Vec::new();
         for &var in targets {
             let declared = &self.program.vars[var];
@@ -634,6 +775,11 @@ fn snap(means: &mut [f64], domain: &Domain, axes: &Arena<AxisId, Axis>) {
     }
 }
 
+/// The log-mass of the evidence in each row of a posterior.
+fn evidence_of(outputs: &Outputs) -> Vec<f64> {
+    outputs.get("evidence").into_iter().flatten().flatten().copied().collect()
+}
+
 /// Positions of the largest entry in each stretch of `k`.
 fn codes(hot: &[f64], k: usize) -> Vec<f64> {
     hot.chunks(k.max(1))
@@ -664,7 +810,7 @@ fn state_number(program: &Program, var: VarId, state: usize) -> f64 {
 pub fn state_labels(program: &Program, domain: &Domain) -> Vec<String> {
     match domain {
         Domain::Bool => vec!["no".into(), "yes".into()],
-        Domain::Spin => vec!["-1".into(), "1".into()],
+        Domain::Spin => vec!["down".into(), "up".into()],
         Domain::Cat(axis) => match program.axes.labels(*axis) {
             Some(labels) => labels.to_vec(),
             None => (1..=program.axes.extent(*axis).unwrap_or(0)).map(|k| k.to_string()).collect(),

@@ -359,14 +359,38 @@ impl DataSets {
     pub fn digest(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         let mut fold = |word: u64| hash = (hash ^ word).wrapping_mul(0x100_0000_01b3);
+        // Each list goes with its length, so that nothing moves unseen from one to the next.
+        fn list<I: ExactSizeIterator<Item = u64>>(words: I, fold: &mut dyn FnMut(u64)) {
+            fold(words.len() as u64);
+            words.for_each(fold);
+        }
+        let text = |text: &str, fold: &mut dyn FnMut(u64)| list(text.bytes().map(u64::from), fold);
         for set in self.sets.values() {
             fold(set.rows as u64);
+            for (name, rows) in &set.splits {
+                text(name, &mut fold);
+                list(rows.iter().map(|&r| r as u64), &mut fold);
+            }
             for bound in &set.columns {
-                bound.name.bytes().for_each(|b| fold(u64::from(b)));
-                (0..bound.column.values.len()).for_each(|i| fold(bound.column.values.get(i).to_bits()));
+                let column = &bound.column;
+                text(&bound.name, &mut fold);
+                list((0..column.values.len()).map(|i| column.values.get(i).to_bits()), &mut fold);
+                list(column.absent.iter().flatten().map(|&a| u64::from(a)).collect::<Vec<_>>().into_iter(), &mut fold);
+                list(column.lengths.iter().flatten().map(|&n| n as u64).collect::<Vec<_>>().into_iter(), &mut fold);
+                for label in column.labels.iter().flatten() {
+                    text(label, &mut fold);
+                }
             }
         }
         hash
+    }
+
+    /// Which of a variable's entries are absent in a row; nothing where its column is complete or it is not bound.
+    pub fn absent(&self, program: &Program, data: DataId, var: VarId, row: usize) -> Option<Vec<bool>> {
+        let set = self.sets.get(&data)?;
+        let bound = set.columns.iter().find(|c| c.name == program.vars[var].name)?;
+        let width = bound.column.width();
+        bound.column.absent.as_ref().map(|mask| mask[row * width..(row + 1) * width].to_vec())
     }
 
     /// Whether a data set binds a variable of that name.

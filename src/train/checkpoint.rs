@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,9 @@ const ENTRY: &str = "ghmc";
 const UNFINISHED: &str = "next.tmp";
 /// How many generations are kept.
 const KEPT: usize = 2;
+
+/// The file whose lock says that a process is at work in the directory; it stays, and the system forgets the lock with the process.
+const LOCK: &str = "lock";
 
 /// Numbers with a shape, row-major, kept to the bit (NaN payloads and the sign of zero included).
 #[derive(Clone, Debug, PartialEq)]
@@ -134,6 +137,14 @@ pub enum CheckpointError {
         /// Its version.
         found: u32,
     },
+    /// E0910: another process is at work there.
+    #[error("another process is at work in `{}`{}", .dir.display(), holder(.process))]
+    Busy {
+        /// The directory.
+        dir: PathBuf,
+        /// The process's number, where it is told.
+        process: Option<u32>,
+    },
     /// E0906: the checkpoint of another run.
     #[error("`{}` belongs to another run: the program, its data, the seed or an option has changed since", .path.display())]
     OtherRun {
@@ -156,6 +167,10 @@ pub enum CheckpointError {
     },
 }
 
+fn holder(process: &Option<u32>) -> String {
+    process.map(|number| format!(": process {number}")).unwrap_or_default()
+}
+
 fn standing(stands: &Option<u64>) -> String {
     match stands {
         Some(generation) => format!("generation {generation} still stands, nothing before it is lost"),
@@ -172,6 +187,7 @@ impl CheckpointError {
             CheckpointError::Damaged { .. } => Code::CorruptFile,
             CheckpointError::Version { .. } => Code::WrongVersion,
             CheckpointError::OtherRun { .. } => Code::OtherRun,
+            CheckpointError::Busy { .. } => Code::Busy,
             CheckpointError::Unstorable { .. } => Code::CannotWrite,
             CheckpointError::Parameters { .. } => Code::CorruptFile,
         }
@@ -191,6 +207,7 @@ impl CheckpointError {
             CheckpointError::OtherRun { .. } => {
                 "Resume with the same file, data, seed and options, or start anew with another `--out`."
             }
+            CheckpointError::Busy { .. } => "Wait until it is done, stop it, or name another directory with `--out`.",
             CheckpointError::Unstorable { .. } => {
                 "Give every buffer a name of its own and as many numbers as its shape says."
             }
@@ -337,6 +354,29 @@ fn generations(dir: &Path) -> Result<Vec<u64>, CheckpointError> {
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// Sole use of a directory of checkpoints, for as long as this stands or the process lives.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code)] File);
+
+/// Takes a directory of checkpoints (made if need be) for this process. E0910 where another has it: also one that shares the
+/// directory with this process and opened it on its own.
+pub fn lock(dir: &Path) -> Result<Lock, CheckpointError> {
+    let path = dir.join(LOCK);
+    let failed = |source| CheckpointError::Write { path: path.clone(), source, stands: None };
+    fs::create_dir_all(dir).map_err(failed)?;
+    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        // Where the file system knows no locks, runs are kept apart by nothing but their directories' names.
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+        Err(TryLockError::WouldBlock) => {
+            let process = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+            return Err(CheckpointError::Busy { dir: dir.into(), process });
+        }
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
+    Ok(Lock(file))
 }
 
 /// Writes the next generation into `dir` (made if need be) and answers its number; the newest two are kept.

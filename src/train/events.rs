@@ -29,8 +29,8 @@ pub enum Event {
         epoch: usize,
         /// The step of the epoch, from 0.
         step: usize,
-        /// The objective of the last line, in the mean over the batch's rows.
-        objective: f64,
+        /// The objective of the last line, in the mean over the batch's rows; none where its value is unknown.
+        objective: Option<f64>,
     },
     /// An epoch is over.
     EpochEnded {
@@ -42,8 +42,8 @@ pub enum Event {
         name: String,
         /// The epoch, from 0.
         epoch: usize,
-        /// The mean objective of each line over the epoch's rows.
-        objectives: Vec<f64>,
+        /// The mean objective of each line over the epoch's rows; none where a line's value is unknown.
+        objectives: Vec<Option<f64>>,
         /// The objective on the data that early stopping watches.
         held_out: Option<f64>,
     },
@@ -57,8 +57,8 @@ pub enum Event {
         epochs: usize,
         /// Seconds it took in this process.
         seconds: f64,
-        /// Its last epoch's mean objective.
-        objective: f64,
+        /// Its last epoch's mean objective; none where its value is unknown.
+        objective: Option<f64>,
     },
     /// A checkpoint was written.
     Checkpointed {
@@ -95,6 +95,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What is to be told of it.
+    pub fn diagnostic(self) -> Diagnostic {
+        match self {
+            Failure::Told(diagnostic) => *diagnostic,
+            Failure::Data(error) => Diagnostic::new(error.code(), error.to_string()).help(error.help()),
+            Failure::Checkpoint(error) => Diagnostic::new(error.code(), error.to_string()).help(error.help()),
+        }
+    }
+
     /// That data is wrong, with the place in the program that reads it and what is said of that place.
     pub fn of_data(error: &DataError, reader: Span, text: impl Into<String>) -> Failure {
         Diagnostic::new(error.code(), error.to_string()).label(reader, text).help(error.help()).into()
@@ -107,13 +116,20 @@ impl From<Diagnostic> for Failure {
     }
 }
 
+impl From<Box<Diagnostic>> for Failure {
+    fn from(diagnostic: Box<Diagnostic>) -> Failure {
+        Failure::Told(diagnostic)
+    }
+}
+
 impl From<EmitError> for Failure {
     fn from(error: EmitError) -> Failure {
         error.diagnostic().into()
     }
 }
 
-/// The diagnostic of a failed run of a tensor program: the watched value is named, with row and step.
+/// The diagnostic of a failed run of a tensor program: the watched value is named, with row and step. `rows` are the numbers of
+/// the batch's rows as people count them, from 1.
 pub fn run_error(error: &RunError, at: Option<Span>, rows: &[usize], step: u64, what: &str) -> Failure {
     let place = |d: Diagnostic| match at {
         Some(span) => d.primary(span, "while this was computed"),
@@ -121,7 +137,7 @@ pub fn run_error(error: &RunError, at: Option<Span>, rows: &[usize], step: u64, 
     };
     match error {
         RunError::NotFinite { label, index } if label == "objective" => {
-            let row = index.first().and_then(|&i| rows.get(i)).map(|r| format!(" at row {}", r + 1));
+            let row = index.first().and_then(|&i| rows.get(i)).map(|r| format!(" at row {r}"));
             place(Diagnostic::new(
                 Code::Diverged,
                 format!("the objective is not finite{} in step {step} of {what}", row.unwrap_or_default()),

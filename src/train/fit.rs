@@ -3,6 +3,7 @@
 //! The whole state of a run is its buffers and its `Position`. A step depends on these, the seed and the data alone, so a run
 //! that stops anywhere and goes on from a checkpoint ends with the same bits.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use super::binding::DataSets;
 use super::checkpoint::{self, Buffer, Checkpoint};
 use super::compiled::Cache;
 use super::events::{Event, Failure, Observer, run_error};
+use super::memory::{self, Limit};
+use super::rows::{Scored, numbered};
 use super::start;
 use crate::data::{Batches, Element};
 use crate::diag::{Code, Diagnostic};
@@ -67,11 +70,14 @@ pub struct Options {
     pub every: Duration,
     /// What must agree for a checkpoint to be gone on from.
     pub fingerprint: String,
+    /// The bytes that one program may hold.
+    pub memory: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { seed: 1, checkpoints: None, every: Duration::from_secs(5), fingerprint: String::new() }
+        let every = Duration::from_secs(5);
+        Options { seed: 1, checkpoints: None, every, fingerprint: String::new(), memory: memory::allowance() }
     }
 }
 
@@ -89,8 +95,8 @@ pub enum Outcome {
 pub struct EpochRecord {
     /// The step of the run at its end.
     pub at: u64,
-    /// The mean objective of each line.
-    pub objectives: Vec<f64>,
+    /// The mean objective of each line; none where a line follows a gradient without knowing the value.
+    pub objectives: Vec<Option<f64>>,
     /// The objective on the data that early stopping watches; −∞ where a row of it is impossible.
     #[serde(with = "super::stored::figure")]
     pub held_out: Option<f64>,
@@ -148,6 +154,8 @@ pub struct Fit<'a, T: Scalar> {
 const EXPECTATION_ROWS: usize = 1000;
 /// EM has converged when an iteration gains less than this share of the objective.
 const CONVERGED: f64 = 1e-10;
+/// Buffers that begin so hold the best parameters by the objective that early stopping watches; no name in a file has the stroke.
+const BEST: &str = "best/";
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
@@ -161,7 +169,7 @@ type Key = (usize, usize, Part, Vec<u64>);
 impl<'a, T: Scalar> Fit<'a, T> {
     /// A run from its start.
     pub fn new(program: &'a Program, plan: &'a Plan, data: &'a DataSets, options: Options) -> Fit<'a, T> {
-        let states = start::start_states(program, options.seed);
+        let states = start::start_states(program, plan, options.seed);
         Fit { program, plan, data, options, states, position: Position::default(), saved: Instant::now() }
     }
 
@@ -235,7 +243,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
         (before + self.position.stage, self.plan.trains.iter().map(|t| t.stages.len()).sum())
     }
 
-    fn start_stage(&mut self, stage: &StagePlan) {
+    fn start_stage(&mut self, stage: &StagePlan) -> Result<(), Failure> {
         let stale: Vec<String> = self
             .states
             .iter()
@@ -251,12 +259,9 @@ impl<'a, T: Scalar> Fit<'a, T> {
                 Init::Draw { to, dist } => {
                     let param = &self.program.params[*to];
                     let shape = self.program.extents(&param.axes).unwrap_or_default();
-                    let mut stream = start::stream_for(param, self.options.seed);
-                    let n = shape.iter().product();
-                    if let Some(values) = start::draw_entries(dist, n, &mut stream) {
-                        let values = values.into_iter().map(<T as Element>::of).collect();
-                        self.states.insert(param.name.clone(), &shape, values);
-                    }
+                    let values = start::init_value(self.program, &self.states, *to, dist, self.options.seed)
+                        .map_err(Failure::Told)?;
+                    self.states.insert(param.name.clone(), &shape, values);
                 }
             }
         }
@@ -264,6 +269,27 @@ impl<'a, T: Scalar> Fit<'a, T> {
         self.position.sums = vec![0.0; stage.lines.len()];
         self.position.seen = vec![0.0; stage.lines.len()];
         self.position.history.push(StageRecord { name: stage.name.clone(), epochs: Vec::new(), seconds: 0.0 });
+        Ok(())
+    }
+
+    /// Puts the parameters as they stand aside.
+    fn keep_best(&mut self) {
+        for (_, param) in self.program.params.iter() {
+            let Some(found) = self.states.get(&param.name).map(|(s, d)| (s.to_vec(), d.to_vec())) else { continue };
+            self.states.insert(format!("{BEST}{}", param.name), &found.0, found.1);
+        }
+    }
+
+    /// Takes back the parameters that were put aside, if any were.
+    fn restore_best(&mut self) {
+        for (_, param) in self.program.params.iter() {
+            let Some((shape, data)) = self.states.remove(&format!("{BEST}{}", param.name)) else { continue };
+            self.states.insert(param.name.clone(), &shape, data);
+        }
+    }
+
+    fn limit<'l>(&self, of: &'l str, at: crate::base::span::Span) -> Limit<'l> {
+        Limit { bytes: self.options.memory, of, at }
     }
 
     fn copy_param(&mut self, to: crate::model::ParamId, from: crate::model::ParamId) {
@@ -281,6 +307,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
     ) -> Result<Outcome, Failure> {
         let inputs = self.data.inputs_of(self.program, train);
         let rows = self.data.telling_rows(self.program, &train.on, &inputs)?;
+        let numbers = numbered(&self.data.rows(self.program, &train.on)?);
         let mut cache: Cache<Key, T> = Cache::new();
         let is_em = stage.lines.iter().any(|l| l.update == Update::Em);
         let batch = stage.batch.unwrap_or(EXPECTATION_ROWS).clamp(1, rows.len());
@@ -290,7 +317,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
         observer.notice(&Event::StageStarted { stage: place, name: name.clone(), epochs, steps });
         let began = Instant::now();
         if !self.position.started {
-            self.start_stage(stage);
+            self.start_stage(stage)?;
         }
         let seconds_before = self.position.history.last().map_or(0.0, |h| h.seconds);
         while self.position.epoch < epochs {
@@ -299,7 +326,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
             let order = Batches::new(&rows, batch, self.options.seed, epoch_key, !is_em);
             while self.position.step < steps {
                 let batch_rows = order.get(self.position.step).to_vec();
-                let mut objective = f64::NAN;
+                let mut objective = None;
                 for (line, plan) in stage.lines.iter().enumerate() {
                     let spec = StepSpec {
                         program: self.program,
@@ -311,8 +338,9 @@ impl<'a, T: Scalar> Fit<'a, T> {
                         when,
                     };
                     let key = (line, batch_rows.len(), Part::Step, schedule_key(plan, when));
-                    objective = self.step(&mut cache, key, &spec, train, &batch_rows, epoch_key)?;
-                    self.position.sums[line] += objective * batch_rows.len() as f64;
+                    let value = self.step(&mut cache, key, &spec, train, &batch_rows, &numbers, epoch_key)?;
+                    objective = plan.objective.has_value().then_some(value);
+                    self.position.sums[line] += value * batch_rows.len() as f64;
                     self.position.seen[line] += batch_rows.len() as f64;
                 }
                 self.position.at += 1;
@@ -331,11 +359,12 @@ impl<'a, T: Scalar> Fit<'a, T> {
                     self.save(observer)?;
                 }
             }
-            let done = self.end_epoch(stage, &mut cache, &rows, &inputs, batch, place.0, observer)?;
+            let done = self.end_epoch(train, stage, &mut cache, &rows, &inputs, batch, place.0, observer)?;
             if done {
                 break;
             }
         }
+        self.restore_best();
         for &(tied, to) in &stage.ties {
             self.copy_param(tied, to);
         }
@@ -343,17 +372,18 @@ impl<'a, T: Scalar> Fit<'a, T> {
             self.copy_param(to, from);
         }
         let record = self.position.history.last();
-        let objective = record.and_then(|r| r.epochs.last()).and_then(|e| e.objectives.last().copied());
+        let objective = record.and_then(|r| r.epochs.last()).and_then(|e| e.objectives.last().copied().flatten());
         observer.notice(&Event::StageEnded {
             stage: place.0,
             name,
             epochs: record.map_or(0, |r| r.epochs.len()),
             seconds: record.map_or(0.0, |r| r.seconds),
-            objective: objective.unwrap_or(f64::NAN),
+            objective,
         });
         Ok(Outcome::Done)
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn step(
         &mut self,
         cache: &mut Cache<Key, T>,
@@ -361,10 +391,12 @@ impl<'a, T: Scalar> Fit<'a, T> {
         spec: &StepSpec<'_>,
         train: &TrainPlan,
         rows: &[usize],
+        numbers: &BTreeMap<usize, usize>,
         epoch_key: u64,
     ) -> Result<f64, Failure> {
         let plan = &spec.stage.lines[spec.line];
-        let program = cache.get(key, || match &plan.update {
+        let stage = format!("a step of the stage `{}` with {} rows", spec.stage.name, rows.len());
+        let program = cache.get(key, &self.limit(&stage, plan.span), || match &plan.update {
             Update::Em => expectation_step(spec),
             Update::Gradient(optimiser) => gradient_step(spec, optimiser),
         })?;
@@ -377,7 +409,8 @@ impl<'a, T: Scalar> Fit<'a, T> {
             }
         }
         run_program(program, &mut self.states, &inputs, self.options.seed, self.position.at).map_err(|e| {
-            run_error(&e, Some(plan.span), rows, self.position.at + 1, &format!("stage {}", spec.stage.name))
+            let rows: Vec<usize> = rows.iter().map(|r| numbers[r]).collect();
+            run_error(&e, Some(plan.span), &rows, self.position.at + 1, &format!("stage {}", spec.stage.name))
         })?;
         Ok(scalar_output(program, "objective"))
     }
@@ -390,6 +423,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
     #[allow(clippy::too_many_arguments)]
     fn end_epoch(
         &mut self,
+        train: &TrainPlan,
         stage: &StagePlan,
         cache: &mut Cache<Key, T>,
         rows: &[usize],
@@ -411,7 +445,9 @@ impl<'a, T: Scalar> Fit<'a, T> {
         for (line, plan) in stage.lines.iter().enumerate() {
             if plan.update == Update::Em {
                 let spec = spec(line, 1);
-                let program = cache.get((line, 0, Part::Maximise, Vec::new()), || maximisation_step(&spec))?;
+                let limit = Limit { bytes: self.options.memory, of: "the M-step", at: plan.span };
+                let key = (line, 0, Part::Maximise, Vec::new());
+                let program = cache.get(key, &limit, || maximisation_step(&spec))?;
                 run_program(program, &mut self.states, &[], self.options.seed, self.position.at).map_err(|e| {
                     run_error(&e, Some(plan.span), &[], self.position.at, &format!("stage {}", stage.name))
                 })?;
@@ -419,21 +455,27 @@ impl<'a, T: Scalar> Fit<'a, T> {
         }
         let mut held_out = None;
         if let Some((_, on)) = &stage.patience {
-            let rows = self.data.rows(self.program, on)?;
+            let rows = held_out_rows(self.program, self.data, train, stage)?.unwrap_or_default();
+            let numbers = numbered(&self.data.rows(self.program, on)?);
             let line = stage.lines.len() - 1;
+            let limit = Limit { bytes: self.options.memory, of: "early stopping", at: on.span };
             let mut sum = 0.0;
             for chunk in rows.chunks(batch) {
                 let spec = spec(line, chunk.len());
                 let key = (line, chunk.len(), Part::Value, schedule_key(&stage.lines[line], when));
-                let program = cache.get(key, || objective_value(&spec))?;
+                let program = cache.get(key, &limit, || objective_value(&spec))?;
                 let values = gather_inputs(self.program, self.data, on.data, inputs, chunk, self.options.seed, 0);
-                run_program(program, &mut self.states, &values, self.options.seed, self.position.at)
-                    .map_err(|e| run_error(&e, Some(on.span), chunk, self.position.at, "early stopping"))?;
+                run_program(program, &mut self.states, &values, self.options.seed, self.position.at).map_err(|e| {
+                    let chunk: Vec<usize> = chunk.iter().map(|r| numbers[r]).collect();
+                    run_error(&e, Some(on.span), &chunk, self.position.at, "early stopping")
+                })?;
                 sum += scalar_output(program, "objective") * chunk.len() as f64;
             }
             held_out = Some(sum / rows.len() as f64);
         }
-        let objectives: Vec<f64> = self.position.sums.iter().zip(&self.position.seen).map(|(s, n)| s / n).collect();
+        let sums = self.position.sums.iter().zip(&self.position.seen);
+        let objectives: Vec<Option<f64>> =
+            sums.zip(&stage.lines).map(|((s, n), line)| line.objective.has_value().then_some(s / n)).collect();
         let previous = self.position.history.last().and_then(|h| h.epochs.last()).map(|e| e.objectives.clone());
         let (at, epoch) = (self.position.at, self.position.epoch);
         if let Some(record) = self.position.history.last_mut() {
@@ -447,15 +489,42 @@ impl<'a, T: Scalar> Fit<'a, T> {
         self.position.seen = vec![0.0; stage.lines.len()];
         if let (Some((patience, _)), Some(value)) = (&stage.patience, held_out) {
             let (best, since) = self.position.best.unwrap_or((f64::NEG_INFINITY, 0));
-            self.position.best = Some(if value > best { (value, 0) } else { (best, since + 1) });
+            let gained = value > best;
+            self.position.best = Some(if gained { (value, 0) } else { (best, since + 1) });
+            if gained {
+                self.keep_best();
+            }
             if self.position.best.is_some_and(|(_, since)| since >= *patience) {
                 return Ok(true);
             }
         }
         let converged = stage.lines.iter().all(|l| l.update == Update::Em)
-            && previous
-                .is_some_and(|p| p.iter().zip(&objectives).all(|(a, b)| (b - a).abs() <= CONVERGED * (1.0 + b.abs())));
+            && previous.is_some_and(|p| {
+                p.iter()
+                    .flatten()
+                    .zip(objectives.iter().flatten())
+                    .all(|(a, b)| (b - a).abs() <= CONVERGED * (1.0 + b.abs()))
+            });
         Ok(converged)
+    }
+}
+
+/// The rows that early stopping of a stage watches, if there is any: those with all that its last line's objective scores.
+/// Errors: there are none, or some that it cannot score.
+pub fn held_out_rows(
+    program: &Program,
+    data: &DataSets,
+    train: &TrainPlan,
+    stage: &StagePlan,
+) -> Result<Option<Vec<usize>>, Failure> {
+    let Some((_, on)) = &stage.patience else { return Ok(None) };
+    let bound: Vec<VarId> =
+        train.bound.iter().copied().filter(|&v| data.binds(on.data, &program.vars[v].name)).collect();
+    match stage.lines.last().map(|line| &line.objective) {
+        Some(ObjectivePlan::Expression { expr, leaves }) => {
+            Scored::of(program, expr, leaves, &bound).rows(program, data, on).map(Some)
+        }
+        Some(ObjectivePlan::Layer(_) | ObjectivePlan::WakeSleep(_)) | None => data.rows(program, on).map(Some),
     }
 }
 

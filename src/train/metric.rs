@@ -48,6 +48,11 @@ impl Tally {
         }
     }
 
+    /// Rows counted so far.
+    pub fn rows(&self) -> usize {
+        self.rows as usize
+    }
+
     /// The figure: a share of entries, a sum of squares a row, or F1 = 2PR/(P + R) of chunks.
     pub fn figure(&self) -> f64 {
         let [right, guessed, is] = self.chunks;

@@ -7,11 +7,14 @@ pub mod checkpoint;
 mod compiled;
 pub mod events;
 pub mod fit;
+pub mod memory;
 pub mod metric;
+mod prior;
+pub mod rows;
 pub mod start;
 mod stored;
 
-pub use answers::{AnswerValue, Answered, answer_all};
+pub use answers::{AnswerValue, Answered, Terms, answer_all};
 pub use binding::{DataSets, bind_data};
 pub use events::{Event, Failure, Observer, Silent};
 pub use fit::{Fit, Options, Outcome};

@@ -54,7 +54,7 @@ fn em_and_gradient_ascent_reach_the_same_likelihood() {
             fit(&em),
             fit(&gradient)
         );
-        let rounds: Vec<f64> = history[0].epochs.iter().map(|e| e.objectives[0]).collect();
+        let rounds: Vec<f64> = history[0].epochs.iter().map(|e| e.objectives[0].expect("a value")).collect();
         assert!(rounds.len() > 10, "EM ran {} rounds", rounds.len());
         for pair in rounds.windows(2) {
             assert!(

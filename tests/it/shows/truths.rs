@@ -10,7 +10,7 @@ use super::{assert_close, compiled};
 /// Every answer of a file as numbers: shares of states, entries, or one figure.
 fn numbers(text: &str) -> BTreeMap<String, Vec<f64>> {
     let stop = AtomicBool::new(false);
-    let answers = compiled(text, 1, &[]).untrained().answer_all(&stop, &mut |_| ()).unwrap_or_else(|e| panic!("{e}"));
+    let answers = compiled(text, 1, &[]).untrained().answer_all(&stop, &mut |_| ());
     let read = |value: &AnswerValue| match value {
         AnswerValue::Number(v) => vec![*v],
         AnswerValue::Distribution { states, .. } => states.iter().map(|(_, share)| *share).collect(),
