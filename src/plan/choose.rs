@@ -11,6 +11,7 @@ use super::plan::{
 use super::rules::em;
 use super::rules::layerwise::choose_layers;
 use super::rules::loglik::{NoLogLik, Request, choose_loglik};
+use super::rules::partition::{refuse_coupled_groups, refuse_row_loops};
 use super::rules::variational::choose_variational;
 use super::rules::wake_sleep::choose_wake_sleep;
 use crate::analysis::Reason;
@@ -64,15 +65,35 @@ fn bound_names(program: &Program, data: DataId) -> BTreeSet<&str> {
 }
 
 fn choose_train(program: &Program, train: &Train) -> Result<TrainPlan, Box<Diagnostic>> {
-    let mut bound = BTreeSet::new();
-    for &model in &train.models {
-        bound.extend(bound_by(program, model, train.on.data));
+    let mut models: BTreeSet<ModelId> = train.models.iter().copied().collect();
+    for line in train.stages.iter().flat_map(|s| &s.lines) {
+        models.insert(line.model);
+        models.extend(line.objective.iter().flat_map(objectives).flat_map(models_of));
     }
+    for &model in &models {
+        refuse_coupled_groups(program, model, train.span)?;
+        refuse_row_loops(program, model, train.span)?;
+    }
+    let bound = models.iter().flat_map(|&model| bound_by(program, model, train.on.data)).collect();
     let mut stages = Vec::new();
     for stage in &train.stages {
         stages.extend(choose_stage(program, stage, &bound)?);
     }
     Ok(TrainPlan { on: train.on.clone(), bound: bound.into_iter().collect(), stages })
+}
+
+/// The models that an objective speaks of.
+fn models_of(objective: &Objective) -> Vec<ModelId> {
+    let of = |subject: &Subject| match subject {
+        Subject::Model(m) | Subject::Guide(m) => vec![*m],
+        Subject::Data(_) => Vec::new(),
+    };
+    match objective {
+        Objective::LogLik { model, .. } | Objective::Elbo { model, .. } | Objective::ImportanceBound { model, .. } => {
+            vec![*model]
+        }
+        Objective::LogDensity { of: subject, .. } | Objective::Expect { source: subject, .. } => of(subject),
+    }
 }
 
 /// What a line becomes: one line, or a stage for each layer.
@@ -100,12 +121,22 @@ fn choose_stage(program: &Program, stage: &Stage, bound: &BTreeSet<VarId>) -> Re
         patience: stage.patience.clone(),
     };
     let mut lines = Vec::new();
-    let mut batch = None;
+    let mut batch: Option<(usize, Span)> = None;
     for line in &stage.lines {
         match choose_line(program, line, bound)? {
             Chosen::Line(line, rows) => {
+                if let (Some((before, first)), Some(now)) = (batch, rows)
+                    && before != now
+                {
+                    let message = format!("the lines of a stage step together, with {before} rows or with {now}?");
+                    return Err(Box::new(
+                        Diagnostic::at(Code::BadSchedule, line.span, message)
+                            .label(first, format!("`batch = {before}` here"))
+                            .help("give both the same `batch`, or each a stage of its own"),
+                    ));
+                }
+                batch = batch.or(rows.map(|rows| (rows, line.span)));
                 lines.push(*line);
-                batch = batch.or(rows);
             }
             Chosen::Layers(layers, rows) => {
                 if stage.lines.len() > 1 {
@@ -126,7 +157,7 @@ fn choose_stage(program: &Program, stage: &Stage, bound: &BTreeSet<VarId>) -> Re
             }
         }
     }
-    Ok(vec![make(stage.name.clone(), lines, Vec::new(), batch)])
+    Ok(vec![make(stage.name.clone(), lines, Vec::new(), batch.map(|(rows, _)| rows))])
 }
 
 fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Result<Chosen, Box<Diagnostic>> {
@@ -204,7 +235,7 @@ fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Resul
         Some(expr) => {
             let mut leaves = Vec::new();
             for objective in objectives(expr) {
-                leaves.push(choose_leaf(program, objective, &own, method.as_ref(), line.span)?);
+                leaves.push(choose_leaf(program, objective, bound, method.as_ref(), line.span)?);
             }
             (expr.clone(), leaves)
         }
