@@ -1,7 +1,8 @@
 //! Models and guides: first every name of a body is declared (order means nothing), then each statement becomes a factor; sub-models are put in.
 
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic};
+use crate::model::inline::measure;
 use crate::model::*;
 use crate::syntax::ast::{self, ExprKind, SizeKind, Stmt};
 
@@ -10,6 +11,13 @@ use super::dists::Shape;
 use super::ranges::{of_domain, of_expr};
 use super::scope::{Entry, Scope};
 use super::types::{as_number, say_axes, show_type};
+
+/// Operations that all statements of a file may come to.
+const MAX_MADE: usize = 1 << 21;
+/// Operations of an expression that is passed to a sub-model or on to the next layer.
+const MAX_OPERATIONS: usize = 1 << 17;
+/// How deep such an expression may be nested.
+const MAX_DEPTH: usize = 400;
 
 impl<'a> Checker<'a> {
     /// Parameters at file level, shared by name.
@@ -105,7 +113,7 @@ impl<'a> Checker<'a> {
         };
         let id = self.program.models.push(model);
         self.model_ids.insert(item.name.text.clone(), id);
-        let problems = self.problems.len();
+        let (problems, silent) = (self.problems.len(), self.silent.len());
         let mut scope = Scope::new(id, &item.name.text, Owner::Model(id));
         for port in item.ports.iter().flatten() {
             self.declare_var(&mut scope, &port.decl, &[], port.given, true);
@@ -117,9 +125,12 @@ impl<'a> Checker<'a> {
         let params = self.program.params.iter().filter(|(_, p)| p.owner == Owner::Model(id)).map(|(p, _)| p).collect();
         let model = &mut self.program.models[id];
         (model.vars, model.params, model.factors) = (given.into_iter().chain(free).collect(), params, factors);
-        // What was dropped with its error would now look missing.
-        let whole = self.problems.len() == problems;
+        // What was dropped, with its error or with that of another item, would now look missing.
+        let whole = self.problems.len() == problems && self.silent.len() == silent && self.made <= MAX_MADE;
         self.verify(id, &scope, whole);
+        if !whole {
+            self.failed_models.insert(id);
+        }
         self.model_names.insert(id, scope);
     }
 
@@ -156,8 +167,11 @@ impl<'a> Checker<'a> {
             }
             self.verify_order(&factors);
             self.program.models[id].guide = Some(Guide { params, factors, span: item.span });
+            let own =
+                |entry: &Entry| matches!(entry, Entry::Param(p) if self.program.params[*p].owner == Owner::Guide(id));
             self.model_names.get_mut(&id).into_iter().for_each(|s| {
-                for (name, entry) in &scope.names {
+                // Only what the guide brings; the variables are the model's.
+                for (name, entry) in scope.names.iter().filter(|(_, (e, _))| own(e)) {
                     s.names.entry(format!("guide.{name}")).or_insert_with(|| entry.clone());
                 }
             });
@@ -166,7 +180,7 @@ impl<'a> Checker<'a> {
 
     /// A name that should be a model.
     pub fn no_such_model(&mut self, name: &ast::Name) {
-        let near = nearest(&name.text, self.models.keys().map(String::as_str)).map(str::to_string);
+        let near = self.near(&name.text, self.models.keys().map(String::as_str)).map(str::to_string);
         let diagnostic = Diagnostic::at(Code::UnknownName, name.span, format!("there is no model `{}`", name.text));
         self.push(match near {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
@@ -316,7 +330,9 @@ impl<'a> Checker<'a> {
         free: bool,
     ) -> Option<VarId> {
         let Some(domain) = &decl.domain else {
-            let near = nearest(&decl.name.text, scope.names.keys().map(String::as_str)).map(str::to_string);
+            let near = self
+                .near(&decl.name.text, scope.names.keys().map(String::as_str).filter(|n| !n.contains('.')))
+                .map(str::to_string);
             let diagnostic = Diagnostic::at(
                 Code::MissingDomain,
                 decl.name.span,
@@ -411,10 +427,51 @@ impl<'a> Checker<'a> {
     pub fn statements(&mut self, scope: &mut Scope, statements: &[Stmt]) -> Vec<Factor> {
         let mut factors = Vec::new();
         for statement in statements {
-            self.statement(scope, statement, &mut factors);
+            let (before, made, first) = (self.problems.len(), self.made, factors.len());
+            if made > MAX_MADE {
+                break;
+            }
+            let done = self.statement(scope, statement, &mut factors);
+            self.note_silent(done, before, statement.span());
+            // Bodies of loops and sub-models have been counted, a statement at a time.
+            if self.made == made {
+                let exprs = factors[first..].iter().flat_map(Factor::leaves).flat_map(Factor::exprs);
+                let operations: usize = exprs.map(|e| measure(e).0).sum();
+                self.count_made(operations, statement.span());
+            }
             factors.append(&mut scope.made);
         }
         factors
+    }
+
+    /// Counts operations that a statement came to; too many in all are an error, told once.
+    pub fn count_made(&mut self, operations: usize, span: Span) {
+        let before = self.made;
+        self.made = before.saturating_add(operations);
+        if before <= MAX_MADE && self.made > MAX_MADE {
+            let message =
+                format!("with sub-models and nets put in, the models come to more than {MAX_MADE} operations");
+            self.push(
+                Diagnostic::at(Code::TooDeep, span, message)
+                    .saying("here the bound is reached")
+                    .help("each use puts the whole in again: write repetition with `for` over an axis"),
+            );
+        }
+    }
+
+    /// An expression that others will be made of, unless it is too large for that.
+    pub fn bounded(&mut self, e: Expr) -> Option<Expr> {
+        let (operations, depth) = measure(&e);
+        let message = match (operations > MAX_OPERATIONS, depth > MAX_DEPTH) {
+            (true, _) => format!("this comes to {operations} operations, and {MAX_OPERATIONS} is the limit"),
+            (_, true) => format!("this is nested {depth} operations deep, and {MAX_DEPTH} is the limit"),
+            _ => return Some(e),
+        };
+        self.push(
+            Diagnostic::at(Code::TooDeep, e.span, message)
+                .help("what is passed on is put in wherever it is read: make it a variable, or use fewer layers"),
+        );
+        None
     }
 
     fn statement(&mut self, scope: &mut Scope, statement: &Stmt, factors: &mut Vec<Factor>) -> Option<()> {
@@ -518,7 +575,8 @@ impl<'a> Checker<'a> {
                 };
                 let target = self.target(scope, decl)?;
                 self.define(scope, target.var, decl.name.span);
-                let value = self.expr(scope, value)?;
+                let domain = self.program.vars[target.var].domain.clone();
+                let value = self.stated(scope, value, domain.is_discrete().then_some(&domain))?;
                 let value = self.check_definition(target.var, value)?;
                 factors.push(Factor {
                     name: None,
@@ -636,7 +694,9 @@ impl<'a> Checker<'a> {
             Some((Entry::Poisoned, _)) => return None,
             None => {
                 let model = self.program.models[scope.model].name.clone();
-                let near = nearest(&decl.name.text, scope.names.keys().map(String::as_str)).map(str::to_string);
+                let near = self
+                    .near(&decl.name.text, scope.names.keys().map(String::as_str).filter(|n| !n.contains('.')))
+                    .map(str::to_string);
                 let diagnostic = Diagnostic::at(
                     Code::UnknownName,
                     decl.name.span,
