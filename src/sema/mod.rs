@@ -3,6 +3,7 @@
 
 mod asks;
 mod axes;
+mod bounds;
 mod calls;
 mod data;
 mod dists;
