@@ -1,5 +1,5 @@
-//! At which position of its plates a statement speaks of its variables: `(a[t]) ~ pair(a = a[t], p = a[t-1])` distributes a[t]
-//! and is told a[t-1], which is a parent like any other.
+//! At which position of its plates a statement speaks of its variables: `(a[t]) ~ pair(a = a[t], p = a[t-1])` distributes `a[t]`
+//! and is told `a[t-1]`, which is a parent like any other.
 
 use std::collections::BTreeMap;
 
