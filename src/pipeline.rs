@@ -148,16 +148,7 @@ impl Workspace {
         let input = sema::Input { schemas, sets: self.settings.sets.clone() };
         let mut program = sema::check(tree, &input, problems)?;
         if let Err(refused) = inline_definitions(&mut program) {
-            let var = &program.vars[refused.var];
-            problems.push(
-                Diagnostic::at(
-                    Code::NotSupported,
-                    refused.at,
-                    format!("`{}` is defined with `=` and cannot be read this way yet", var.name),
-                )
-                .label(var.span, "defined here, a position at a time")
-                .help("read it at a position of its plate: `x[t]`"),
-            );
+            problems.push(refused.diagnostic(&program));
             return None;
         }
         Some(program)

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use petgraph::unionfind::UnionFind;
+
 use crate::base::span::Span;
 use crate::model::{AxisId, Factor, FactorKind, Model, ModelId, Program, Subscript, VarId};
 
@@ -86,36 +88,55 @@ impl<'a> Situation<'a> {
     ///
     /// They drop out of every log-partition (Koller & Friedman 2009, section 9.3: barren nodes).
     pub fn barren(&self) -> BTreeSet<VarId> {
-        let model = self.model();
+        self.prune(&self.scopes())
+    }
+
+    /// The variables that each factor touches.
+    fn scopes(&self) -> Vec<BTreeSet<VarId>> {
+        self.model().factors.iter().map(Factor::scope).collect()
+    }
+
+    /// Barren variables, given what each factor touches: a factor goes once nothing else touches its targets, which may free those
+    /// that it reads.
+    fn prune(&self, scopes: &[BTreeSet<VarId>]) -> BTreeSet<VarId> {
+        let factors = &self.model().factors;
+        let mut touching: BTreeMap<VarId, usize> = BTreeMap::new();
+        for &var in scopes.iter().flatten() {
+            *touching.entry(var).or_default() += 1;
+        }
+        let mut home: BTreeMap<VarId, Vec<usize>> = BTreeMap::new();
+        let targets: Vec<Vec<VarId>> = factors.iter().map(Factor::targets).collect();
+        for (position, list) in targets.iter().enumerate() {
+            list.iter().for_each(|&v| home.entry(v).or_default().push(position));
+        }
         let mut barren: BTreeSet<VarId> = BTreeSet::new();
-        loop {
-            let mut grown = false;
-            for (position, factor) in model.factors.iter().enumerate() {
-                let targets = factor.targets();
-                let stays = |v: &VarId| self.fixed.contains(v) || self.asked.contains(v) || barren.contains(v);
-                if targets.is_empty() || targets.iter().any(stays) {
-                    continue;
-                }
-                let read_elsewhere = model.factors.iter().enumerate().any(|(other, f)| {
-                    other != position
-                        && !f.targets().iter().any(|t| barren.contains(t))
-                        && f.scope().iter().any(|v| targets.contains(v))
-                });
-                if !read_elsewhere {
-                    barren.extend(targets);
-                    grown = true;
-                }
+        let mut open: Vec<usize> = (0..factors.len()).collect();
+        while let Some(position) = open.pop() {
+            let stays = |v: &VarId| self.fixed.contains(v) || self.asked.contains(v) || barren.contains(v);
+            let list = &targets[position];
+            if list.is_empty() || list.iter().any(stays) || list.iter().any(|v| touching[v] != 1) {
+                continue;
             }
-            if !grown {
-                return barren;
+            barren.extend(list);
+            for var in &scopes[position] {
+                if let Some(count) = touching.get_mut(var) {
+                    *count -= 1;
+                    if *count == 1 {
+                        open.extend(home.get(var).into_iter().flatten());
+                    }
+                }
             }
         }
+        barren
     }
 }
 
 /// The summands of log p̃ that count in a situation: those of barren variables and of cut ones are left out.
 pub fn find_pieces<'a>(situation: &Situation<'a>) -> Vec<Piece<'a>> {
-    let barren = situation.barren();
+    pieces_without(situation, &situation.barren())
+}
+
+fn pieces_without<'a>(situation: &Situation<'a>, barren: &BTreeSet<VarId>) -> Vec<Piece<'a>> {
     let mut pieces = Vec::new();
     for (position, factor) in situation.model().factors.iter().enumerate() {
         let targets = factor.targets();
@@ -131,38 +152,51 @@ pub fn find_pieces<'a>(situation: &Situation<'a>) -> Vec<Piece<'a>> {
 
 /// Splits the latent variables into components that share no summand.
 pub fn find_components<'a>(situation: &Situation<'a>) -> Vec<Component<'a>> {
-    let barren = situation.barren();
+    let scopes = situation.scopes();
+    let barren = situation.prune(&scopes);
     let latent: Vec<VarId> = situation.latent().into_iter().filter(|v| !barren.contains(v)).collect();
-    let pieces = find_pieces(situation);
-    let mut group: BTreeMap<VarId, usize> = latent.iter().enumerate().map(|(i, &v)| (v, i)).collect();
-    for piece in &pieces {
-        let touched: Vec<usize> = piece.factor.scope().iter().filter_map(|v| group.get(v).copied()).collect();
-        if let Some(&to) = touched.iter().min() {
-            for g in group.values_mut() {
-                if touched.contains(g) {
-                    *g = to;
-                }
-            }
+    let place: BTreeMap<VarId, usize> = latent.iter().enumerate().map(|(i, &v)| (v, i)).collect();
+    let mut joined: UnionFind<usize> = UnionFind::new(latent.len());
+    let mut touching: Vec<(Piece<'a>, usize)> = Vec::new();
+    for piece in pieces_without(situation, &barren) {
+        let own;
+        // What a part of an undirected group touches is less than what the group does.
+        let scope = if piece.inside {
+            own = piece.factor.scope();
+            &own
+        } else {
+            &scopes[piece.position]
+        };
+        let touched: Vec<usize> = scope.iter().filter_map(|v| place.get(v).copied()).collect();
+        let Some(&first) = touched.first() else { continue };
+        for &other in &touched {
+            joined.union(first, other);
+        }
+        touching.push((piece, first));
+    }
+    // Components come in the order of their first variables.
+    let mut number: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut components: Vec<Component<'a>> = Vec::new();
+    for (i, &var) in latent.iter().enumerate() {
+        let at = *number.entry(joined.find(i)).or_insert(components.len());
+        match components.get_mut(at) {
+            Some(component) => component.vars.push(var),
+            None => components.push(Component { vars: vec![var], pieces: Vec::new(), plates: Vec::new() }),
         }
     }
-    let mut names: Vec<usize> = group.values().copied().collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-        .into_iter()
-        .map(|name| {
-            let vars: Vec<VarId> = latent.iter().copied().filter(|v| group[v] == name).collect();
-            let touched: Vec<Piece<'a>> =
-                pieces.iter().filter(|p| p.factor.scope().iter().any(|v| vars.contains(v))).copied().collect();
-            let plates = find_plates(situation.program, &vars, &touched);
-            Component { vars, pieces: touched, plates }
-        })
-        .collect()
+    for (piece, first) in touching {
+        components[number[&joined.find(first)]].pieces.push(piece);
+    }
+    for component in &mut components {
+        component.plates = find_plates(situation.program, &component.vars, &component.pieces);
+    }
+    components
 }
 
 /// Plates that every variable stands in and every summand reads at one position only.
 fn find_plates(program: &Program, vars: &[VarId], pieces: &[Piece<'_>]) -> Vec<AxisId> {
     let Some(&first) = vars.first() else { return Vec::new() };
+    let inside: BTreeSet<VarId> = vars.iter().copied().collect();
     let stays = |axis: AxisId| {
         vars.iter().all(|&v| program.vars[v].index.contains(&axis))
             && pieces.iter().all(|p| {
@@ -175,7 +209,7 @@ fn find_plates(program: &Program, vars: &[VarId], pieces: &[Piece<'_>]) -> Vec<A
                     });
                 }
                 let mut indices = BTreeSet::new();
-                let local = positions.iter().filter(|r| vars.contains(&r.var)).all(|r| {
+                let local = positions.iter().filter(|r| inside.contains(&r.var)).all(|r| {
                     let at = program.vars[r.var].index.iter().position(|&a| a == axis).and_then(|i| r.at.get(i));
                     match at {
                         Some(Subscript::At { index, offset: 0 }) => {
@@ -216,6 +250,13 @@ impl Component<'_> {
         vars.iter()
             .map(|&v| Some(self.entries(program, v)? as f64 * (Self::states(program, v)? as f64).log2()))
             .sum::<Option<f64>>()
+    }
+
+    /// Whether one of its summands defines a variable with `=`.
+    pub fn defines(&self, var: VarId) -> bool {
+        self.pieces
+            .iter()
+            .any(|p| matches!(&p.factor.kind, FactorKind::Deterministic { target, .. } if target.var == var))
     }
 
     /// A continuous variable in it, if there is one.

@@ -38,7 +38,7 @@ pub fn figure(answered: &Answered, plan: &AskPlan, seed: Option<u64>) -> Option<
         Answer::LogZ(_) => ("nats", ""),
         Answer::Posterior { metric: Some((metric, _)), .. }
         | Answer::Conditionals { metric: Some((metric, _)), .. } => match metric {
-            Metric::Error | Metric::Accuracy => ("%", ""),
+            Metric::Error | Metric::Accuracy | Metric::ClusterError => ("%", ""),
             Metric::ChunkF1 => ("%", ""),
             Metric::SquaredError => ("", "mean over rows"),
         },

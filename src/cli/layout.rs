@@ -50,6 +50,14 @@ fn layout_file(path: &Path) -> Result<Option<String>, Trouble> {
         return Err(Failed { sources, problems }.into());
     }
     let new = syntax::format(&tree, &text);
+    // A layout that meant something else must never take the place of what was written.
+    let copy = sources.add(path.display().to_string(), new.as_str());
+    let again = syntax::parse(&sources, copy, &mut problems);
+    if problems.has_errors() || !syntax::same(&tree, &again) {
+        let message = format!("the layout of `{}` would say something else, so the file is left alone", path.display());
+        let told = Diagnostic::new(Code::CannotWrite, message);
+        return Err(Trouble::of(told.help("this is a fault of the layout: please report it with the file")));
+    }
     Ok((new != text).then_some(new))
 }
 

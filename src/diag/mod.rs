@@ -120,7 +120,9 @@ pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Op
         _ => 3,
     };
     let mut best: Option<(usize, &str)> = None;
-    for name in known {
+    let length = wanted.chars().count();
+    // A distance is at least the difference of the lengths.
+    for name in known.into_iter().filter(|n| n.chars().count().abs_diff(length) <= limit) {
         let distance = if name.eq_ignore_ascii_case(wanted) { 0 } else { strsim::osa_distance(wanted, name) };
         if (distance <= limit) && best.is_none_or(|(d, n)| (distance, name) < (d, n)) {
             best = Some((distance, name));

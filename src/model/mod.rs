@@ -9,6 +9,7 @@ pub mod expr;
 pub mod family;
 pub mod graph;
 pub mod inline;
+pub mod position;
 pub mod print;
 pub mod program;
 pub mod request;
@@ -19,6 +20,7 @@ pub use expr::{Compare, Expr, Function, Node, Objective, Operator, Reduction, Su
 pub use family::{Arg, Dist, Family};
 pub use graph::FactorGraph;
 pub use inline::inline_definitions;
+pub use position::Along;
 pub use program::{
     Binding, Data, DataId, DataSource, Domain, Factor, FactorKind, Guide, IndexId, IndexVar, Model, ModelId, Owner,
     Param, ParamId, Program, Target, Transform, Var, VarId,

@@ -191,6 +191,8 @@ pub enum Metric {
     /// F1 of labelled chunks: those whose both ends and label are right, where labels begin with `B-`, `I-` and `O`
     /// (Tjong Kim Sang & Buchholz 2000).
     ChunkF1,
+    /// Share of entries outside the best one-to-one matching of predicted clusters to true labels.
+    ClusterError,
 }
 
 /// What is asked.
@@ -281,7 +283,8 @@ pub struct Require {
 
 impl Metric {
     /// Every measure.
-    pub const ALL: [Metric; 4] = [Metric::Error, Metric::Accuracy, Metric::SquaredError, Metric::ChunkF1];
+    pub const ALL: [Metric; 5] =
+        [Metric::Error, Metric::Accuracy, Metric::SquaredError, Metric::ChunkF1, Metric::ClusterError];
 
     /// The word by which files call it.
     pub fn name(self) -> &'static str {
@@ -290,6 +293,7 @@ impl Metric {
             Metric::Accuracy => "accuracy",
             Metric::SquaredError => "squared_error",
             Metric::ChunkF1 => "chunk_f1",
+            Metric::ClusterError => "cluster_error",
         }
     }
 
@@ -297,7 +301,7 @@ impl Metric {
     pub fn covers(self, domain: &Domain) -> bool {
         match self {
             Metric::Error | Metric::Accuracy => domain.is_discrete(),
-            Metric::ChunkF1 => matches!(domain, Domain::Cat(_)),
+            Metric::ChunkF1 | Metric::ClusterError => matches!(domain, Domain::Cat(_)),
             Metric::SquaredError => !matches!(domain, Domain::Cat(_)),
         }
     }

@@ -7,7 +7,7 @@ use super::method::{Method, Schedule, read_method};
 use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising, Partition};
 use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
 use super::rules::order::{guide_for, guide_order, order_factors, readable_guide_order};
-use super::rules::partition::{choose_partition, names};
+use super::rules::partition::{choose_partition, names, refuse_coupled_groups, refuse_row_loops};
 use crate::analysis::Situation;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
@@ -35,6 +35,8 @@ pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnosti
             Diagnostic::at(Code::WrongKind, ask.span, "data cannot be asked").help("ask a model of it"),
         ));
     };
+    refuse_coupled_groups(program, model, ask.span)?;
+    refuse_row_loops(program, model, ask.span)?;
     if ask.verb == Verb::Compare {
         return Err(Box::new(
             Diagnostic::at(Code::NotSupported, ask.span, "`compare` is not built yet: there is one engine a question")

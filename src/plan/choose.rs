@@ -13,6 +13,7 @@ use super::plan::{
 use super::rules::em;
 use super::rules::layerwise::choose_layers;
 use super::rules::loglik::{NoLogLik, Request, choose_loglik};
+use super::rules::partition::{refuse_coupled_groups, refuse_row_loops};
 use super::rules::variational::choose_variational;
 use super::rules::wake_sleep::choose_wake_sleep;
 use crate::analysis::Reason;
@@ -115,15 +116,35 @@ fn bound_names(program: &Program, data: DataId) -> BTreeSet<&str> {
 type Unfit<'a> = (Box<Diagnostic>, Option<&'a Line>);
 
 fn choose_train<'a>(program: &Program, train: &'a Train) -> Result<TrainPlan, Unfit<'a>> {
-    let mut bound = BTreeSet::new();
-    for &model in &train.models {
-        bound.extend(bound_by(program, model, train.on.data));
+    let mut models: BTreeSet<ModelId> = train.models.iter().copied().collect();
+    for line in train.stages.iter().flat_map(|s| &s.lines) {
+        models.insert(line.model);
+        models.extend(line.objective.iter().flat_map(objectives).flat_map(models_of));
     }
+    for &model in &models {
+        refuse_coupled_groups(program, model, train.span).map_err(|p| (p, None))?;
+        refuse_row_loops(program, model, train.span).map_err(|p| (p, None))?;
+    }
+    let bound = models.iter().flat_map(|&model| bound_by(program, model, train.on.data)).collect();
     let mut stages = Vec::new();
     for stage in &train.stages {
         stages.extend(choose_stage(program, stage, &bound)?);
     }
     Ok(TrainPlan { on: train.on.clone(), bound: bound.into_iter().collect(), stages })
+}
+
+/// The models that an objective speaks of.
+fn models_of(objective: &Objective) -> Vec<ModelId> {
+    let of = |subject: &Subject| match subject {
+        Subject::Model(m) | Subject::Guide(m) => vec![*m],
+        Subject::Data(_) => Vec::new(),
+    };
+    match objective {
+        Objective::LogLik { model, .. } | Objective::Elbo { model, .. } | Objective::ImportanceBound { model, .. } => {
+            vec![*model]
+        }
+        Objective::LogDensity { of: subject, .. } | Objective::Expect { source: subject, .. } => of(subject),
+    }
 }
 
 /// What a line becomes: one line, or a stage for each layer.
@@ -151,12 +172,21 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>
         patience: stage.patience.clone(),
     };
     let mut lines = Vec::new();
-    let mut batch = None;
+    let mut batch: Option<(usize, Span)> = None;
     for line in &stage.lines {
         match choose_line(program, line, bound).map_err(|problem| (problem, Some(line)))? {
             Chosen::Line(line, rows) => {
+                if let (Some((before, first)), Some(now)) = (batch, rows)
+                    && before != now
+                {
+                    let message = format!("the lines of a stage step together, with {before} rows or with {now}?");
+                    let problem = Diagnostic::at(Code::BadSchedule, line.span, message)
+                        .label(first, format!("`batch = {before}` here"))
+                        .help("give both the same `batch`, or each a stage of its own");
+                    return Err((Box::new(problem), None));
+                }
+                batch = batch.or(rows.map(|rows| (rows, line.span)));
                 lines.push(*line);
-                batch = batch.or(rows);
             }
             Chosen::Layers(layers, rows) => {
                 if stage.lines.len() > 1 {
@@ -177,7 +207,7 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>
             }
         }
     }
-    let made = make(stage.name.clone(), lines, Vec::new(), batch);
+    let made = make(stage.name.clone(), lines, Vec::new(), batch.map(|(rows, _)| rows));
     verify_patience(&made).map_err(|p| (p, None))?;
     Ok(vec![made])
 }
@@ -269,7 +299,7 @@ fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Resul
         Some(expr) => {
             let mut leaves = Vec::new();
             for objective in objectives(expr) {
-                leaves.push(choose_leaf(program, objective, &own, method.as_ref(), true, line.span)?);
+                leaves.push(choose_leaf(program, objective, bound, method.as_ref(), true, line.span)?);
             }
             (expr.clone(), leaves)
         }

@@ -34,6 +34,14 @@ impl Schedule {
         }
     }
 
+    /// The numbers it runs between.
+    fn ends(&self) -> Vec<f64> {
+        match *self {
+            Schedule::Constant(v) => vec![v],
+            Schedule::Ramp(a, b, _) | Schedule::Decay(a, b) => vec![a, b],
+        }
+    }
+
     /// Its value rounded to a whole number, at least 1: a count of sweeps.
     pub fn count_at(&self, epoch: usize, epochs: usize) -> usize {
         self.at(epoch, epochs).round().max(1.0) as usize
@@ -131,16 +139,33 @@ impl<'a> Settings<'a> {
         Some(self.left.remove(at).1)
     }
 
-    fn schedule(&mut self, name: &str, positional: bool, default: Schedule) -> Result<Schedule, Diagnostic> {
-        self.take(name, positional).map_or(Ok(default), |a| read_schedule(a, self.call.span))
+    fn schedule(
+        &mut self,
+        name: &str,
+        positional: bool,
+        default: Schedule,
+        kind: Kind,
+    ) -> Result<Schedule, Diagnostic> {
+        let Some(argument) = self.take(name, positional) else { return Ok(default) };
+        let schedule = read_schedule(argument, self.call.span)?;
+        let span = match argument {
+            Argument::Call(inner) => inner.span,
+            _ => self.call.span,
+        };
+        schedule.ends().into_iter().try_for_each(|v| kind.check(name, v, span))?;
+        Ok(schedule)
     }
 
-    fn number(&mut self, name: &str, positional: bool) -> Result<Option<f64>, Diagnostic> {
+    fn number(&mut self, name: &str, positional: bool, kind: Kind) -> Result<Option<f64>, Diagnostic> {
         match self.take(name, positional) {
             None => Ok(None),
-            Some(Argument::Number(v)) => Ok(Some(*v)),
+            Some(Argument::Number(v)) => kind.check(name, *v, self.call.span).map(|()| Some(*v)),
             Some(_) => Err(wants_number(name, self.call.span)),
         }
+    }
+
+    fn count(&mut self, name: &str, positional: bool, most: f64) -> Result<Option<usize>, Diagnostic> {
+        Ok(self.number(name, positional, Kind::Count(most))?.map(|v| v as usize))
     }
 
     fn finish(self, known: &[&str]) -> Result<(), Diagnostic> {
@@ -164,6 +189,44 @@ impl<'a> Settings<'a> {
     }
 }
 
+/// What a setting may be.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Any finite number.
+    Any,
+    /// Above 0.
+    Positive,
+    /// 0 or more.
+    NotNegative,
+    /// From 0 to below 1.
+    BelowOne,
+    /// Whole, from 1 to a limit.
+    Count(f64),
+}
+
+impl Kind {
+    fn check(self, name: &str, value: f64, span: Span) -> Result<(), Diagnostic> {
+        let (holds, wanted) = match self {
+            Kind::Any => (value.is_finite(), "a finite number".to_string()),
+            Kind::Positive => (value > 0.0 && value.is_finite(), "a number above 0".to_string()),
+            Kind::NotNegative => (value >= 0.0 && value.is_finite(), "0 or more".to_string()),
+            Kind::BelowOne => ((0.0..1.0).contains(&value), "a number from 0 to below 1".to_string()),
+            Kind::Count(most) => {
+                (value >= 1.0 && value <= most && value.fract() == 0.0, format!("a whole number from 1 to {most}"))
+            }
+        };
+        if holds {
+            return Ok(());
+        }
+        Err(Diagnostic::at(Code::BadSchedule, span, format!("`{name}` is {wanted}, not {value}")))
+    }
+}
+
+/// Sweeps and steps of a chain beyond this are a slip of the pen.
+const MAX_SWEEPS: f64 = 1e7;
+/// Epochs and rows beyond this as well.
+const MAX_COUNT: f64 = 1e9;
+
 fn wants_number(name: &str, span: Span) -> Diagnostic {
     Diagnostic::at(Code::BadSchedule, span, format!("`{name}` must be a number"))
         .help(format!("write it like `{name} = 0.1`"))
@@ -178,7 +241,7 @@ pub fn read_schedule(argument: &Argument, span: Span) -> Result<Schedule, Diagno
     };
     let mut settings = Settings::of(call);
     let ends = |s: &mut Settings<'_>| -> Result<(f64, f64), Diagnostic> {
-        match (s.number("from", true)?, s.number("to", true)?) {
+        match (s.number("from", true, Kind::Any)?, s.number("to", true, Kind::Any)?) {
             (Some(a), Some(b)) => Ok((a, b)),
             _ => Err(Diagnostic::at(Code::WrongArguments, call.span, format!("`{}` needs two numbers", call.name))
                 .help(format!("write `{}(0.1, 0.01)`: where it starts and where it ends", call.name))),
@@ -187,7 +250,7 @@ pub fn read_schedule(argument: &Argument, span: Span) -> Result<Schedule, Diagno
     match call.name.as_str() {
         "ramp" => {
             let (a, b) = ends(&mut settings)?;
-            let over = settings.number("epochs", false)?.map(|n| n as usize);
+            let over = settings.count("epochs", false, MAX_COUNT)?;
             settings.finish(&["from", "to", "epochs"])?;
             Ok(Schedule::Ramp(a, b, over))
         }
@@ -214,8 +277,10 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         "forward_backward" => Method::ForwardBackward,
         "em" => Method::Em,
         "gradient" => Method::Gradient,
-        "cd" => Method::Contrastive(settings.schedule("steps", true, Schedule::Constant(1.0))?),
-        "gibbs" => Method::Gibbs(settings.number("sweeps", true)?.unwrap_or(1000.0) as usize),
+        "cd" => {
+            Method::Contrastive(settings.schedule("steps", true, Schedule::Constant(1.0), Kind::Count(MAX_SWEEPS))?)
+        }
+        "gibbs" => Method::Gibbs(settings.count("sweeps", true, MAX_SWEEPS)?.unwrap_or(1000)),
         "layerwise" => match settings.take("by", true) {
             None => Method::Layerwise(Schedule::Constant(1.0)),
             Some(Argument::Call(inner)) => match read_method(inner)? {
@@ -271,36 +336,64 @@ pub fn read_optimiser(call: &Call) -> Result<(Optimiser, Option<usize>), Diagnos
     let mut settings = Settings::of(call);
     let (rule, rate, known): (Rule, Schedule, &[&str]) = match call.name.as_str() {
         "sgd" => {
-            let rate = settings.schedule("rate", true, Schedule::Constant(0.1))?;
-            let momentum = settings.schedule("momentum", false, Schedule::Constant(0.0))?;
+            let rate = settings.schedule("rate", true, Schedule::Constant(0.1), Kind::NotNegative)?;
+            let momentum = settings.schedule("momentum", false, Schedule::Constant(0.0), Kind::BelowOne)?;
             (Rule::Sgd { momentum }, rate, &["rate", "momentum", "decay", "batch"])
         }
         "adam" => {
-            let rate = settings.schedule("rate", true, Schedule::Constant(1e-3))?;
-            let beta1 = settings.number("beta1", false)?.unwrap_or(0.9);
-            let beta2 = settings.number("beta2", false)?.unwrap_or(0.999);
+            let rate = settings.schedule("rate", true, Schedule::Constant(1e-3), Kind::NotNegative)?;
+            let beta1 = settings.number("beta1", false, Kind::BelowOne)?.unwrap_or(0.9);
+            let beta2 = settings.number("beta2", false, Kind::BelowOne)?.unwrap_or(0.999);
             (Rule::Adam { beta1, beta2 }, rate, &["rate", "beta1", "beta2", "decay", "batch"])
         }
         _ => return Err(unknown(call, "optimiser", &["sgd", "adam"])),
     };
-    let decay = settings.number("decay", false)?.unwrap_or(0.0);
-    let batch = settings.number("batch", false)?;
+    let decay = settings.number("decay", false, Kind::NotNegative)?.unwrap_or(0.0);
+    let batch = settings.count("batch", false, MAX_COUNT)?;
     settings.finish(known)?;
-    let batch = match batch {
-        None => None,
-        Some(b) if b >= 1.0 && b.fract() == 0.0 => Some(b as usize),
-        Some(_) => {
-            return Err(
-                Diagnostic::at(Code::BadSchedule, call.span, "`batch` is a number of rows").help("write `batch = 50`")
-            );
-        }
-    };
+    if rate.ends().into_iter().all(|v| v == 0.0) {
+        return Err(Kind::Positive
+            .check("rate", 0.0, call.span)
+            .err()
+            .unwrap_or_else(|| wants_number("rate", call.span)));
+    }
     Ok((Optimiser { rule, rate, decay }, batch))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_keep_to_what_they_mean() {
+        let call = |name: &str, key: Option<&str>, value: Argument| {
+            let span = Span { file: crate::base::id::Id::from_index(0), start: 0, end: 1 };
+            Call { name: name.into(), args: vec![(key.map(str::to_string), value)], span }
+        };
+        let ramp = call("ramp", Some("epochs"), Argument::Number(-3.0));
+        for (name, key, value) in [
+            ("adam", None, -1.0),
+            ("adam", Some("beta1"), 2.0),
+            ("adam", Some("decay"), -4.0),
+            ("adam", Some("batch"), 0.0),
+            ("adam", None, 0.0),
+            ("sgd", Some("momentum"), 7.0),
+            ("sgd", None, f64::INFINITY),
+        ] {
+            let refused = read_optimiser(&call(name, key, Argument::Number(value))).err();
+            assert_eq!(refused.map(|d| d.code), Some(Code::BadSchedule), "{name} {key:?} = {value}");
+        }
+        for (name, value) in [("cd", 0.0), ("cd", 1.5), ("gibbs", -5.0), ("gibbs", 1e15)] {
+            let refused = read_method(&call(name, None, Argument::Number(value))).err();
+            assert_eq!(refused.map(|d| d.code), Some(Code::BadSchedule), "{name}({value})");
+        }
+        let mut ramp = ramp;
+        ramp.args.extend([(None, Argument::Number(0.0)), (None, Argument::Number(1.0))]);
+        let refused =
+            read_schedule(&Argument::Call(ramp), Span { file: crate::base::id::Id::from_index(0), start: 0, end: 1 });
+        assert_eq!(refused.err().map(|d| d.code), Some(Code::BadSchedule));
+        assert!(read_optimiser(&call("adam", Some("rate"), Argument::Number(0.1))).is_ok());
+    }
 
     #[test]
     fn schedules_start_and_end_where_they_say() {

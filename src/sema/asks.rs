@@ -1,15 +1,27 @@
 //! Questions: what is asked, of which model, on which data, and what is held fixed. Also `infer`, `require` and `report`.
 
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, AskKind, Condition, ExprKind};
 
 use super::Checker;
 
 /// Words that begin a question.
-const QUESTIONS: [&str; 11] =
-    ["P", "argmax", "argmax_each", "mean", "error", "accuracy", "squared_error", "chunk_f1", "loglik", "elbo", "logZ"];
+const QUESTIONS: [&str; 12] = [
+    "P",
+    "argmax",
+    "argmax_each",
+    "mean",
+    "error",
+    "accuracy",
+    "squared_error",
+    "chunk_f1",
+    "cluster_error",
+    "loglik",
+    "elbo",
+    "logZ",
+];
 
 /// Conditions of a question as they are gathered.
 #[derive(Default)]
@@ -32,10 +44,13 @@ impl Checker<'_> {
             Subject::Model(m) | Subject::Guide(m) => m,
             Subject::Data(_) => return None,
         };
-        if let Some(on) = &on {
+        if let Some(on) = &on
+            && self.comparable(model, on.data)
+        {
             self.check_bound(model, on);
         }
         let mut conditions = Conditions::default();
+        self.asked_on = on.as_ref().map(|on| on.data);
         let question = self.question(model, &item.value, &mut conditions);
         let by: Option<Vec<Call>> = item.by.iter().map(|e| self.algorithm(e)).collect::<Vec<_>>().into_iter().collect();
         let times = match &item.times {
@@ -76,13 +91,20 @@ impl Checker<'_> {
         Some(())
     }
 
+    /// The models that a question without `of` may mean: those that no other is made of.
+    fn askable(&self) -> Vec<(String, ModelId)> {
+        let all = || self.model_ids.iter().map(|(name, &id)| (name.clone(), id));
+        let own: Vec<(String, ModelId)> = all().filter(|(name, _)| !self.parts.contains(name)).collect();
+        if own.is_empty() { all().collect() } else { own }
+    }
+
     /// The model a question is put to.
     fn asked(&mut self, item: &ast::Ask) -> Option<Subject> {
         match item.of.as_slice() {
             [] => {
-                let mut models = self.model_ids.iter();
-                match (models.next(), models.next()) {
-                    (Some((_, &only)), None) => Some(Subject::Model(only)),
+                let askable = self.askable();
+                match (askable.first(), askable.get(1)) {
+                    (Some(&(_, only)), None) => Some(Subject::Model(only)),
                     (None, _) => {
                         if self.models.is_empty() {
                             self.push(Diagnostic::at(Code::WhichModel, item.span, "there is no model to ask"));
@@ -90,7 +112,7 @@ impl Checker<'_> {
                         None
                     }
                     _ => {
-                        let list = self.model_ids.keys().map(|n| format!("`of {n}`")).collect::<Vec<_>>().join(", ");
+                        let list = askable.iter().map(|(n, _)| format!("`of {n}`")).collect::<Vec<_>>().join(", ");
                         self.push(
                             Diagnostic::at(
                                 Code::WhichModel,
@@ -130,13 +152,13 @@ impl Checker<'_> {
         }
         match text {
             "P" => {
-                let targets = self.targets(model, args)?;
+                let targets = self.targets(model, args, text, e.span)?;
                 let evidence = self.conditions(model, given, conditions)?;
                 self.disjoint(&targets.iter().map(|(v, _)| *v).collect::<Vec<_>>(), &evidence, e.span)?;
                 Some(Question::Probability { targets, evidence })
             }
             "argmax" | "argmax_each" | "mean" => {
-                let targets = self.targets(model, args)?;
+                let targets = self.targets(model, args, text, e.span)?;
                 let evidence = self.conditions(model, given, conditions)?;
                 if let Some(arg) = args.iter().zip(&targets).find(|(_, (_, state))| state.is_some()).map(|(a, _)| a) {
                     self.push(
@@ -159,7 +181,14 @@ impl Checker<'_> {
             "logZ" => match args {
                 [] => Some(Question::LogZ(None)),
                 [arg] => {
-                    let part = arg.value.name()?;
+                    let Some(part) = arg.value.name() else {
+                        self.push(
+                            Diagnostic::at(Code::WrongArguments, arg.span, "`logZ` takes the name of one part").help(
+                                "write `logZ` for the whole model, or `logZ(memory)` for the part named so with `as`",
+                            ),
+                        );
+                        return None;
+                    };
                     let known: Vec<String> = self.program.models[model]
                         .factors
                         .iter()
@@ -196,10 +225,10 @@ impl Checker<'_> {
                 {
                     let diagnostic =
                         Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no question `{text}`"));
-                    self.push(match (nearest(text, QUESTIONS), text) {
+                    self.push(match (self.near(text, QUESTIONS), text) {
                         (_, "p" | "prob" | "Pr") => diagnostic.help("a probability is asked with `P(..)`"),
                         (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
-                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `loglik`, `elbo` and `logZ`"),
+                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `cluster_error`, `loglik`, `elbo` and `logZ`"),
                     });
                     return None;
                 }
@@ -228,7 +257,10 @@ impl Checker<'_> {
             self.error(Code::WrongArguments, truth.span, "the truth is a variable that the data bind");
             return None;
         };
-        let truth_var = self.variable(model, name);
+        let truth_var = match self.compared_column(model, name) {
+            Some(column) => Some(column),
+            None => self.variable(model, name),
+        };
         let prediction = self.question(model, &prediction.value, conditions)?;
         let truth_var = truth_var?;
         conditions.needs_data.get_or_insert(truth.span);
@@ -244,11 +276,28 @@ impl Checker<'_> {
                 return None;
             }
         };
-        if predicted != [truth_var] {
-            self.push(
-                Diagnostic::at(Code::WrongArguments, span, format!("the prediction is not one of `{}`", name.text))
-                    .help(format!("write `{}({}, argmax({} | ..))`", metric.name(), name.text, name.text)),
-            );
+        let [one] = predicted.as_slice() else {
+            let message = format!("`{}` measures the prediction of one variable", metric.name());
+            self.error(Code::WrongArguments, span, message);
+            return None;
+        };
+        let (guess, is) = (&self.program.vars[*one], &self.program.vars[truth_var]);
+        let kinds = match (metric, &guess.domain, &is.domain) {
+            (Metric::ClusterError, Domain::Cat(_), Domain::Cat(_)) => true,
+            (_, a, b) => a == b || metric == Metric::SquaredError && is_number(a) && is_number(b),
+        };
+        if guess.axes() != is.axes() || !kinds {
+            let show = |v: &Var| super::show_type(&self.program, &v.domain, &v.axes());
+            let (guessed, wanted, of) = (show(guess), show(is), guess.name.clone());
+            let message = format!("the prediction is a `{guessed}`, and `{}` a `{wanted}`", name.text);
+            let diagnostic = Diagnostic::at(Code::DomainsDisagree, span, message);
+            self.push(match (&self.program.vars[*one].domain, &domain) {
+                (Domain::Cat(_), Domain::Cat(_)) => diagnostic.help(format!(
+                    "clusters are held against labels with `cluster_error({}, argmax({of} | ..))`",
+                    name.text
+                )),
+                _ => diagnostic.help(format!("write `{}({}, argmax({} | ..))`", metric.name(), name.text, name.text)),
+            });
             return None;
         }
         if !metric.covers(&domain) {
@@ -263,9 +312,45 @@ impl Checker<'_> {
         Some(Question::Metric { metric, truth: truth_var, prediction: Box::new(prediction) })
     }
 
-    fn targets(&mut self, model: ModelId, args: &[ast::Arg]) -> Option<Vec<(VarId, Option<usize>)>> {
+    /// A column that no variable of the model is called like: a variable beside the model stands for it, so that predictions can be
+    /// held against it.
+    fn compared_column(&mut self, model: ModelId, name: &ast::Name) -> Option<VarId> {
+        if self.model_names.get(&model)?.names.contains_key(&name.text) {
+            return None;
+        }
+        let data = self.asked_on?;
+        let binding = self.program.data[data].bindings.iter().find(|b| b.name == name.text)?.clone();
+        let before =
+            self.program.vars.iter().find(|(_, v)| v.model == model && v.name == binding.name).map(|(id, _)| id);
+        Some(before.unwrap_or_else(|| {
+            self.program.vars.push(Var {
+                name: binding.name,
+                model,
+                index: Vec::new(),
+                event: binding.axes,
+                domain: binding.domain,
+                given: false,
+                span: binding.span,
+            })
+        }))
+    }
+
+    fn targets(
+        &mut self,
+        model: ModelId,
+        args: &[ast::Arg],
+        question: &str,
+        span: Span,
+    ) -> Option<Vec<(VarId, Option<usize>)>> {
+        if args.is_empty() {
+            self.push(
+                Diagnostic::at(Code::WrongArguments, span, format!("`{question}` does not say of what"))
+                    .help(format!("name a variable: `{question}(x)` or `{question}(x | y = ..)`")),
+            );
+            return None;
+        }
         let mut list = Vec::new();
-        let mut failed = args.is_empty();
+        let mut failed = false;
         for arg in args {
             let target = match &arg.kind {
                 ArgKind::Named(name) => self.variable(model, name).and_then(|var| {
@@ -277,8 +362,8 @@ impl Checker<'_> {
                     };
                     Some((var, Some(self.state(&domain, &label, arg.value.span)?)))
                 }),
-                ArgKind::Positional => match arg.value.name() {
-                    Some(name) => self.variable(model, name).map(|v| (v, None)),
+                ArgKind::Positional => match dotted(&arg.value) {
+                    Some(name) => self.variable(model, &name).map(|v| (v, None)),
                     None => {
                         if matches!(arg.value.bare().kind, ExprKind::Index { .. }) {
                             self.unsupported(arg.span, "a question about one place of a variable");
@@ -429,15 +514,31 @@ impl Checker<'_> {
                 Some(Evidence { var, value: EvidenceValue::Number(number), intervention })
             }
             ArgKind::Positional => {
-                let Some(name) = arg.value.name() else {
+                let Some(name) = dotted(&arg.value) else {
                     self.push(
                         Diagnostic::at(Code::BadEvidence, arg.span, "a variable is meant here")
                             .help("write `x`, `x = yes`, `do(x = yes)` or `row 17`"),
                     );
                     return None;
                 };
-                let var = self.variable(model, name)?;
+                let var = self.variable(model, &name)?;
                 conditions.needs_data.get_or_insert(arg.span);
+                if let Some(data) = self.asked_on.filter(|&data| self.comparable(model, data)) {
+                    let set = &self.program.data[data];
+                    if !set.bindings.is_empty() && !set.bindings.iter().any(|b| b.name == name.text) {
+                        let (what, place) = (set.name.clone(), set.span);
+                        self.push(
+                            Diagnostic::at(
+                                Code::BadEvidence,
+                                arg.span,
+                                format!("`{what}` does not say what `{}` is", name.text),
+                            )
+                            .label(place, "these are the data")
+                            .help(format!("bind a column of that name, or give a value: `{} = ..`", name.text)),
+                        );
+                        return None;
+                    }
+                }
                 Some(Evidence { var, value: EvidenceValue::Bound, intervention })
             }
             ArgKind::Splat => {
@@ -568,17 +669,14 @@ impl Checker<'_> {
         match of {
             [] => {
                 // The one model, or the one that has a variable of that name.
-                let having: Vec<ModelId> = self
-                    .model_ids
-                    .values()
-                    .copied()
-                    .filter(|m| {
-                        names.iter().all(|n| self.model_names.get(m).is_some_and(|s| s.names.contains_key(&n.text)))
-                    })
-                    .collect();
-                match (having.as_slice(), self.model_ids.len()) {
+                let askable: Vec<ModelId> = self.askable().into_iter().map(|(_, id)| id).collect();
+                let knows =
+                    |m: &ModelId, n: &ast::Name| self.model_names.get(m).is_some_and(|s| s.names.contains_key(&n.text));
+                let having: Vec<ModelId> =
+                    askable.iter().copied().filter(|m| names.iter().all(|n| knows(m, n))).collect();
+                match (having.as_slice(), askable.as_slice()) {
                     ([one], _) => Some(*one),
-                    ([], 1) => self.model_ids.values().next().copied(),
+                    ([], [one]) => Some(*one),
                     _ => {
                         self.push(
                             Diagnostic::at(Code::WhichModel, span, "which model is meant?").help("add `of MODEL`"),
@@ -622,12 +720,25 @@ impl Checker<'_> {
             }
             let diagnostic =
                 Diagnostic::at(Code::UnknownName, name.span, format!("nothing asked is called `{}`", name.text));
-            self.push(match nearest(&name.text, known.iter().copied()) {
+            self.push(match self.near(&name.text, known.iter().copied()) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.help("a report shows questions by their names"),
             });
         }
-        None
+        Some(())
+    }
+}
+
+/// Whether entries are numbers whose difference means something.
+fn is_number(domain: &Domain) -> bool {
+    matches!(domain, Domain::Real | Domain::Positive | Domain::Unit | Domain::Count)
+}
+
+/// The name of a variable; that of a sub-model's own begins with the sub-model's.
+pub fn dotted(e: &ast::Expr) -> Option<ast::Name> {
+    match &e.bare().kind {
+        ExprKind::Path(path) => Some(ast::Name { text: path.text(), span: path.span }),
+        _ => None,
     }
 }
 

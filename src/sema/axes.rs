@@ -2,7 +2,7 @@
 
 use crate::base::id::Id;
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast;
 
@@ -14,7 +14,7 @@ pub const DOMAINS: [&str; 10] =
     ["Bool", "Spin", "Count", "Real", "Positive", "Unit", "Simplex", "Cov", "Text", "Discrete"];
 
 /// The plate of the rows of a data set.
-const ROWS: &str = "Row";
+pub const ROWS: &str = "Row";
 
 impl Checker<'_> {
     /// Declares the axes of `axis` items, then notes those that data columns name.
@@ -115,7 +115,7 @@ impl Checker<'_> {
             self.axes.iter().filter(known).map(|(name, _)| name.as_str()).filter(|n| !n.contains('.')).collect();
         for name in self.input.sets.keys().filter(|name| !names.contains(&name.as_str())) {
             let diagnostic = Diagnostic::new(Code::BadSetting, format!("a size is set, but there is no axis `{name}`"));
-            let help = match nearest(name, names.iter().copied()) {
+            let help = match self.near(name, names.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if names.is_empty() => "it has no axes".to_string(),
                 None => format!("its axes are {}", names.join(", ")),
@@ -238,7 +238,7 @@ impl Checker<'_> {
             return None;
         }
         if !self.declared_axes.contains_key(&name.text) && name.text.len() >= 4 {
-            let near = nearest(&name.text, self.declared_axes.keys().map(String::as_str)).map(str::to_string);
+            let near = self.near(&name.text, self.declared_axes.keys().map(String::as_str)).map(str::to_string);
             if let Some((meant, place)) = near.and_then(|n| Some((n.clone(), *self.declared_axes.get(&n)?))) {
                 self.push(
                     Diagnostic::at(Code::UnknownAxis, name.span, format!("nothing declares the axis `{}`", name.text))
@@ -326,7 +326,7 @@ impl Checker<'_> {
                 let known = scope.is_some_and(|s| s.axes.contains_key(text))
                     || self.axes.contains_key(text)
                     || self.declared_axes.contains_key(text);
-                let near = nearest(text, DOMAINS);
+                let near = self.near(text, DOMAINS);
                 if !known && (near.is_some() || text.starts_with(|c: char| c.is_ascii_lowercase())) {
                     let diagnostic =
                         Diagnostic::at(Code::UnknownDomain, name.span, format!("there is no domain `{text}`"));
@@ -387,7 +387,7 @@ impl Checker<'_> {
                     if let Some(position) = labels.iter().position(|l| l == label) {
                         return Some(position);
                     }
-                    let near = nearest(label, labels.iter().map(String::as_str)).map(str::to_string);
+                    let near = self.near(label, labels.iter().map(String::as_str)).map(str::to_string);
                     let list = labels.iter().take(12).map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ");
                     let diagnostic =
                         Diagnostic::at(Code::UnknownLabel, span, format!("`{label}` is not a state of `{name}`"));

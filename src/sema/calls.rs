@@ -1,7 +1,7 @@
 //! Calls inside expressions: functions, reductions, sizes and nets.
 
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind};
 
@@ -79,7 +79,7 @@ impl Checker<'_> {
         }
         let functions = Function::ALL.iter().map(|f| f.name());
         let known: Vec<&str> = functions.chain(REDUCTIONS).chain(self.nets.keys().map(String::as_str)).collect();
-        let near = nearest(text, known).map(str::to_string);
+        let near = self.near(text, known).map(str::to_string);
         let diagnostic = if scope.names.contains_key(text) || self.file_params.contains_key(text) {
             Diagnostic::at(Code::WrongKind, name.span, format!("`{text}` is not a function"))
                 .help(format!("index with brackets: `{text}[..]`; multiply with `*`"))

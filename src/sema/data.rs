@@ -599,7 +599,7 @@ impl<'a> Checker<'a> {
                     // A loop over the rows spells out the plate that every column has.
                     let rows = |a: &AxisId| self.program.axes[*a].kind == AxisKind::Rows;
                     let axes: Vec<AxisId> = var.axes().into_iter().filter(|a| !rows(a)).collect();
-                    if !close || binding.axes != axes {
+                    if !close || binding.axes.iter().copied().filter(|a| !rows(a)).ne(axes) {
                         let (is, was) = (
                             show_type(&self.program, &var.domain, &var.axes()),
                             show_type(&self.program, &binding.domain, &binding.axes),

@@ -1,7 +1,7 @@
 //! Distributions: which family, which argument is which, and whether each lies where the family needs it.
 
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, ExprKind};
 
@@ -73,7 +73,7 @@ impl Checker<'_> {
     fn unknown_family(&mut self, name: &ast::Name) {
         let text = name.text.as_str();
         let diagnostic = Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no distribution `{text}`"));
-        let near = nearest(text, Family::ALL.iter().map(|f| f.name()));
+        let near = self.near(text, Family::ALL.iter().map(|f| f.name()));
         self.push(match (near, text) {
             (_, "Gaussian") => diagnostic.help("it is called `Normal(mean, sd = ..)`"),
             (_, "NormalInverseWishart") => diagnostic.help(
@@ -160,7 +160,7 @@ impl Checker<'_> {
                         None => failed = true,
                     },
                     None => {
-                        let near = nearest(&name.text, roles.iter().map(|r| r.word()));
+                        let near = self.near(&name.text, roles.iter().map(|r| r.word()));
                         let diagnostic = Diagnostic::at(
                             Code::UnknownArgument,
                             name.span,
@@ -296,7 +296,10 @@ impl Checker<'_> {
             }
             None => self.expr(scope, value),
         };
-        value.map(as_number)
+        let value = value.map(as_number)?;
+        // A choice among nothing but `uniform` is `uniform`.
+        let alike = role == Arg::P && value.ty.domain == Domain::Simplex && value.ty.axes.is_empty();
+        Some(if family == Family::Categorical && alike { number(f64::NAN, value.span) } else { value })
     }
 
     fn check_arg(&mut self, family: Family, role: Arg, arg: Expr, shape: &Shape) -> Option<Expr> {

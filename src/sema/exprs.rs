@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast::{self, ExprKind};
 
@@ -36,12 +36,7 @@ impl Checker<'_> {
                 })
             }
             ExprKind::Binary { op, left, right } => self.binary_expr(scope, *op, left, right, span),
-            ExprKind::If { condition, then, otherwise } => {
-                let cond = self.condition(scope, condition);
-                let then = self.expr(scope, then);
-                let other = self.expr(scope, otherwise);
-                self.choice(cond?, then?, other?, span)
-            }
+            ExprKind::If { .. } => self.stated(scope, e, None),
             ExprKind::Is { subject, word } => self.is(scope, subject, word, span),
             ExprKind::Table { names, rows } => self.table(scope, names, rows, span, None),
             ExprKind::Index { base, indices } => self.index(scope, base, indices, span),
@@ -53,6 +48,55 @@ impl Checker<'_> {
                 );
                 None
             }
+        }
+    }
+
+    /// An expression where a name may be a state: that of the domain the place tells, or else that of the other branch of a choice.
+    pub fn stated(&mut self, scope: &mut Scope, e: &ast::Expr, domain: Option<&Domain>) -> Option<Expr> {
+        match &e.kind {
+            ExprKind::Group(inner) => self.stated(scope, inner, domain),
+            ExprKind::If { condition, then, otherwise } => {
+                let cond = self.condition(scope, condition);
+                // The branch that tells its domain comes first.
+                let swap = self.only_states(scope, then) && !self.only_states(scope, otherwise);
+                let (one, two) = if swap { (otherwise, then) } else { (then, otherwise) };
+                let one = self.stated(scope, one, domain);
+                let told = one.as_ref().map(|e| e.ty.domain.clone()).filter(Domain::is_discrete);
+                let two = self.stated(scope, two, domain.or(told.as_ref()));
+                let (then, other) = if swap { (two, one) } else { (one, two) };
+                self.choice(cond?, then?, other?, e.span)
+            }
+            ExprKind::Path(path) => match (path.single(), domain) {
+                (Some(name), Some(domain)) if self.only_states(scope, e) => {
+                    let known = match domain {
+                        Domain::Cat(axis) => self.program.axes.labels(*axis).is_some_and(|l| l.contains(&name.text)),
+                        Domain::Bool => matches!(name.text.as_str(), "yes" | "no"),
+                        Domain::Spin => matches!(name.text.as_str(), "up" | "down"),
+                        _ => false,
+                    };
+                    if !known {
+                        return self.expr(scope, e);
+                    }
+                    let state = self.state(domain, &name.text, name.span)?;
+                    Some(expr(Node::State(state), Vec::new(), domain.clone(), name.span))
+                }
+                _ => self.expr(scope, e),
+            },
+            _ => self.expr(scope, e),
+        }
+    }
+
+    /// Whether an expression is nothing but names that nothing else defines: states, if anything.
+    fn only_states(&self, scope: &Scope, e: &ast::Expr) -> bool {
+        match &e.kind {
+            ExprKind::Group(inner) => self.only_states(scope, inner),
+            ExprKind::If { then, otherwise, .. } => self.only_states(scope, then) && self.only_states(scope, otherwise),
+            ExprKind::Path(path) => path.single().is_some_and(|n| {
+                !scope.names.contains_key(&n.text)
+                    && !self.file_params.contains_key(&n.text)
+                    && scope.index(&n.text).is_none()
+            }),
+            _ => false,
         }
     }
 
@@ -114,15 +158,15 @@ impl Checker<'_> {
     fn unknown_name(&mut self, scope: &Scope, name: &ast::Name) {
         let text = name.text.as_str();
         let diagnostic = Diagnostic::at(Code::UnknownName, name.span, format!("nothing here is called `{text}`"));
-        let known: Vec<&str> = scope
+        let known = scope
             .names
             .keys()
             .chain(self.file_params.keys())
             .map(String::as_str)
-            .chain(scope.indices.iter().map(|(n, _)| n.as_str()))
-            .collect();
+            .filter(|n| !n.contains('.'))
+            .chain(scope.indices.iter().map(|(n, _)| n.as_str()));
         let other_kind = self.nets.contains_key(text) || self.models.contains_key(text) || self.axes.contains_key(text);
-        let diagnostic = match nearest(text, known).filter(|_| !other_kind) {
+        let diagnostic = match self.near(text, known).filter(|_| !other_kind) {
             Some(near) => {
                 let place = scope.names.get(near).map(|(_, span)| *span);
                 let diagnostic = diagnostic.help(format!("did you mean `{near}`?"));

@@ -5,7 +5,7 @@
 //! by. The last layer takes its size from the output, whose domain sets its link.
 
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, ExprKind, NetOutput};
 
@@ -106,6 +106,10 @@ impl<'a> Checker<'a> {
                 .iter()
                 .any(|l| matches!(l.name.text.as_str(), "rnn" | "lstm" | "gru" | "conv" | "pool"));
             self.hidden_layer(scope, info, &label, written, &mut flow, more)?;
+            for part in std::mem::take(&mut flow.parts) {
+                let value = self.bounded(part.value)?;
+                flow.parts.push(Part { value, ..part });
+            }
         }
         let Layer::Dense { units, activation } = self.layer(last)? else {
             self.push(
@@ -536,7 +540,7 @@ impl<'a> Checker<'a> {
             let diagnostic =
                 Diagnostic::at(Code::UnknownFunction, layer.name.span, format!("there is no layer `{text}`"));
             let list = LAYERS.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            self.push(match nearest(text, LAYERS.iter().map(|(name, _)| *name)) {
+            self.push(match self.near(text, LAYERS.iter().map(|(name, _)| *name)) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.help(format!("the layers are {list}")),
             });
@@ -636,7 +640,7 @@ impl<'a> Checker<'a> {
             (ArgKind::Positional, ExprKind::Path(path)) if matches!(layer, "dense" | "conv") => {
                 let text = path.text();
                 let Some(function) = Function::ALL.into_iter().find(|f| f.name() == text) else {
-                    let near = nearest(&text, Function::ALL.iter().map(|f| f.name()));
+                    let near = self.near(&text, Function::ALL.iter().map(|f| f.name()));
                     let diagnostic =
                         Diagnostic::at(Code::UnknownFunction, arg.span, format!("there is no activation `{text}`"));
                     self.push(match near {

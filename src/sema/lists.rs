@@ -7,7 +7,7 @@ use crate::syntax::ast::{self, ExprKind};
 
 use super::Checker;
 use super::scope::Scope;
-use super::types::{expr, number};
+use super::types::expr;
 
 /// How far from one probabilities written as decimals may sum.
 const SLACK: f64 = 1e-9;
@@ -60,11 +60,10 @@ impl Checker<'_> {
         extent
     }
 
-    /// The same probability for each state.
+    /// The same probability for each state: one number, which repeats over them.
     fn uniform(&mut self, place: &Place, span: Span) -> Option<Expr> {
         let extent = self.states(place, span, "`uniform` in a choice")?;
-        let entries = vec![number(1.0 / extent as f64, span); extent];
-        Some(expr(Node::Vector(entries, place.axis), vec![place.axis], Domain::Simplex, span))
+        Some(expr(Node::Number(1.0 / extent as f64), Vec::new(), Domain::Simplex, span))
     }
 
     fn list(&mut self, scope: &mut Scope, entries: &[ast::Expr], place: &Place, span: Span) -> Option<Expr> {

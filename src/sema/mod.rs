@@ -3,6 +3,7 @@
 
 mod asks;
 mod axes;
+mod bounds;
 mod calls;
 mod data;
 mod dists;
@@ -13,13 +14,14 @@ mod models;
 mod nets;
 mod objectives;
 mod ranges;
+mod rows;
 mod scope;
 mod submodels;
 mod trains;
 mod types;
 mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::schema::Schema;
 use crate::base::span::Span;
@@ -75,6 +77,8 @@ pub fn sources(file: &ast::File) -> Vec<DataRequest> {
 /// Checks a file. There is a program unless there was an error; warnings go to the collector as well.
 pub fn check(file: &ast::File, input: &Input, problems: &mut Problems) -> Option<Program> {
     let mut own = Problems::new();
+    let freed = rows::without_rows(file);
+    let file = freed.as_ref().unwrap_or(file);
     let mut checker = Checker {
         file,
         input,
@@ -93,6 +97,12 @@ pub fn check(file: &ast::File, input: &Input, problems: &mut Problems) -> Option
         model_names: BTreeMap::new(),
         expanding: Vec::new(),
         training_on: None,
+        asked_on: None,
+        silent: Vec::new(),
+        failed_models: BTreeSet::new(),
+        failed_data: BTreeSet::new(),
+        parts: BTreeSet::new(),
+        made: 0,
     };
     checker.run();
     let program = checker.program;
@@ -126,6 +136,18 @@ struct Checker<'a> {
     expanding: Vec<String>,
     /// What `data` stands for in the objectives that are read.
     training_on: Option<DataId>,
+    /// The data that the question at hand is asked on.
+    asked_on: Option<DataId>,
+    /// Statements that came to nothing and gave no reason.
+    silent: Vec<Span>,
+    /// Models with errors of their own: that names of theirs seem to be missing is no news.
+    failed_models: BTreeSet<ModelId>,
+    /// Data sets with errors of their own.
+    failed_data: BTreeSet<DataId>,
+    /// Models that others are made of.
+    parts: BTreeSet<String>,
+    /// Operations of all statements so far, sub-models and nets put in.
+    made: usize,
 }
 
 impl<'a> Checker<'a> {
@@ -136,7 +158,9 @@ impl<'a> Checker<'a> {
         self.register_items();
         for item in &file.items {
             if let ast::Item::Data(data) = item {
+                let before = self.problems.len();
                 self.data_item(data);
+                self.note_failed_data(&data.name.text, before);
             }
         }
         for item in &file.items {
@@ -153,18 +177,63 @@ impl<'a> Checker<'a> {
         }
         self.guide_items();
         self.close_data();
+        self.silent_data();
         for item in &file.items {
             // What fails has reported itself and is left out.
-            let _: Option<()> = match item {
+            let before = self.problems.len();
+            let done: Option<()> = match item {
                 ast::Item::Train(train) => self.train_item(train),
                 ast::Item::Ask(ask) => self.ask_item(ask),
                 ast::Item::Infer(infer) => self.infer_item(infer),
                 ast::Item::Require(require) => self.require_item(require),
                 ast::Item::Report(report) => self.report_item(report),
-                _ => None,
+                _ => Some(()),
             };
+            self.note_silent(done, before, item.span());
         }
         self.check_set_names();
+        // Where nothing else is wrong, what came to nothing must not pass for done.
+        if !self.problems.has_errors() {
+            for span in std::mem::take(&mut self.silent) {
+                self.push(
+                    Diagnostic::at(Code::NotAValue, span, "this says nothing that can be carried out")
+                        .help("compare it with the forms in the description of the language"),
+                );
+            }
+        }
+    }
+
+    /// Notes a statement that came to nothing without a reason.
+    fn note_silent(&mut self, done: Option<()>, before: usize, span: Span) {
+        if done.is_none() && self.problems.len() == before {
+            self.silent.push(span);
+        }
+    }
+
+    /// Notes a data set whose reading brought errors, or that is made of such a set.
+    fn note_failed_data(&mut self, name: &str, before: usize) {
+        let Some(&id) = self.data.get(name) else { return };
+        let inherited = match &self.program.data[id].source {
+            DataSource::Of(of) => self.failed_data.contains(&of.data),
+            DataSource::Read { .. } | DataSource::Sample { .. } => false,
+        };
+        if inherited || self.problems.len() > before {
+            self.failed_data.insert(id);
+        }
+    }
+
+    /// Notes data sets that ended without a source.
+    fn silent_data(&mut self) {
+        let sets = self.program.data.iter();
+        let empty = sets.filter(|(_, d)| matches!(&d.source, DataSource::Read { reader, .. } if reader.is_empty()));
+        let (ids, spans): (Vec<DataId>, Vec<Span>) = empty.map(|(id, d)| (id, d.span)).unzip();
+        self.failed_data.extend(ids);
+        self.silent.extend(spans);
+    }
+
+    /// Whether what a data set binds can be held against a model: both were read whole.
+    fn comparable(&self, model: ModelId, data: DataId) -> bool {
+        !self.failed_models.contains(&model) && !self.failed_data.contains(&data)
     }
 
     /// Notes every model, guide and net by name, so that order does not matter.

@@ -1,11 +1,13 @@
 //! Models and guides: first every name of a body is declared (order means nothing), then each statement becomes a factor; sub-models are put in.
 
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic};
+use crate::model::inline::measure;
 use crate::model::*;
 use crate::syntax::ast::{self, ExprKind, SizeKind, Stmt};
 
 use super::Checker;
+use super::bounds::MAX_MADE;
 use super::dists::Shape;
 use super::ranges::{of_domain, of_expr};
 use super::scope::{Entry, Scope};
@@ -105,7 +107,7 @@ impl<'a> Checker<'a> {
         };
         let id = self.program.models.push(model);
         self.model_ids.insert(item.name.text.clone(), id);
-        let problems = self.problems.len();
+        let (problems, silent) = (self.problems.len(), self.silent.len());
         let mut scope = Scope::new(id, &item.name.text, Owner::Model(id));
         for port in item.ports.iter().flatten() {
             self.declare_var(&mut scope, &port.decl, &[], port.given, true);
@@ -117,9 +119,12 @@ impl<'a> Checker<'a> {
         let params = self.program.params.iter().filter(|(_, p)| p.owner == Owner::Model(id)).map(|(p, _)| p).collect();
         let model = &mut self.program.models[id];
         (model.vars, model.params, model.factors) = (given.into_iter().chain(free).collect(), params, factors);
-        // What was dropped with its error would now look missing.
-        let whole = self.problems.len() == problems;
+        // What was dropped, with its error or with that of another item, would now look missing.
+        let whole = self.problems.len() == problems && self.silent.len() == silent && self.made <= MAX_MADE;
         self.verify(id, &scope, whole);
+        if !whole {
+            self.failed_models.insert(id);
+        }
         self.model_names.insert(id, scope);
     }
 
@@ -156,8 +161,11 @@ impl<'a> Checker<'a> {
             }
             self.verify_order(&factors);
             self.program.models[id].guide = Some(Guide { params, factors, span: item.span });
+            let own =
+                |entry: &Entry| matches!(entry, Entry::Param(p) if self.program.params[*p].owner == Owner::Guide(id));
             self.model_names.get_mut(&id).into_iter().for_each(|s| {
-                for (name, entry) in &scope.names {
+                // Only what the guide brings; the variables are the model's.
+                for (name, entry) in scope.names.iter().filter(|(_, (e, _))| own(e)) {
                     s.names.entry(format!("guide.{name}")).or_insert_with(|| entry.clone());
                 }
             });
@@ -166,7 +174,7 @@ impl<'a> Checker<'a> {
 
     /// A name that should be a model.
     pub fn no_such_model(&mut self, name: &ast::Name) {
-        let near = nearest(&name.text, self.models.keys().map(String::as_str)).map(str::to_string);
+        let near = self.near(&name.text, self.models.keys().map(String::as_str)).map(str::to_string);
         let diagnostic = Diagnostic::at(Code::UnknownName, name.span, format!("there is no model `{}`", name.text));
         self.push(match near {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
@@ -316,7 +324,9 @@ impl<'a> Checker<'a> {
         free: bool,
     ) -> Option<VarId> {
         let Some(domain) = &decl.domain else {
-            let near = nearest(&decl.name.text, scope.names.keys().map(String::as_str)).map(str::to_string);
+            let near = self
+                .near(&decl.name.text, scope.names.keys().map(String::as_str).filter(|n| !n.contains('.')))
+                .map(str::to_string);
             let diagnostic = Diagnostic::at(
                 Code::MissingDomain,
                 decl.name.span,
@@ -411,7 +421,18 @@ impl<'a> Checker<'a> {
     pub fn statements(&mut self, scope: &mut Scope, statements: &[Stmt]) -> Vec<Factor> {
         let mut factors = Vec::new();
         for statement in statements {
-            self.statement(scope, statement, &mut factors);
+            let (before, made, first) = (self.problems.len(), self.made, factors.len());
+            if made > MAX_MADE {
+                break;
+            }
+            let done = self.statement(scope, statement, &mut factors);
+            self.note_silent(done, before, statement.span());
+            // Bodies of loops and sub-models have been counted, a statement at a time.
+            if self.made == made {
+                let exprs = factors[first..].iter().flat_map(Factor::leaves).flat_map(Factor::exprs);
+                let operations: usize = exprs.map(|e| measure(e).0).sum();
+                self.count_made(operations, statement.span());
+            }
             factors.append(&mut scope.made);
         }
         factors
@@ -518,7 +539,8 @@ impl<'a> Checker<'a> {
                 };
                 let target = self.target(scope, decl)?;
                 self.define(scope, target.var, decl.name.span);
-                let value = self.expr(scope, value)?;
+                let domain = self.program.vars[target.var].domain.clone();
+                let value = self.stated(scope, value, domain.is_discrete().then_some(&domain))?;
                 let value = self.check_definition(target.var, value)?;
                 factors.push(Factor {
                     name: None,
@@ -636,7 +658,9 @@ impl<'a> Checker<'a> {
             Some((Entry::Poisoned, _)) => return None,
             None => {
                 let model = self.program.models[scope.model].name.clone();
-                let near = nearest(&decl.name.text, scope.names.keys().map(String::as_str)).map(str::to_string);
+                let near = self
+                    .near(&decl.name.text, scope.names.keys().map(String::as_str).filter(|n| !n.contains('.')))
+                    .map(str::to_string);
                 let diagnostic = Diagnostic::at(
                     Code::UnknownName,
                     decl.name.span,

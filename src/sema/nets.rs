@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic};
 use crate::model::program::Net;
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, NetOutput};
@@ -14,6 +14,9 @@ use super::Checker;
 use super::layers::Part;
 use super::scope::Scope;
 use super::types::{as_number, show_type};
+
+/// Layers of one net.
+const MAX_LAYERS: usize = 128;
 
 /// A net as registered.
 #[derive(Clone, Copy)]
@@ -34,7 +37,15 @@ impl<'a> Checker<'a> {
             return;
         }
         let mut broken = net.layers.is_empty();
-        for layer in &net.layers {
+        if let Some(more) = net.layers.get(MAX_LAYERS) {
+            self.push(
+                Diagnostic::at(Code::TooDeep, more.span, format!("a net of more than {MAX_LAYERS} layers"))
+                    .label(net.name.span, format!("`{}` has {}", net.name.text, net.layers.len()))
+                    .help("a repetition along an axis is a recurrent layer; otherwise use fewer layers"),
+            );
+            broken = true;
+        }
+        for layer in net.layers.iter().take(MAX_LAYERS) {
             broken |= self.check_layer(layer).is_none();
         }
         for (i, input) in net.inputs.iter().enumerate() {
@@ -110,7 +121,7 @@ impl<'a> Checker<'a> {
         let mut failed = false;
         let mut place = 0;
         for arg in args {
-            let value = self.expr(scope, &arg.value);
+            let value = self.expr(scope, &arg.value).and_then(|e| self.bounded(e));
             let position = match &arg.kind {
                 ArgKind::Positional => {
                     place += 1;
@@ -120,7 +131,7 @@ impl<'a> Checker<'a> {
                     let found = item.inputs.iter().position(|d| d.name.text == name.text);
                     if found.is_none() {
                         let near =
-                            nearest(&name.text, item.inputs.iter().map(|d| d.name.text.as_str())).map(str::to_string);
+                            self.near(&name.text, item.inputs.iter().map(|d| d.name.text.as_str())).map(str::to_string);
                         let diagnostic = Diagnostic::at(
                             Code::UnknownArgument,
                             name.span,

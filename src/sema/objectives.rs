@@ -85,7 +85,10 @@ impl Checker<'_> {
                 Some(objective_expr(objective, span))
             }
             ExprKind::Call { callee, args, given } => {
-                let name = callee.name()?;
+                let Some(name) = callee.name() else {
+                    self.error(Code::NotAValue, callee.span, "this cannot be called");
+                    return None;
+                };
                 match name.text.as_str() {
                     "loglik" => {
                         let (targets, given) = self.targets_given(scope.model, args, given)?;
@@ -256,12 +259,12 @@ impl Checker<'_> {
         });
         for (arg, right) in args.iter().map(|a| (Ok(a), false)).chain(given_args.map(|a| (a, true))) {
             let name = match arg {
-                Ok(arg) if arg.kind == ArgKind::Positional => arg.value.name().ok_or(arg.span),
+                Ok(arg) if arg.kind == ArgKind::Positional => super::asks::dotted(&arg.value).ok_or(arg.span),
                 Ok(arg) => Err(arg.span),
                 Err(span) => Err(span),
             };
             match name {
-                Ok(name) => match self.variable(model, name) {
+                Ok(name) => match self.variable(model, &name) {
                     Some(var) if right => lists.1.push(var),
                     Some(var) => lists.0.push(var),
                     None => failed = true,
@@ -329,6 +332,9 @@ impl Checker<'_> {
                         .help("ask the model that uses it, or declare the axes with `axis`"),
                     );
                 }
+                // What `use` would bring was refused where it stands.
+                None if self.file.items.iter().any(|i| matches!(i, ast::Item::Use(u) if u.name.text == first.text)) => {
+                }
                 None => self.no_such_model(first),
             }
             return None;
@@ -383,7 +389,13 @@ impl Checker<'_> {
         match &e.bare().kind {
             ExprKind::Path(path) => Some(Call { name: path.text(), args: Vec::new(), span: e.span }),
             ExprKind::Call { callee, args, given } if given.is_empty() => {
-                let name = callee.name()?.text.clone();
+                let Some(name) = callee.name().map(|n| n.text.clone()) else {
+                    self.push(
+                        Diagnostic::at(Code::NotAValue, e.span, "an algorithm is called by its name")
+                            .help("write `gibbs(1000)`, `adam(1e-3, batch = 50)`"),
+                    );
+                    return None;
+                };
                 let mut list = Vec::new();
                 for arg in args {
                     let key = match &arg.kind {

@@ -9,6 +9,11 @@ use super::Checker;
 use super::scope::{Entry, Scope};
 use super::types::{as_number, say_axes, show_type};
 
+/// Sub-models inside one another.
+const MAX_LEVELS: usize = 64;
+/// What a use of a sub-model counts besides the operations of its body.
+const USE: usize = 64;
+
 impl<'a> Checker<'a> {
     #[allow(clippy::too_many_arguments)]
     pub fn submodel(
@@ -96,6 +101,21 @@ impl<'a> Checker<'a> {
             );
             return None;
         }
+        self.parts.insert(name.text.clone());
+        if self.expanding.len() >= MAX_LEVELS {
+            self.push(
+                Diagnostic::at(
+                    Code::TooDeep,
+                    span,
+                    format!("sub-models inside one another, more than {MAX_LEVELS} deep"),
+                )
+                .label(item.name.span, "the next one")
+                .help("repetition is written with `for` over an axis"),
+            );
+            return None;
+        }
+        // A use costs something even where its body is empty, or there would be no end to uses of uses.
+        self.count_made(USE, span);
         let base = label.map_or(name.text.as_str(), |l| l.text.as_str());
         let count = scope.instances.entry(base.to_string()).or_insert(0);
         *count += 1;
@@ -115,6 +135,14 @@ impl<'a> Checker<'a> {
         }
         let factors = self.statements(&mut inner, &item.body.statements);
         self.expanding.pop();
+        // Questions name the variables that a part brings by its name and theirs.
+        for (name, entry) in &inner.names {
+            if let (Entry::Var(var), _) = entry
+                && self.program.vars[*var].name == format!("{}{name}", inner.var_prefix)
+            {
+                scope.names.insert(format!("{instance}.{name}"), entry.clone());
+            }
+        }
         Some((factors, inner))
     }
 
@@ -199,6 +227,7 @@ impl<'a> Checker<'a> {
         }
         for (param, arg) in passed {
             let value = self.expr(scope, &arg.value)?;
+            let value = self.bounded(value)?;
             let index = self.axis_list(Some(inner), &param.decl.index)?;
             let (_, event) = match &param.decl.domain {
                 Some(domain) => self.domain(Some(inner), domain)?,
@@ -236,6 +265,7 @@ impl<'a> Checker<'a> {
         value: &ast::Expr,
     ) -> Option<Entry> {
         let value = self.expr(scope, value)?;
+        let value = self.bounded(value)?;
         let Some(domain) = &port.decl.domain else {
             self.missing_domain(&port.decl.name);
             return None;

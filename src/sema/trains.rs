@@ -1,7 +1,7 @@
 //! Training programs: stages, their lines, ties and starts.
 
 use crate::base::span::Span;
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast::{self, ExprKind, Step};
 
@@ -24,9 +24,10 @@ impl Checker<'_> {
         }
         let on = on?;
         for &model in &models {
-            self.check_bound(model, &on);
+            if self.comparable(model, on.data) {
+                self.check_bound(model, &on);
+            }
         }
-        let main = *models.first()?;
         self.training_on = Some(on.data);
         let mut stages = Vec::new();
         let mut loose = self.empty_stage("train", item.span);
@@ -40,9 +41,11 @@ impl Checker<'_> {
                     }
                     let mut stage = self.empty_stage(&name.text, *span);
                     for step in body {
-                        self.step(&models, &mut stage, step);
+                        let before = self.problems.len();
+                        let done = self.step(&models, &mut stage, step);
+                        self.note_silent(done, before, step.span());
                     }
-                    self.settle(main, &mut stage, *span);
+                    self.settle(&models, &mut stage, *span);
                     stages.push(stage);
                 }
                 step => {
@@ -57,12 +60,14 @@ impl Checker<'_> {
                             .help("put it into a `stage NAME { .. }`, so that the order is plain"),
                         );
                     }
-                    self.step(&models, &mut loose, step);
+                    let before = self.problems.len();
+                    let done = self.step(&models, &mut loose, step);
+                    self.note_silent(done, before, step.span());
                 }
             }
         }
         if any_loose || stages.is_empty() {
-            self.settle(main, &mut loose, item.span);
+            self.settle(&models, &mut loose, item.span);
             stages.insert(0, loose);
         }
         self.program.trains.push(Train { models, on, stages, span: item.span });
@@ -81,10 +86,11 @@ impl Checker<'_> {
         }
     }
 
-    /// A stage without a line maximises what the compiler chooses.
-    fn settle(&mut self, model: ModelId, stage: &mut Stage, span: Span) {
+    /// A stage without a line maximises what the compiler chooses, for each model.
+    fn settle(&mut self, models: &[ModelId], stage: &mut Stage, span: Span) {
         if stage.lines.is_empty() {
-            stage.lines.push(Line { objective: None, model, over: Vec::new(), by: Vec::new(), with: None, span });
+            let line = |&model| Line { objective: None, model, over: Vec::new(), by: Vec::new(), with: None, span };
+            stage.lines.extend(models.iter().map(line));
         }
     }
 
@@ -139,7 +145,11 @@ impl Checker<'_> {
             Step::Tie { pairs, .. } => {
                 for (a, b) in pairs {
                     let (Some(x), Some(y)) = (self.param_path(main, a), self.param_path(main, b)) else { continue };
-                    if self.program.params[x].axes != self.program.params[y].axes {
+                    let same = {
+                        let (p, q) = (&self.program.params[x], &self.program.params[y]);
+                        p.axes == q.axes && p.domain == q.domain
+                    };
+                    if !same {
                         let show = |c: &Self, p: ParamId| {
                             show_type(&c.program, &c.program.params[p].domain, &c.program.params[p].axes)
                         };
@@ -152,7 +162,7 @@ impl Checker<'_> {
                             )
                             .saying(format!("a `{other}`"))
                             .label(a.span, format!("a `{one}`"))
-                            .help("tied parameters have the same axes in the same order"),
+                            .help("tied parameters have the same domain and the same axes in the same order"),
                         );
                         continue;
                     }
@@ -183,9 +193,13 @@ impl Checker<'_> {
         if let ExprKind::Path(path) = &from.bare().kind {
             // From another parameter, or from those of the same names in a model or a guide.
             let prefix = path.text();
+            let exact = self.find_param(model, path);
             let single = path.single().is_some_and(|n| !self.models.contains_key(&n.text));
-            if single || !self.model_ids.contains_key(&path.parts[0].text) {
-                let source = self.param_path(model, path)?;
+            if exact.is_some() || single || !self.model_ids.contains_key(&path.parts[0].text) {
+                let source = match exact {
+                    Some(source) => source,
+                    None => self.param_path(model, path)?,
+                };
                 for (to, place) in targets {
                     self.copy(stage, to, source, place, from.span);
                 }
@@ -228,11 +242,15 @@ impl Checker<'_> {
     }
 
     fn copy(&mut self, stage: &mut Stage, to: ParamId, from: ParamId, place: Span, source: Span) {
-        if self.program.params[to].axes != self.program.params[from].axes {
+        let same = {
+            let (p, q) = (&self.program.params[to], &self.program.params[from]);
+            p.axes == q.axes && p.domain == q.domain
+        };
+        if !same {
             let show = |p: &Param| show_type(&self.program, &p.domain, &p.axes);
             let (a, b) = (show(&self.program.params[to]), show(&self.program.params[from]));
             self.push(
-                Diagnostic::at(Code::AxesDisagree, place, "these parameters have different axes")
+                Diagnostic::at(Code::AxesDisagree, place, "this parameter cannot start from that one")
                     .saying(format!("a `{a}`"))
                     .label(source, format!("a `{b}`")),
             );
@@ -241,16 +259,22 @@ impl Checker<'_> {
         stage.inits.push(Init::Copy { to, from });
     }
 
+    fn find_param(&self, model: ModelId, path: &ast::Path) -> Option<ParamId> {
+        let text = path.text();
+        let candidates = [format!("{}.{text}", self.program.models[model].name), text];
+        candidates
+            .iter()
+            .find_map(|candidate| self.program.params.iter().find(|(_, p)| p.name == *candidate))
+            .map(|(id, _)| id)
+    }
+
     /// A parameter by its path: `W0`, `guide.R0`, `memory.W`, `m.W0`, `enc.1.weight`.
     fn param_path(&mut self, model: ModelId, path: &ast::Path) -> Option<ParamId> {
+        if let Some(found) = self.find_param(model, path) {
+            return Some(found);
+        }
         let text = path.text();
         let model_name = self.program.models[model].name.clone();
-        let candidates = [format!("{model_name}.{text}"), text.clone()];
-        for candidate in &candidates {
-            if let Some((id, _)) = self.program.params.iter().find(|(_, p)| p.name == *candidate) {
-                return Some(id);
-            }
-        }
         let scope = self.model_names.get(&model);
         if scope.and_then(|s| s.names.get(&text)).is_some_and(|(e, _)| matches!(e, Entry::Poisoned)) {
             return None;
@@ -270,7 +294,7 @@ impl Checker<'_> {
             .map(|(_, p)| p.name.strip_prefix(&format!("{model_name}.")).unwrap_or(&p.name).to_string())
             .collect();
         let diagnostic = Diagnostic::at(Code::UnknownName, path.span, format!("there is no parameter `{text}`"));
-        self.push(match nearest(&text, short.iter().map(String::as_str)) {
+        self.push(match self.near(&text, short.iter().map(String::as_str)) {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
             None => {
                 let list = short.iter().take(12).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");

@@ -1,6 +1,7 @@
 //! Helpers on types: building typed expressions, lining up axes, words for messages.
 
 use crate::base::span::Span;
+use crate::diag::nearest;
 use crate::model::*;
 use crate::syntax::ast;
 
@@ -84,7 +85,15 @@ pub fn cover(a: Span, b: Span) -> Span {
     if a.file == b.file { a.to(b) } else { a }
 }
 
+/// Problems after which no near names are looked for: the search costs as much as there are names.
+const NEAR_ENOUGH: usize = 200;
+
 impl Checker<'_> {
+    /// The known name that a wrong one may have meant, while there are few enough problems for it to be read.
+    pub fn near<'n>(&self, wanted: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+        if self.problems.len() < NEAR_ENOUGH { nearest(wanted, known) } else { None }
+    }
+
     /// A number written as a whole, positive one.
     pub fn count(&mut self, number: &ast::Number, what: &str) -> Option<usize> {
         let count = number.count().filter(|&n| n > 0 && n <= 1 << 40);

@@ -4,6 +4,7 @@
 //! and the comments behind them are aligned, and everything else is written one way.
 
 use super::ast::*;
+use super::trouble::RESERVED;
 use crate::base::span::Span;
 
 /// A line longer than this is broken where it may be.
@@ -116,9 +117,10 @@ impl<'a> Printer<'a> {
         let inner = laid(&body);
         let open = (braces.end > braces.start).then_some(braces);
         let had_one_line = open.is_none_or(|b| self.same_line(b.start, b.end)) && self.source.is_some();
-        let no_comment = !self.comments[self.next.min(self.comments.len())..]
-            .iter()
-            .any(|c| c.span.start < braces.end && c.span.start >= braces.start);
+        // Comments come in the order of the text.
+        let ahead = &self.comments[self.next.min(self.comments.len())..];
+        let first = ahead.partition_point(|c| c.span.start < braces.start);
+        let no_comment = ahead.get(first).is_none_or(|c| c.span.start >= braces.end);
         let small = inner.iter().all(|(_, l)| {
             matches!(l, Laid::Flat(..)) || matches!(l, Laid::Braced(_, Body::Steps(_) | Body::Statements(_), _))
         });
@@ -274,7 +276,8 @@ fn finish(mut lines: Vec<Line>) -> String {
         let width = |l: &Line| l.indent + l.text.chars().count();
         let widest = lines[at..at + run].iter().map(width).max().unwrap_or(0);
         for line in &mut lines[at..at + run] {
-            let fill = widest - width(line) + 2;
+            // Comments behind lines that could not be broken are left where they are.
+            let fill = if widest > WIDTH { 2 } else { widest - width(line) + 2 };
             line.text += &" ".repeat(fill);
         }
         at += run.max(1);
@@ -288,30 +291,56 @@ fn finish(mut lines: Vec<Line>) -> String {
     out
 }
 
-/// Breaks a long line after commas, at the least nesting that helps.
+/// Breaks a long line at the least nesting that helps: behind a comma or a `;`, else behind `+`, `-`, `++`, `then` or `else`, else
+/// behind an opening bracket.
 fn broken(text: &str, width: usize) -> Vec<String> {
+    const WORDS: [&str; 5] = [" + ", " - ", " ++ ", " then ", " else "];
     let mut parts = Vec::new();
     let mut rest = text;
+    // Brackets that are open where the rest begins.
+    let mut open: Vec<char> = Vec::new();
     while rest.chars().count() > width {
-        let mut best: Option<(usize, usize)> = None;
-        let (mut depth, mut quoted, mut column) = (0usize, false, 0usize);
+        let mut best: Option<(usize, usize, Vec<char>)> = None;
+        let (mut inside, mut quoted, mut column) = (open.clone(), false, 0usize);
         for (i, c) in rest.char_indices() {
             column += 1;
             if column > width.saturating_sub(4) {
                 break;
             }
+            let mut cut: Option<(usize, usize)> = None;
             match c {
                 '"' => quoted = !quoted,
-                '(' | '[' | '{' if !quoted => depth += 1,
-                ')' | ']' | '}' if !quoted => depth = depth.saturating_sub(1),
-                // A comma in brackets of an index or in braces stays: only calls and lists are broken.
-                ',' if !quoted && column > 20 && best.is_none_or(|(d, _)| depth <= d) => best = Some((depth, i + 1)),
+                _ if quoted => {}
+                '(' | '[' | '{' => {
+                    inside.push(c);
+                    if c == '(' {
+                        cut = Some((2, i + 1));
+                    }
+                }
+                ')' | ']' | '}' => drop(inside.pop()),
+                // A comma between the states of a row of a table stays.
+                ',' if inside.last() == Some(&'{') => {}
+                ',' | ';' => cut = Some((0, i + 1)),
+                ' ' => {
+                    let word = WORDS.iter().find(|w| rest[i..].starts_with(**w));
+                    cut = word.map(|w| (1, i + w.len()));
+                }
                 _ => {}
             }
+            if let Some((kind, at)) = cut
+                && column > 20
+                && at < rest.len()
+            {
+                let rank = inside.len() * 3 + kind;
+                if best.as_ref().is_none_or(|(b, _, _)| rank <= *b) {
+                    best = Some((rank, at, inside.clone()));
+                }
+            }
         }
-        let Some((_, cut)) = best else { break };
-        parts.push(rest[..cut].to_string());
+        let Some((_, cut, now)) = best else { break };
+        parts.push(rest[..cut].trim_end().to_string());
         rest = rest[cut..].trim_start();
+        open = now;
     }
     parts.push(rest.to_string());
     parts
@@ -348,8 +377,11 @@ fn item(item: &Item) -> Laid<'_> {
             Some(AxisValue::Size(n)) => format!("axis {} = {}", a.name.text, n.text),
             Some(AxisValue::Alias(n)) => format!("axis {} = {}", a.name.text, n.text),
             Some(AxisValue::Labels(list)) => {
+                // A single name without quotes would be another axis.
                 let plain = |n: &Name| {
-                    n.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                    list.len() > 1
+                        && !RESERVED.contains(&n.text.as_str())
+                        && n.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
                         && n.text.starts_with(|c: char| c.is_ascii_alphabetic())
                 };
                 let parts: Vec<_> =

@@ -591,8 +591,14 @@ impl Asker<'_> {
             _ => None,
         };
         let on = self.ask.on.as_ref().map(|o| o.data);
-        let mut tally = Tally::new(metric, class.unwrap_or(0), state_labels(self.program, &declared.domain));
         let predicted = self.targets().first().map_or(truth, |t| t.0);
+        // Clusters have states of their own, however many the labels are.
+        let clusters = match self.program.vars[predicted].domain {
+            Domain::Cat(axis) => self.program.axes.extent(axis),
+            _ => None,
+        };
+        let most = class.unwrap_or(0).max(clusters.unwrap_or(0));
+        let mut tally = Tally::new(metric, most, state_labels(self.program, &declared.domain));
         let mut cache = Cache::new();
         let numbers = self.numbers()?;
         let size = self.chunk::<T>(rows.len())?;
@@ -601,7 +607,7 @@ impl Asker<'_> {
             let evidence = evidence_of(&outputs);
             let predicted = outputs.get(&self.program.vars[predicted].name);
             let output: Vec<f64> = predicted.into_iter().flatten().flatten().copied().collect();
-            let guess = match class {
+            let guess = match clusters {
                 Some(k) => codes(&output, k),
                 None => output,
             };
@@ -641,7 +647,7 @@ impl Asker<'_> {
         }
         let figure = tally.figure();
         let value = match class {
-            Some(k) if k <= 50 => AnswerValue::Confusion {
+            Some(k) if k <= 50 && metric != crate::model::Metric::ClusterError => AnswerValue::Confusion {
                 figure,
                 labels: state_labels(self.program, &declared.domain),
                 counts: tally.counts,

@@ -7,7 +7,7 @@ use crate::analysis::{
 };
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Program, VarId};
+use crate::model::{ModelId, Program, VarId};
 use crate::plan::cost::find_cost;
 use crate::plan::method::{Method, read_method};
 use crate::plan::overrides::find_override;
@@ -74,7 +74,12 @@ pub fn choose_block(
         rejected,
     };
     if let Some(var) = component.continuous(program) {
-        let reason = Reason::at(program.vars[var].span, format!("`{}` is continuous", program.vars[var].name));
+        let name = &program.vars[var].name;
+        let text = match component.defines(var) {
+            true => format!("`{name}` is defined by its own values elsewhere, which this engine does not carry along"),
+            false => format!("`{name}` is continuous"),
+        };
+        let reason = Reason::at(program.vars[var].span, text);
         for engine in ["closed form", "forward-backward", "enumeration"] {
             refusals.push(Refusal { engine, reason: reason.clone(), mend: None });
         }
@@ -201,17 +206,22 @@ pub fn choose_partition(situation: &Situation<'_>, asked: Option<&Method>) -> Re
 
 /// A sub-model's own log-partition must not hang on anything latent outside it: nobody sums over that here.
 fn check_group_parents(situation: &Situation<'_>) -> Result<(), NotExact> {
+    let is_group = |f: &&crate::model::Factor| matches!(f.kind, crate::model::FactorKind::Undirected { .. });
+    if !situation.model().factors.iter().any(|f| is_group(&f)) {
+        return Ok(());
+    }
     let barren = situation.barren();
-    for factor in &situation.model().factors {
-        let crate::model::FactorKind::Undirected { vars, .. } = &factor.kind else { continue };
+    for factor in situation.model().factors.iter().filter(is_group) {
+        let vars = factor.targets();
         if vars.iter().all(|v| barren.contains(v)) {
             continue;
         }
-        let outside = factor.reads().into_iter().find(|r| !vars.contains(&r.var) && !situation.fixed.contains(&r.var));
+        let outside = situation.program.outside_reads(factor);
+        let outside = outside.into_iter().find(|r| vars.contains(&r.var) || !situation.fixed.contains(&r.var));
         if let Some(read) = outside {
             let name = &situation.program.vars[read.var].name;
-            let reason =
-                Reason::at(read.span, format!("the sub-model's log-partition depends on `{name}`, which is latent"));
+            let why = if vars.contains(&read.var) { "at another position" } else { "which is latent" };
+            let reason = Reason::at(read.span, format!("the sub-model's log-partition depends on `{name}`, {why}"));
             let refusals = ["closed form", "forward-backward", "enumeration"]
                 .map(|engine| Refusal { engine, reason: reason.clone(), mend: None })
                 .to_vec();
@@ -219,6 +229,43 @@ fn check_group_parents(situation: &Situation<'_>) -> Result<(), NotExact> {
         }
     }
     Ok(())
+}
+
+/// Refuses a model with an undirected part that is told its own variables at another position: its log-partition is one for each
+/// position, and the engines sum over all positions at once, which would be another model.
+pub fn refuse_coupled_groups(program: &Program, model: ModelId, at: Span) -> Result<(), Box<Diagnostic>> {
+    for factor in &program.models[model].factors {
+        let Some(read) = program.own_elsewhere(factor) else { continue };
+        let name = &program.vars[read.var].name;
+        let diagnostic = Diagnostic::at(
+            Code::NotSupported,
+            at,
+            format!("an undirected part that reads its own `{name}` at another position is not built yet"),
+        );
+        return Err(Box::new(
+            diagnostic
+                .label(read.span, "its log-partition would be one for each value of this")
+                .help("carry the influence over in a variable with a `~` of its own, or write the whole as `factor`s"),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a model whose loop over the rows cannot be taken away: something is shared by all rows, or rows read each other.
+pub fn refuse_row_loops(program: &Program, model: ModelId, at: Span) -> Result<(), Box<Diagnostic>> {
+    let rows =
+        |v: &VarId| program.vars[*v].axes().iter().any(|&a| program.axes[a].kind == crate::model::AxisKind::Rows);
+    let (inside, outside): (Vec<VarId>, Vec<VarId>) = program.models[model].vars.iter().copied().partition(rows);
+    let Some(&first) = inside.first() else { return Ok(()) };
+    let diagnostic = Diagnostic::at(Code::NotSupported, at, "a model over all rows at once is not built yet");
+    Err(Box::new(match outside.first() {
+        Some(&shared) => diagnostic
+            .label(program.vars[shared].span, format!("all rows share `{}`", program.vars[shared].name))
+            .help("make what is shared a `param`, with its distribution as a `prior`: then it is learned, and the rows are apart"),
+        None => diagnostic
+            .label(program.vars[first].span, "one row depends on another")
+            .help("a sequence is an axis of its own within a row: `for t in Time { .. }` over a column `x[Time]`"),
+    }))
 }
 
 impl NotExact {

@@ -760,7 +760,7 @@ impl<'p> Builder<'p> {
         let span = self.span(&pair);
         let splat = pair.as_str().starts_with("..");
         let mut c = Children::of(pair);
-        let kind = match c.take(Rule::word) {
+        let kind = match c.take(Rule::dotted) {
             Some(word) => ArgKind::Named(self.name(word)),
             None if splat => ArgKind::Splat,
             None => ArgKind::Positional,

@@ -13,7 +13,7 @@ pub fn word(rule: Rule) -> Option<Word> {
         Rule::reserved | Rule::minus | Rule::sign => return None,
         Rule::ending => Quiet("the end of the statement"),
         Rule::name => Thing("a name"),
-        Rule::word | Rule::label => Thing("a name"),
+        Rule::word | Rule::dotted | Rule::label => Thing("a name"),
         Rule::path => Thing("a name"),
         Rule::reference => Thing("a name"),
         Rule::number => Thing("a number"),

@@ -2,4 +2,5 @@
 
 mod corners;
 mod hostile;
+mod slips;
 mod ui;

@@ -2,7 +2,7 @@
 
 use ghmc::base::span::Sources;
 use ghmc::diag::{Problems, Style, render_all};
-use ghmc::syntax::{ast, format, parse, print};
+use ghmc::syntax::{ast, format, parse, print, same};
 use serde_json::Value;
 
 /// Every sketch of the language.
@@ -70,4 +70,48 @@ fn every_sketch_survives_printing() {
         assert_eq!(once, format(&again, &once), "{name} is not settled after one pass");
         assert_eq!(tree.comments.len(), again.comments.len(), "{name} lost a comment:\n{once}");
     }
+}
+
+#[test]
+fn quotes_that_matter_stay() {
+    for text in ["axis C = \"Big\"\n", "axis A = \"E\", \"in\", b\n", "axis A = \"two words\", \"3\"\n"] {
+        let tree = read("labels", text).unwrap_or_else(|e| panic!("{e}"));
+        let printed = format(&tree, text);
+        let again = read("labels", &printed).unwrap_or_else(|e| panic!("{printed}{e}"));
+        assert!(same(&tree, &again), "{printed}");
+    }
+    let (big, alias) = (read("a", "axis C = \"Big\"\n"), read("a", "axis C = Big\n"));
+    assert!(!same(&big.expect("reads"), &alias.expect("reads")));
+}
+
+#[test]
+fn long_lines_break_outside_first() {
+    let text = "model m { x: Real ~ Normal(0, sd = 1) }
+train m on d {
+  maximise E[log(sigmoid(disc(x))) + log(guide(c | x)) + 0.1 * log(guide(u | x)) for (c, u, x) ~ infogan] over gen, guide with adam(1e-3)
+  maximise first_of_all(a_longish_name, b_longish_name) + second_of_all(c_longish_name, d_longish_name) + third(e_longish_name)
+}
+query q = P(alpha_variable, beta_variable | gamma_variable = mean(delta_variable | epsilon_variable, zeta_variable), eta_variable)
+";
+    let tree = read("long", text).unwrap_or_else(|e| panic!("{e}"));
+    let printed = format(&tree, text);
+    assert!(printed.lines().all(|l| l.chars().count() <= 120), "{printed}");
+    let starts = |what: &str| printed.lines().any(|l| l.trim_start().starts_with(what));
+    assert!(starts("third(e_longish_name)"), "{printed}");
+    assert!(starts("eta_variable)"), "{printed}");
+    let again = read("long", &printed).unwrap_or_else(|e| panic!("{printed}{e}"));
+    assert!(same(&tree, &again), "{printed}");
+    assert_eq!(printed, format(&again, &printed));
+}
+
+#[test]
+fn comments_do_not_blow_up_a_file() {
+    let wide = std::format!("query q{} = P(x) # wide\n", "x".repeat(20_000));
+    let mut text = String::from("model m { x: Bool ~ Bernoulli(0.5) }\n");
+    for i in 0..2_000 {
+        text += &std::format!("query a{i} = P(x) # note\n");
+    }
+    text += &wide;
+    let tree = read("wide", &text).unwrap_or_else(|e| panic!("{e}"));
+    assert!(format(&tree, &text).len() < 3 * text.len());
 }
