@@ -57,7 +57,10 @@ impl Checker<'_> {
             Some(n) => Some(self.count(n, "a number of times")?),
             None => None,
         };
-        let question = question?;
+        let mut question = question?;
+        if let Some(on) = on.as_ref().filter(|_| conditions.row.is_some()) {
+            self.clamp_row(model, on.data, &mut question);
+        }
         if let (Some(span), None) = (conditions.needs_data, &on) {
             let diagnostic =
                 Diagnostic::at(Code::BadEvidence, span, "the value of this comes from data, but no data are named");
@@ -98,6 +101,25 @@ impl Checker<'_> {
         if own.is_empty() { all().collect() } else { own }
     }
 
+    /// `| row 17` alone: all that the row holds of the model is known, but what is asked for.
+    fn clamp_row(&self, model: ModelId, data: DataId, question: &mut Question) {
+        let (targets, evidence): (Vec<VarId>, &mut Vec<Evidence>) = match question {
+            Question::Probability { targets, evidence } => (targets.iter().map(|t| t.0).collect(), evidence),
+            Question::Argmax { targets, evidence, .. } | Question::Mean { targets, evidence } => {
+                (targets.clone(), evidence)
+            }
+            Question::Metric { .. } | Question::Value(_) | Question::LogZ(_) => return,
+        };
+        if !evidence.is_empty() {
+            return;
+        }
+        let bound = |name: &str| self.program.data[data].bindings.iter().any(|b| b.name == name);
+        let known = self.program.models[model].vars.iter().copied();
+        for var in known.filter(|v| !targets.contains(v) && bound(&self.program.vars[*v].name)) {
+            evidence.push(Evidence { var, value: EvidenceValue::Bound, intervention: false });
+        }
+    }
+
     /// The model a question is put to.
     fn asked(&mut self, item: &ast::Ask) -> Option<Subject> {
         match item.of.as_slice() {
@@ -132,9 +154,17 @@ impl Checker<'_> {
                     None
                 }
             },
-            [_, second, ..] => {
-                self.unsupported(second.span, "a question to several models");
-                None
+            [first, rest @ ..] => {
+                // The objective names the others; here they are only held to be models.
+                for other in rest {
+                    if let ExprKind::Path(path) = &other.bare().kind {
+                        self.subject(path)?;
+                    }
+                }
+                match &first.bare().kind {
+                    ExprKind::Path(path) => self.subject(path),
+                    _ => None,
+                }
             }
         }
     }
@@ -286,7 +316,11 @@ impl Checker<'_> {
             (Metric::ClusterError, Domain::Cat(_), Domain::Cat(_)) => true,
             (_, a, b) => a == b || metric == Metric::SquaredError && is_number(a) && is_number(b),
         };
-        if guess.axes() != is.axes() || !kinds {
+        // A loop over the rows spells out the plate that every column has.
+        let own = |v: &Var| -> Vec<AxisId> {
+            v.axes().into_iter().filter(|a| self.program.axes[*a].kind != AxisKind::Rows).collect()
+        };
+        if own(guess) != own(is) || !kinds {
             let show = |v: &Var| super::show_type(&self.program, &v.domain, &v.axes());
             let (guessed, wanted, of) = (show(guess), show(is), guess.name.clone());
             let message = format!("the prediction is a `{guessed}`, and `{}` a `{wanted}`", name.text);

@@ -125,8 +125,10 @@ pub fn choose_normaliser(
         .help("bind one of its variables to data, or write a guide for them"));
     }
     let sweep = find_sweep(program, part, &hidden).map_err(|reason| {
-        let mut d =
-            Diagnostic::at(Code::NoEngine, at, format!("{} cannot be resampled in blocks", names(program, &part.vars)));
+        // Normal units have normal conditionals: an engine will come for them.
+        let continuous = part.vars.iter().any(|&v| !program.vars[v].domain.is_discrete());
+        let code = if continuous { Code::NotSupported } else { Code::NoEngine };
+        let mut d = Diagnostic::at(code, at, format!("{} cannot be resampled in blocks", names(program, &part.vars)));
         if let Some(span) = reason.at {
             d = d.label(span, reason.text);
         }

@@ -128,7 +128,16 @@ pub fn choose_block(
                     reason: Reason::of(format!("2^{bits:.0} joint states at one position is too many")),
                     mend: None,
                 }),
-                None => refusals.push(unknown_size("forward-backward")),
+                // How many states there are only data tell; the form is a chain's whatever they say.
+                None => {
+                    let reason = format!(
+                        "{} couple only neighbours along {}, whose sizes the data will tell",
+                        names(program, &component.vars),
+                        program.axes[chain.along].name
+                    );
+                    let engine = Engine::ForwardBackward { along: chain.along, indices: chain.indices };
+                    return Ok(block(engine, reason, refusals));
+                }
             },
             Err(reason) => refusals.push(Refusal { engine: "forward-backward", reason, mend: None }),
         }
