@@ -222,9 +222,14 @@ impl<'p> Scope<'p> {
             }
             let label = self.index(index)?;
             let position = self.space.positions(label);
-            let bound = match offset < 0 {
-                true => self.space.scalar(-offset as f64),
-                false => self.space.scalar(self.space.extent(label) as f64 - 1.0 - offset as f64),
+            let bound = match (offset < 0, self.lengths.get(&axis).cloned()) {
+                (true, _) => self.space.scalar(-offset as f64),
+                (false, None) => self.space.scalar(self.space.extent(label) as f64 - 1.0 - offset as f64),
+                // The row's own end, and not that of the longest.
+                (false, Some(length)) => {
+                    let behind = self.space.scalar(1.0 + offset as f64);
+                    self.space.sub(&length, &behind)
+                }
             };
             let inside = match offset < 0 {
                 true => self.space.zip(Binary::Le, &bound, &position),

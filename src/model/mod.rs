@@ -21,7 +21,7 @@ pub use graph::FactorGraph;
 pub use inline::inline_definitions;
 pub use program::{
     Binding, Data, DataId, DataSource, Domain, Factor, FactorKind, Guide, IndexId, IndexVar, Model, ModelId, Owner,
-    Param, ParamId, Program, Target, Transform, Var, VarId,
+    Param, ParamId, Program, Scale, Target, Transform, Var, VarId,
 };
 pub use request::{
     Argument, Ask, Call, DataRef, Evidence, EvidenceValue, Group, Infer, Init, Inner, Line, Metric, Question, Require,

@@ -1,5 +1,7 @@
 //! Data: where a set comes from, how its columns are bound to variables, and whether that fits what is trained or asked on it.
 
+use std::collections::BTreeSet;
+
 use crate::base::id::Id;
 use crate::base::schema::{ColumnKind, ColumnSchema, Extent, Schema};
 use crate::base::span::Span;
@@ -26,7 +28,7 @@ impl<'a> Checker<'a> {
             _ => Vec::new(),
         };
         let open = item.fields.is_none() && !matches!(source, Some(DataSource::Of(_)));
-        let fallback = DataSource::Read { reader: String::new(), path: String::new() };
+        let fallback = DataSource::Read { reader: String::new(), path: String::new(), columns: Vec::new() };
         let failed = source.is_none() && !self.is_sample(item);
         let data =
             Data { name: item.name.text.clone(), source: source.unwrap_or(fallback), bindings, span: item.name.span };
@@ -38,9 +40,7 @@ impl<'a> Checker<'a> {
         if open || self.is_sample(item) {
             self.open_data.push((id, item));
         }
-        if !self.is_sample(item) {
-            self.fields(id, item);
-        }
+        self.fields(id, item);
     }
 
     fn is_sample(&self, item: &ast::Data) -> bool {
@@ -65,14 +65,16 @@ impl<'a> Checker<'a> {
                     let near = nearest(&name.text, READERS.iter().copied().chain(["sample"]));
                     self.push(match near {
                         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                        None => diagnostic.help("data come from `dataset`, `csv`, `tsv`, `npy`, `npz`, `idx`, `columns`, or from `sample(model, n, seed = 1)`"),
+                        None => diagnostic.help("data come from `dataset`, `csv`, `tsv`, `npy`, `npz`, `idx`, `columns`, `text`, `jsonl`, or from `sample(model, n, seed = 1)`"),
                     });
                     return None;
                 }
                 match args.as_slice() {
                     [ast::Arg { kind: ArgKind::Positional, value, .. }] => match &value.bare().kind {
                         ExprKind::Text(text) => {
-                            Some(DataSource::Read { reader: name.text.clone(), path: text.text.clone() })
+                            let (reader, path) = (name.text.clone(), text.text.clone());
+                            let columns = column_names(self.file, item);
+                            Some(DataSource::Read { reader, path, columns })
                         }
                         _ => {
                             self.push(
@@ -185,11 +187,12 @@ impl<'a> Checker<'a> {
         };
         let (domain, event) = self.domain(None, domain)?;
         let axes: Vec<AxisId> = index.iter().copied().chain(event.iter().copied()).collect();
-        let (column, place, transform) = match &field.value {
-            None => (decl.name.text.clone(), decl.name.span, Transform::Plain),
-            Some(value) if self.is_computed(value) => {
+        let (Column { name: column, span: place, scale }, transform) = match &field.value {
+            None => (Column { name: decl.name.text.clone(), span: decl.name.span, scale: None }, Transform::Plain),
+            Some(value) if is_computed(self.file, value) => {
                 let value = self.computed(id, value)?;
-                (String::new(), decl.span, Transform::Computed(Box::new(value)))
+                let none = Column { name: String::new(), span: decl.span, scale: None };
+                (none, Transform::Computed(Box::new(value)))
             }
             Some(value) => self.transform(value)?,
         };
@@ -198,8 +201,10 @@ impl<'a> Checker<'a> {
             Transform::Soft | Transform::Binarise | Transform::Above(_) => {
                 !matches!(domain, Domain::Bool | Domain::Spin)
             }
-            Transform::Reveal { .. } => !domain.is_discrete(),
-            Transform::Plain | Transform::Computed(_) => false,
+            Transform::Reveal { .. } => !domain.is_discrete() || scale.is_some(),
+            Transform::Words => !matches!(domain, Domain::Cat(_)) || scale.is_some(),
+            Transform::Plain => domain.is_discrete() && scale.is_some(),
+            Transform::Computed(_) => false,
         };
         if wrong {
             let at = field.value.as_ref().map_or(decl.span, |v| v.span);
@@ -207,12 +212,13 @@ impl<'a> Checker<'a> {
                 Diagnostic::at(Code::DomainsDisagree, at, format!("this does not give a `{plain}`"))
                     .label(decl.span, format!("`{}` is declared here", decl.name.text))
                     .help(
-                        "`soft`, `binarise` and thresholds give `Bool`; `reveal` keeps some labels of an enumeration",
+                        "`soft`, `binarise` and thresholds give `Bool`; `reveal` keeps some labels of an enumeration, `words` gives `Text` or one; a column times a number is a number",
                     ),
             );
             return None;
         }
-        let binding = Binding { name: decl.name.text.clone(), axes, domain, column, transform, span: field.span };
+        let binding =
+            Binding { name: decl.name.text.clone(), axes, domain, column, scale, transform, span: field.span };
         if let Transform::Computed(value) = &binding.transform {
             if value.ty.axes != binding.axes {
                 let (has, wants) = (say_axes(&self.program, &value.ty.axes), say_axes(&self.program, &binding.axes));
@@ -245,45 +251,61 @@ impl<'a> Checker<'a> {
 
     /// Takes sizes and labels from a column.
     fn fit_column(&mut self, binding: &Binding, column: &ColumnSchema, span: Span) {
-        if column.shape.len() != binding.axes.len() {
+        let words = binding.transform == Transform::Words;
+        let ragged = [Extent::Ragged];
+        let shape: &[Extent] = match words && column.shape.is_empty() {
+            true => &ragged,
+            false => &column.shape,
+        };
+        if let ([Extent::Fixed(n)], true) = (shape, binding.axes.len() > 1) {
+            if !self.fits_flat(binding, *n, &column.name, span) {
+                return;
+            }
+        } else if shape.len() != binding.axes.len() {
+            let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
             let message = format!(
-                "the column `{}` has {} dimensions, `{}` has {}",
+                "the column `{}` has {}, `{}` has {}",
                 column.name,
-                column.shape.len(),
+                count(shape.len(), "dimension"),
                 binding.name,
-                binding.axes.len()
+                count(binding.axes.len(), "axis").replace("axiss", "axes"),
             );
-            let help = match column.shape.len() {
-                0 => "it is a single value a row: declare it without axes".to_string(),
-                n => format!(
-                    "declare it with {n} axes, such as `{}: Real[{}]`",
+            let help = match (shape, shape.len()) {
+                (_, 0) => "it is a single value a row: declare it without axes".to_string(),
+                ([Extent::Ragged, ..], 1) => {
+                    format!("its rows differ in length: declare it as `{}[Token]: ..`", binding.name)
+                }
+                (_, n) => format!(
+                    "declare it with {}, such as `{}: Real[{}]`",
+                    count(n, "axis").replace("axiss", "axes"),
                     binding.name,
                     ["A", "B", "C", "D"][..n.min(4)].join(", ")
                 ),
             };
             self.push(Diagnostic::at(Code::ShapesDisagree, span, message).help(help));
             return;
-        }
-        for (&axis, extent) in binding.axes.iter().zip(&column.shape) {
-            match extent {
-                Extent::Fixed(n) => self.set_extent(axis, *n, span, &format!("in the column `{}`", column.name)),
-                Extent::Ragged => {
-                    let root = self.program.axes.root(axis);
-                    self.program.axes[root].kind = AxisKind::Ragged;
+        } else {
+            for (&axis, extent) in binding.axes.iter().zip(shape) {
+                match extent {
+                    Extent::Fixed(n) => {
+                        let root = self.program.axes.root(axis);
+                        if self.program.axes[root].kind != AxisKind::Ragged {
+                            self.set_extent(axis, *n, span, &format!("in the column `{}`", column.name));
+                        }
+                    }
+                    Extent::Ragged => {
+                        let root = self.program.axes.root(axis);
+                        self.program.axes[root].kind = AxisKind::Ragged;
+                    }
                 }
             }
         }
-        match (&binding.domain, &column.kind) {
-            (Domain::Cat(axis), ColumnKind::Label(Some(labels))) => {
-                let root = self.program.axes.root(*axis);
-                if self.program.axes[root].labels.is_none() {
-                    self.set_extent(root, labels.len(), span, &format!("labels in the column `{}`", column.name));
-                    self.program.axes[root].labels = Some(labels.clone());
-                }
-            }
-            (Domain::Cat(_) | Domain::Bool | Domain::Spin, ColumnKind::Label(None)) => {}
-            (Domain::Cat(_), ColumnKind::Text) | (Domain::Bool | Domain::Spin, _) => {}
-            (domain, ColumnKind::Label(_) | ColumnKind::Text) => {
+        if let Domain::Cat(axis) = binding.domain {
+            self.fit_labels(axis, column, words, span);
+        }
+        match (&binding.domain, column.kind) {
+            (Domain::Cat(_) | Domain::Bool | Domain::Spin, _) | (_, ColumnKind::Number) => {}
+            (domain, ColumnKind::Label) => {
                 let has = show_type(&self.program, domain, &[]);
                 self.push(
                     Diagnostic::at(
@@ -295,10 +317,25 @@ impl<'a> Checker<'a> {
                     .help(format!("declare it as an enumeration, such as `{}: Label`", binding.name)),
                 );
             }
-            _ => {}
+        }
+        if words && column.kind == ColumnKind::Number {
+            self.push(
+                Diagnostic::at(
+                    Code::ShapesDisagree,
+                    span,
+                    format!("the column `{}` holds numbers, no text", column.name),
+                )
+                .help("`words` takes a text apart: bind a column of texts"),
+            );
         }
         let bound = of_numbers(&binding.domain, &binding.transform);
-        if let (Some((low, high)), Some((from, to))) = (column.range, bound)
+        let scaled = |v: f64| match binding.scale {
+            None => v,
+            Some(Scale::Times(by)) => v * by,
+            Some(Scale::Over(by)) => v / by,
+        };
+        let range = column.range.map(|(a, b)| (scaled(a).min(scaled(b)), scaled(a).max(scaled(b))));
+        if let (Some((low, high)), Some((from, to))) = (range, bound)
             && (low < from || high > to)
         {
             let has = show_type(&self.program, &binding.domain, &[]);
@@ -322,13 +359,62 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Whether a column is a function of others: a net or a window.
-    fn is_computed(&self, value: &ast::Expr) -> bool {
-        match &value.bare().kind {
-            ExprKind::Call { callee, .. } => {
-                callee.name().is_some_and(|n| n.text == "window" || self.nets.contains_key(&n.text))
-            }
-            _ => false,
+    /// Whether a row of `n` numbers fills the binding's axes, the last running fastest; said with its error where it does not.
+    fn fits_flat(&mut self, binding: &Binding, n: usize, column: &str, span: Span) -> bool {
+        let sizes: Option<Vec<usize>> = binding.axes.iter().map(|&a| self.program.axes.extent(a)).collect();
+        let Some(sizes) = sizes else {
+            let unknown = binding.axes.iter().find(|&&a| self.program.axes.extent(a).is_none());
+            let name = unknown.map_or(String::new(), |&a| self.program.axes[a].name.clone());
+            self.push(
+                Diagnostic::at(
+                    Code::ShapesDisagree,
+                    span,
+                    format!("the column `{column}` has {n} numbers in a row, and how long `{name}` is remains open"),
+                )
+                .help(format!("declare the sizes of all of its axes, `axis {name} = ..`, or give it one axis")),
+            );
+            return false;
+        };
+        let product = sizes.iter().try_fold(1usize, |all, &size| all.checked_mul(size));
+        if product == Some(n) {
+            return true;
+        }
+        let sizes = sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" times ");
+        self.push(
+            Diagnostic::at(
+                Code::ShapesDisagree,
+                span,
+                format!("the column `{column}` has {n} numbers in a row, which do not fill {sizes}"),
+            )
+            .help("the sizes of its axes multiply to the numbers of a row, the last axis running fastest"),
+        );
+        false
+    }
+
+    /// An enumeration takes its labels from the first data set that binds it; what a large file holds is not known yet.
+    fn fit_labels(&mut self, axis: AxisId, column: &ColumnSchema, words: bool, span: Span) {
+        let root = self.program.axes.root(axis);
+        if self.program.axes[root].open
+            || self.enumerated.contains_key(&root)
+            || self.program.axes[root].labels.is_some()
+        {
+            self.enumerated.entry(root).or_insert(true);
+            return;
+        }
+        let split = |texts: &Vec<String>| -> Vec<String> {
+            let all: BTreeSet<&str> = texts.iter().flat_map(|text| text.split_whitespace()).collect();
+            all.into_iter().map(String::from).collect()
+        };
+        let labels = match words {
+            true => column.labels.as_ref().map(split),
+            false => column.labels.clone(),
+        };
+        self.enumerated.insert(root, labels.is_some());
+        // Words are put in order when they are bound: how many there are is all that is wanted before.
+        let Some(labels) = labels.filter(|labels| !labels.is_empty()) else { return };
+        self.set_extent(root, labels.len(), span, &format!("labels in the column `{}`", column.name));
+        if !words {
+            self.program.axes[root].labels = Some(labels);
         }
     }
 
@@ -350,23 +436,21 @@ impl<'a> Checker<'a> {
         Some(value)
     }
 
-    fn transform(&mut self, value: &ast::Expr) -> Option<(String, Span, Transform)> {
-        let column = |e: &ast::Expr| e.name().map(|n| (n.text.clone(), n.span));
-        match &value.bare().kind {
-            ExprKind::Path(path) if path.parts.len() == 1 => {
-                Some((path.parts[0].text.clone(), path.span, Transform::Plain))
+    fn transform(&mut self, value: &ast::Expr) -> Option<(Column, Transform)> {
+        if let Some(column) = scaled_column(value) {
+            if matches!(column.scale, Some(Scale::Over(by) | Scale::Times(by)) if by == 0.0 || !by.is_finite()) {
+                self.push(
+                    Diagnostic::at(Code::BadNumber, value.span, "nothing is left of a column by this number")
+                        .help("multiply or divide by a number other than 0"),
+                );
+                return None;
             }
+            return Some((column, Transform::Plain));
+        }
+        match &value.bare().kind {
             ExprKind::Binary { op: ast::BinaryOp::Greater, left, right } => {
-                let threshold = match &right.bare().kind {
-                    ExprKind::Number(n) => Some(n.value),
-                    ExprKind::Negate(inner) => match &inner.bare().kind {
-                        ExprKind::Number(n) => Some(-n.value),
-                        _ => None,
-                    },
-                    _ => None,
-                };
-                match (column(left), threshold) {
-                    (Some((name, span)), Some(threshold)) => Some((name, span, Transform::Above(threshold))),
+                match (scaled_column(left), number(right)) {
+                    (Some(column), Some(threshold)) => Some((column, Transform::Above(threshold))),
                     _ => {
                         self.push(
                             Diagnostic::at(Code::NotAValue, value.span, "a threshold compares a column with a number")
@@ -378,13 +462,15 @@ impl<'a> Checker<'a> {
             }
             ExprKind::Call { callee, args, .. } => {
                 let name = callee.name()?;
-                let first = args.first().filter(|a| a.kind == ArgKind::Positional).and_then(|a| column(&a.value));
+                let first =
+                    args.first().filter(|a| a.kind == ArgKind::Positional).and_then(|a| scaled_column(&a.value));
                 let transform = match name.text.as_str() {
                     "soft" => Transform::Soft,
                     "binarise" => Transform::Binarise,
+                    "words" => Transform::Words,
                     "reveal" => self.reveal(args, value.span)?,
                     text => {
-                        let near = nearest(text, ["soft", "binarise", "reveal"]);
+                        let near = nearest(text, ["soft", "binarise", "reveal", "words"]);
                         let diagnostic = Diagnostic::at(
                             Code::UnknownFunction,
                             name.span,
@@ -394,13 +480,13 @@ impl<'a> Checker<'a> {
                             (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
                             (_, "binarize") => diagnostic.help("the word is spelled `binarise`"),
                             _ => diagnostic.help(
-                                "write the column's name, `soft(..)`, `binarise(..)`, `reveal(.., n)` or a threshold",
+                                "write the column's name, `soft(..)`, `binarise(..)`, `reveal(.., n)`, `words(..)`, a threshold or a column divided by a number",
                             ),
                         });
                         return None;
                     }
                 };
-                let Some((column, span)) = first else {
+                let Some(column) = first else {
                     self.push(
                         Diagnostic::at(
                             Code::WrongArguments,
@@ -415,12 +501,12 @@ impl<'a> Checker<'a> {
                     self.error(Code::WrongArguments, args[1].span, format!("`{}` takes one column", name.text));
                     return None;
                 }
-                Some((column, span, transform))
+                Some((column, transform))
             }
             _ => {
                 self.push(
                     Diagnostic::at(Code::NotAValue, value.span, "a column of the data is meant here")
-                        .help("write its name, `soft(..)`, `binarise(..)` or a threshold"),
+                        .help("write its name, `soft(..)`, `binarise(..)`, a threshold, or `column / 255`"),
                 );
                 None
             }
@@ -465,16 +551,42 @@ impl<'a> Checker<'a> {
             } else if let Some(schema) = self.schema(id) {
                 for column in &schema.columns {
                     if let Some(binding) = self.implied(column, item.name.span) {
+                        self.fit_column(&binding, column, item.name.span);
                         self.program.data[id].bindings.push(binding);
                     }
                 }
+            }
+        }
+        for id in self.program.data.ids().collect::<Vec<_>>() {
+            // What a set is made of may have got its bindings only now.
+            let DataSource::Of(of) = &self.program.data[id].source else { continue };
+            let above = self.program.data[of.data].bindings.clone();
+            let own = &self.program.data[id].bindings;
+            let missing: Vec<Binding> =
+                above.into_iter().filter(|b| !own.iter().any(|mine| mine.name == b.name)).collect();
+            self.program.data[id].bindings.extend(missing);
+        }
+        for (axis, span) in std::mem::take(&mut self.positional) {
+            let Some(labels) = self.program.axes.labels(axis) else { continue };
+            if labels.iter().enumerate().any(|(place, label)| *label != (place + 1).to_string()) {
+                let name = self.program.axes[axis].name.clone();
+                let list = labels.iter().take(6).map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ");
+                self.push(
+                    Diagnostic::at(
+                        Code::UnknownLabel,
+                        span,
+                        format!("a state of `{name}` is named before its labels are known"),
+                    )
+                    .note(format!("the data call its states {list}"))
+                    .help(format!("bind the column in the body of the data set, `{{ ..: {name} }}`")),
+                );
             }
         }
     }
 
     fn sample_data(&mut self, id: DataId, item: &'a ast::Data) -> Option<()> {
         let ExprKind::Call { args, .. } = &item.source.bare().kind else { return None };
-        let (mut model, mut rows, mut seed) = (None, None, 1);
+        let (mut model, mut rows, mut given, mut seed) = (None, None, None, 1);
         for (place, arg) in args.iter().enumerate() {
             match (&arg.kind, &arg.value.bare().kind) {
                 (ArgKind::Positional, ExprKind::Path(path)) if place == 0 && path.parts.len() == 1 => {
@@ -488,13 +600,26 @@ impl<'a> Checker<'a> {
                 (ArgKind::Positional, ExprKind::Number(n)) if place == 1 => {
                     rows = Some(self.count(n, "a number of rows")?)
                 }
+                (ArgKind::Positional, ExprKind::Path(path)) if place == 1 => {
+                    let of = self.data_ref(path)?;
+                    if of.data >= id {
+                        let message = "the draws are made for rows that are not known yet";
+                        self.push(
+                            Diagnostic::at(Code::UnknownName, path.span, message)
+                                .help("declare the data that are drawn for above the draws"),
+                        );
+                        return None;
+                    }
+                    given = Some(of);
+                    rows = Some(0);
+                }
                 (ArgKind::Named(name), ExprKind::Number(n)) if name.text == "seed" => {
                     seed = self.count(n, "a seed")? as u64
                 }
                 _ => {
                     self.push(
                         Diagnostic::at(Code::WrongArguments, arg.span, "`sample` does not take this")
-                            .help("write `sample(model, 500, seed = 1)`"),
+                            .help("write `sample(model, 500, seed = 1)` or `sample(model, other.train, seed = 1)`"),
                     );
                     return None;
                 }
@@ -507,9 +632,12 @@ impl<'a> Checker<'a> {
             );
             return None;
         };
-        self.program.data[id].source = DataSource::Sample { model, rows, seed };
+        self.program.data[id].source = DataSource::Sample { model, rows, given: given.clone(), seed };
+        if let Some(of) = &given {
+            self.check_given(model, of);
+        }
         let vars = self.program.models[model].vars.clone();
-        let bindings: Vec<Binding> = vars
+        let mut bindings: Vec<Binding> = vars
             .iter()
             .map(|&v| {
                 let v = &self.program.vars[v];
@@ -518,17 +646,26 @@ impl<'a> Checker<'a> {
                     axes: v.axes(),
                     domain: v.domain.clone(),
                     column: v.name.clone(),
+                    scale: None,
                     transform: Transform::Plain,
                     span: item.name.span,
                 }
             })
             .collect();
+        for beside in given.iter().flat_map(|of| self.program.data[of.data].bindings.clone()) {
+            if !bindings.iter().any(|b| b.name == beside.name) {
+                let (column, scale, transform) = (beside.name.clone(), None, Transform::Plain);
+                bindings.push(Binding { column, scale, transform, ..beside });
+            }
+        }
         if item.fields.is_none() {
             self.program.data[id].bindings = bindings;
             return Some(());
         }
-        self.fields(id, item);
         for binding in self.program.data[id].bindings.clone() {
+            if matches!(binding.transform, Transform::Computed(_)) {
+                continue;
+            }
             let Some(column) = bindings.iter().find(|b| b.name == binding.column) else {
                 let model = self.program.models[model].name.clone();
                 let near = nearest(&binding.column, bindings.iter().map(|b| b.name.as_str())).map(str::to_string);
@@ -560,6 +697,22 @@ impl<'a> Checker<'a> {
         Some(())
     }
 
+    /// That the data a sample is drawn for say what every `given` variable is.
+    fn check_given(&mut self, model: ModelId, of: &DataRef) {
+        let bindings = &self.program.data[of.data].bindings;
+        let vars = &self.program.models[model].vars;
+        let open =
+            |v: &VarId| self.program.vars[*v].given && !bindings.iter().any(|b| b.name == self.program.vars[*v].name);
+        let Some(&var) = vars.iter().find(|v| open(v)) else { return };
+        let (name, place) = (self.program.vars[var].name.clone(), self.program.vars[var].span);
+        let data = self.program.data[of.data].name.clone();
+        self.push(
+            Diagnostic::at(Code::GivenUnbound, of.span, format!("`{data}` does not say what `{name}` is"))
+                .label(place, "the draws are conditioned on it")
+                .help(format!("bind it: `data {data} = .. {{ {name}: .. = column }}`")),
+        );
+    }
+
     /// The binding of a column that no body declares: as the variable of its name, or as a plain number.
     fn implied(&self, column: &ColumnSchema, span: Span) -> Option<Binding> {
         let like = self.program.vars.iter().map(|(_, v)| v).find(|v| v.name == column.name);
@@ -573,6 +726,7 @@ impl<'a> Checker<'a> {
             axes,
             domain,
             column: column.name.clone(),
+            scale: None,
             transform: Transform::Plain,
             span,
         })
@@ -698,6 +852,65 @@ impl<'a> Checker<'a> {
             }
         }
     }
+}
+
+/// A column as a binding writes it, perhaps times or divided by a number.
+struct Column {
+    name: String,
+    span: Span,
+    scale: Option<Scale>,
+}
+
+fn number(value: &ast::Expr) -> Option<f64> {
+    match &value.bare().kind {
+        ExprKind::Number(n) => Some(n.value),
+        ExprKind::Negate(inner) => number(inner).map(|v| -v),
+        _ => None,
+    }
+}
+
+/// `column`, `column / 255`, `column * 2`, `2 * column`.
+fn scaled_column(value: &ast::Expr) -> Option<Column> {
+    let plain = |e: &ast::Expr| e.name().map(|n| Column { name: n.text.clone(), span: n.span, scale: None });
+    match &value.bare().kind {
+        ExprKind::Binary { op: ast::BinaryOp::Divide, left, right } => {
+            Some(Column { scale: Some(Scale::Over(number(right)?)), ..plain(left)? })
+        }
+        ExprKind::Binary { op: ast::BinaryOp::Multiply, left, right } => match number(right) {
+            Some(by) => Some(Column { scale: Some(Scale::Times(by)), ..plain(left)? }),
+            None => Some(Column { scale: Some(Scale::Times(number(left)?)), ..plain(right)? }),
+        },
+        _ => plain(value),
+    }
+}
+
+/// Whether a column is a function of others: a net or a window.
+fn is_computed(file: &ast::File, value: &ast::Expr) -> bool {
+    let net = |text: &str| file.items.iter().any(|item| matches!(item, ast::Item::Net(net) if net.name.text == text));
+    match &value.bare().kind {
+        ExprKind::Call { callee, .. } => callee.name().is_some_and(|n| n.text == "window" || net(&n.text)),
+        _ => false,
+    }
+}
+
+/// The names of the source's columns that the bindings of a data set read, each once, in the order in which they stand.
+pub(super) fn column_names(file: &ast::File, item: &ast::Data) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for field in item.fields.iter().flatten() {
+        let name = match &field.value {
+            None => Some(field.decl.name.text.clone()),
+            Some(value) if is_computed(file, value) => None,
+            Some(value) => match &value.bare().kind {
+                ExprKind::Call { args, .. } => args.first().and_then(|a| scaled_column(&a.value)).map(|c| c.name),
+                ExprKind::Binary { op: ast::BinaryOp::Greater, left, .. } => scaled_column(left).map(|c| c.name),
+                _ => scaled_column(value).map(|c| c.name),
+            },
+        };
+        if let Some(name) = name.filter(|name| !names.contains(name)) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// The interval that bound numbers must keep to.

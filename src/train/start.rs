@@ -88,10 +88,10 @@ fn seeds(program: &Program, seed: u64) -> BTreeMap<ParamId, u64> {
     let mut seeds: BTreeMap<ParamId, u64> = program.params.iter().map(|(id, _)| (id, seed)).collect();
     let mut settled = BTreeSet::new();
     for (_, data) in program.data.iter() {
-        let DataSource::Sample { model, seed, .. } = data.source else { continue };
-        for param in program.models[model].factors.iter().flat_map(Factor::params) {
+        let DataSource::Sample { model, seed, .. } = &data.source else { continue };
+        for param in program.models[*model].factors.iter().flat_map(Factor::params) {
             if settled.insert(param) {
-                seeds.insert(param, seed);
+                seeds.insert(param, *seed);
             }
         }
     }
