@@ -30,6 +30,9 @@ struct Seen {
     ragged: bool,
 }
 
+/// A line and the object on it.
+type Row = (u64, Map<String, Value>);
+
 /// Keys in the order of their appearance.
 type Slots = Vec<(String, Seen)>;
 
@@ -42,7 +45,7 @@ fn wrong(file: &str, line: u64, detail: impl std::fmt::Display) -> DataError {
 }
 
 /// The next object and its line; blank lines are passed over.
-fn next_object(reader: &mut LineReader) -> Result<Option<(u64, Map<String, Value>)>, DataError> {
+fn next_object(reader: &mut LineReader) -> Result<Option<Row>, DataError> {
     let file = reader.file().to_string();
     loop {
         let Some((line, text)) = reader.next(MOST_IN_LINE)? else { return Ok(None) };
@@ -114,7 +117,7 @@ fn note(slots: &mut Slots, object: &Map<String, Value>, file: &str, line: u64) -
 }
 
 /// The first rows, and what they show.
-fn probe(reader: &mut LineReader) -> Result<(Slots, Vec<(u64, Map<String, Value>)>), DataError> {
+fn probe(reader: &mut LineReader) -> Result<(Slots, Vec<Row>), DataError> {
     let file = reader.file().to_string();
     let mut slots = Slots::new();
     let mut rows = Vec::new();
@@ -213,10 +216,7 @@ pub(super) fn load(input: Input, wants: &Wants) -> Result<Table, DataError> {
     let mut columns: Vec<Reading> = slots.into_iter().filter(|(name, _)| !wants.skips(name)).map(open).collect();
     let mut probed = probed.into_iter();
     let mut row = 0;
-    loop {
-        let Some((line, object)) = probed.next().map_or_else(|| next_object(&mut reader), |r| Ok(Some(r)))? else {
-            break;
-        };
+    while let Some((line, object)) = probed.next().map_or_else(|| next_object(&mut reader), |r| Ok(Some(r)))? {
         row += 1;
         if let Some(key) =
             object.keys().find(|key| row > PROBE_ROWS && !wants.skips(key) && !columns.iter().any(|c| c.name == **key))

@@ -173,7 +173,7 @@ fn log_det(l: &Matrix) -> f64 {
 
 /// tr B⁻¹A for A = L Lᵀ and B = M Mᵀ: the squared entries of M⁻¹ L.
 fn trace_of_ratio(l: &Matrix, m: &Matrix) -> f64 {
-    (0..l.len()).map(|j| solve_lower(m, &l.iter().map(|row| row[j]).collect::<Vec<_>>())).flatten().map(|v| v * v).sum()
+    (0..l.len()).flat_map(|j| solve_lower(m, &l.iter().map(|row| row[j]).collect::<Vec<_>>())).map(|v| v * v).sum()
 }
 
 /// log Γ_d(a) = d(d−1)/4 log π + Σ_{j=1}^{d} log Γ(a + (1 − j)/2).
