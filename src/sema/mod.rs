@@ -4,6 +4,7 @@
 mod asks;
 mod axes;
 mod calls;
+mod columns;
 mod data;
 mod dists;
 mod exprs;
@@ -67,7 +68,7 @@ pub fn sources(file: &ast::File) -> Vec<DataRequest> {
             name: data.name.text.clone(),
             reader,
             path: path.text.clone(),
-            columns: data::column_names(file, data),
+            columns: columns::column_names(file, data),
             span: data.source.span,
         })
     };

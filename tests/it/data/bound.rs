@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use ghmc::model::evaluate::Values;
 use ghmc::model::{Program, VarId};
-use ghmc::pipeline::{Compiled, Settings, Trained};
-use ghmc::train::AnswerValue;
+use ghmc::pipeline::{Collected, Compiled, Settings, Trained};
+use ghmc::train::{AnswerValue, Event};
 use ndarray::{ArrayD, IxDyn};
 use tempfile::TempDir;
 
@@ -380,4 +380,29 @@ fn two_files_share_a_ragged_axis() {
         let AnswerValue::Number(fit) = trained.ask(&format!("loglik of m on {data}")).unwrap().value else { panic!() };
         assert!((fit + tokens * 2f64.ln()).abs() < 1e-9, "{data}: {fit}");
     }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_and_told() {
+    let text = "data d = csv(\"a.csv\") { x: Bool }\nmodel m { param q: Unit\n x: Bool ~ Bernoulli(q) }\n\
+                train m on d { maximise loglik with sgd(0.1, batch = 1); epochs 6 }\n";
+    let (dir, compiled) = good(&[("a.csv", "x\nyes\nno\n")], text);
+    let kept = dir.path().join("kept");
+    let run = |resume: bool| {
+        let mut seen = Collected::default();
+        let compiled = compiled.clone().with_checkpoints(kept.clone(), std::time::Duration::ZERO, resume);
+        compiled.train(&std::sync::atomic::AtomicBool::new(false), &mut seen).unwrap_or_else(|e| panic!("{e}"));
+        seen.0.into_iter().filter(|e| matches!(e, Event::DamagedCheckpoint { .. })).collect::<Vec<_>>()
+    };
+    assert_eq!(run(false), []);
+    let mut files: Vec<_> = std::fs::read_dir(&kept).unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 1, "{files:?}");
+    let newest = files.pop().unwrap();
+    std::fs::write(&newest, b"cut").unwrap();
+    let told = run(true);
+    assert!(
+        matches!(&told[..], [Event::DamagedCheckpoint { path, detail }] if *path == newest && !detail.is_empty()),
+        "{told:?}"
+    );
 }
