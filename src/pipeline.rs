@@ -15,7 +15,8 @@ use crate::base::span::{FileId, Sources};
 use crate::data::{self, Column, Locations, Table};
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{
-    Ask, DataId, DataSource, Domain, ParamId, Program, Question, Subject, VarId, Verb, inline_definitions,
+    Ask, DataId, DataSource, Domain, Evidence, EvidenceValue, ParamId, Program, Question, Subject, VarId, Verb,
+    inline_definitions,
 };
 use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan, Update};
 use crate::runtime::States;
@@ -132,10 +133,10 @@ impl Workspace {
         let mut schemas = BTreeMap::new();
         for request in sema::sources(tree) {
             if let Some(table) = self.settings.tables.get(&request.name) {
-                schemas.insert(request.name, table.schema());
+                schemas.insert(request.name, table.schema_with_labels());
                 continue;
             }
-            let Some(source) = binding::source_of(&request.reader, &request.path) else { continue };
+            let Some(source) = binding::source_of(&request.reader, &request.path, &request.columns) else { continue };
             match data::schema(&source, &self.settings.locations) {
                 Ok(schema) => {
                     schemas.insert(request.name, schema);
@@ -189,7 +190,7 @@ impl Workspace {
     /// Typed program → program with its data: extents and labels become known.
     pub fn bind(&self, program: &mut Program) -> Result<DataSets, Failure> {
         let memory = self.allowance();
-        let mut simulate = |program: &Program, id: DataId| simulate(program, id, memory);
+        let mut simulate = |program: &Program, id: DataId, sets: &DataSets| simulate(program, id, sets, memory);
         bind_data(program, &self.settings.locations, &self.settings.tables, &mut simulate)
     }
 }
@@ -206,29 +207,36 @@ fn choose_precision(program: &Program, plan: &Plan) -> Precision {
     if exact && entries <= 2_000 { Precision::F64 } else { Precision::F32 }
 }
 
-/// Rows drawn from a model whose parameters are drawn from their priors, or stand at their starting values.
-fn simulate(program: &Program, id: DataId, memory: usize) -> Result<Table, Failure> {
+/// Rows drawn from a model whose parameters are drawn from their priors, or stand at their starting values. Where they are drawn
+/// for the rows of other data, one for each, what these bind is held at its values and kept beside the draws.
+fn simulate(program: &Program, id: DataId, sets: &DataSets, memory: usize) -> Result<Table, Failure> {
     let declared = &program.data[id];
-    let DataSource::Sample { model, rows, seed } = declared.source else {
+    let DataSource::Sample { model, rows, given, seed } = &declared.source else {
         return Ok(Table::default());
     };
-    let vars = program.models[model].vars.clone();
+    let of_rows = given.as_ref().map(|on| sets.rows(program, on)).transpose()?;
+    let known = |v: &VarId| given.as_ref().is_some_and(|on| sets.binds(on.data, &program.vars[*v].name));
+    let (held, free): (Vec<VarId>, Vec<VarId>) = program.models[*model].vars.iter().partition(|v| known(v));
+    let evidence = held.iter().map(|&var| Evidence { var, value: EvidenceValue::Bound, intervention: false });
     let ask = Ask {
         verb: Verb::Sample,
         name: declared.name.clone(),
-        question: Question::Probability { targets: vars.iter().map(|&v| (v, None)).collect(), evidence: Vec::new() },
-        of: Subject::Model(model),
-        on: None,
+        question: Question::Probability {
+            targets: free.iter().map(|&v| (v, None)).collect(),
+            evidence: evidence.collect(),
+        },
+        of: Subject::Model(*model),
+        on: given.clone(),
         row: None,
         by: Vec::new(),
-        times: Some(rows),
+        times: Some(if of_rows.is_some() { 1 } else { *rows }),
         span: declared.span,
     };
     let plan = plan::choose_ask(program, &ask).map_err(Failure::Told)?;
     memory::verify_params(program, memory)?;
-    let mut states = start::true_states(program, model, seed)?;
-    let terms = Terms { seed, memory, unset: BTreeSet::new() };
-    let answered = answers::answer_one(program, &plan, &DataSets::default(), &mut states, &terms)?;
+    let mut states = start::true_states(program, *model, *seed)?;
+    let terms = Terms { seed: *seed, memory, unset: BTreeSet::new() };
+    let answered = answers::answer_one(program, &plan, sets, &mut states, &terms)?;
     let AnswerValue::Draws(drawn) = answered.value else { return Ok(Table::default()) };
     let mut columns = Vec::new();
     for draw in drawn {
@@ -237,6 +245,15 @@ fn simulate(program: &Program, id: DataId, memory: usize) -> Result<Table, Failu
             None => Column::numbers(draw.shape, draw.values),
         };
         columns.push((draw.name, column));
+    }
+    if let (Some(on), Some(rows)) = (given, of_rows) {
+        if columns.first().is_some_and(|(_, column)| column.rows() != rows.len()) {
+            return Err(Diagnostic::at(Code::NotSupported, on.span, "some of these rows have values absent")
+                .help("draw for rows in which everything that the model reads is there")
+                .into());
+        }
+        let beside = sets.bound(on.data).filter(|(name, _)| !free.iter().any(|&v| program.vars[v].name == *name));
+        columns.extend(beside.map(|(name, column)| (name.to_string(), column.select(&rows))).collect::<Vec<_>>());
     }
     Ok(Table::from_columns(columns)?)
 }
@@ -391,7 +408,7 @@ impl Compiled {
             None => None,
         };
         let mut fit: Fit<'_, T> = Fit::new(&self.program, &self.plan, &self.data, options);
-        let resumed = self.workspace.settings.resume && fit.resume().map_err(told)?;
+        let resumed = self.workspace.settings.resume && fit.resume(observer).map_err(told)?;
         let outcome = fit.run(stop, observer).map_err(told)?;
         Ok((fit.states().clone(), fit.position().clone(), outcome, resumed, lock))
     }

@@ -1,8 +1,7 @@
 //! What must hold of any bytes given as a table of text: they load or are refused with a reason, never a panic; the schema
 //! read from the head agrees with what the whole gives; and what loads is written and loaded again to the same table.
 
-use ghmc::data::{Locations, Source, Table, Want, load, load_as, schema, write_csv};
-use std::collections::BTreeMap;
+use ghmc::data::{Locations, Source, Table, Want, Wants, load, load_as, schema, write_csv};
 use std::fs;
 
 /// Panics where reading or writing breaks a promise on these bytes.
@@ -32,8 +31,8 @@ pub fn check(bytes: &[u8]) {
     fs::write(dir.path().join("again.csv"), &out).expect("a scratch file");
     // A label that looks like a number comes back as the label it was.
     let want = |label: bool| if label { Want::Label } else { Want::Number };
-    let wants: BTreeMap<String, Want> =
-        table.columns.iter().map(|(name, column)| (name.clone(), want(column.is_label()))).collect();
+    let columns = table.columns.iter().map(|(name, column)| (name.clone(), want(column.is_label()))).collect();
+    let wants = Wants { columns, only: true };
     let again = load_as(&csv("again.csv"), &places, &wants).expect("what was written loads");
     assert_eq!(cells(&table), cells(&again), "written as:\n{}", String::from_utf8_lossy(&out));
 }

@@ -3,14 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 /// The kind of value a column holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ColumnKind {
     /// Real numbers.
     Number,
-    /// Labels of an enumeration; the labels themselves, sorted, where the header alone tells them.
-    Label(Option<Vec<String>>),
-    /// Free text.
-    Text,
+    /// Labels of an enumeration, or words.
+    Label,
 }
 
 /// One dimension of a column.
@@ -33,6 +31,9 @@ pub struct ColumnSchema {
     pub shape: Vec<Extent>,
     /// Smallest and largest value a number can take, where the source says so (grey images: 0 and 1).
     pub range: Option<(f64, f64)>,
+    /// What the column's entries are as labels of an enumeration, in its order, where the source says so or is small enough to be looked
+    /// through: a column of numbers has its numbers as they are written.
+    pub labels: Option<Vec<String>>,
 }
 
 /// What a data source offers.

@@ -217,6 +217,9 @@ impl Observer for Watch<'_> {
                 self.log(*at, Some(MetricLine { at: *at, stage: name.clone(), epoch: *epoch as u64, step, values }));
             }
             Event::StageEnded { name, epochs, seconds, objective, .. } => self.end(name, *epochs, *seconds, *objective),
+            Event::DamagedCheckpoint { path, detail } => {
+                self.terminal.say(&format!("warning: `{}` is passed over: {detail}\n", path.display()));
+            }
             Event::Checkpointed { at } => {
                 self.saved = *at;
                 if let Some(Err(error)) = self.book.file.as_ref().map(Metrics::sync) {

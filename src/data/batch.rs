@@ -1,12 +1,10 @@
-//! The order in which rows are read: minibatches shuffled afresh each epoch, and splits drawn once.
-//! Both depend on the seed (and the epoch) alone, never on threads or on what was read before.
+//! The order in which rows are read: minibatches shuffled afresh each epoch.
+//! It depends on the seed and the epoch alone, never on threads or on what was read before.
 
-use super::errors::DataError;
 use crate::base::stream::Stream;
 
-/// Random sites of this room; the engine's own are counted from zero and stay far below.
+/// The random site of this room; the engine's own are counted from zero and stay far below.
 const SHUFFLE: u32 = 0xda7a_0001;
-const SPLIT: u32 = 0xda7a_0002;
 
 /// One epoch's rows in order, cut into batches. The last batch is shorter where the batch size does not divide the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,28 +57,4 @@ impl<'a> IntoIterator for &'a Batches {
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
-}
-
-/// Draws disjoint splits of `rows` at random: a part of fraction f gets the rows between the rounded cumulative fractions, in ascending order.
-/// E0718 where a fraction is not positive or all of them exceed one.
-pub fn split_rows(rows: &[usize], parts: &[(&str, f64)], seed: u64) -> Result<Vec<(String, Vec<usize>)>, DataError> {
-    let total: f64 = parts.iter().map(|(_, fraction)| fraction).sum();
-    if parts.iter().any(|(_, fraction)| fraction.is_nan() || *fraction <= 0.0) || total > 1.0 + 1e-9 {
-        return Err(DataError::Request {
-            what: format!("the rows cannot be split into fractions that sum to {total}"),
-            mend: "Fractions are positive and sum to at most 1.".into(),
-        });
-    }
-    let mut order = rows.to_vec();
-    Stream::new(seed, SPLIT, 0, 0).shuffle(&mut order);
-    let edge = |fraction: f64| ((fraction * order.len() as f64).round() as usize).min(order.len());
-    let mut from = 0.0;
-    let mut splits = Vec::new();
-    for (name, fraction) in parts {
-        let mut part = order[edge(from)..edge(from + fraction)].to_vec();
-        part.sort_unstable();
-        splits.push((name.to_string(), part));
-        from += fraction;
-    }
-    Ok(splits)
 }

@@ -2,26 +2,20 @@
 //! `?` or an empty cell is an absent value; columns `x[1], x[2], ..` are one vector column `x`.
 //! A column's kind is that of its first present cell unless the caller wants another.
 
-use super::column::{Column, sorted_labels};
+use super::cells::{At, Builder, Want, Wants};
 use super::errors::DataError;
 use super::open::{Input, read_error};
 use super::quotes::Quotes;
 use super::table::Table;
 use crate::base::schema::{ColumnKind, ColumnSchema, Extent, Schema};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::{BufRead, Chain, Read};
-
-/// The kind a caller reads a text column as, whatever its first cell looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// Numbers.
-    Number,
-    /// Labels: `3` is then a name like any other.
-    Label,
-}
 
 /// So many rows are looked through, at most, for the first present cell of each column.
 const PROBE_ROWS: usize = 1000;
+
+/// A table has at most so many columns.
+const MOST_CELLS: usize = 1 << 16;
 
 /// A column of the table: its name, its extent if it is a vector, and the cell where it begins.
 struct Slot {
@@ -83,7 +77,14 @@ impl<'a> Rows<'a> {
                 let column = self.names.get(cell).map_or_else(|| (cell + 1).to_string(), str::to_string);
                 return Err(DataError::OpenQuote { file: self.file.clone(), line, column });
             }
+            if let Some((line, what)) = self.reader.get_ref().too_long() {
+                return Err(DataError::TooLong { file: self.file.clone(), line, what });
+            }
             match read {
+                Ok(true) if record.len() > MOST_CELLS => {
+                    let what = format!("has {} cells: at most {MOST_CELLS} are read", record.len());
+                    return Err(DataError::TooLong { file: self.file.clone(), line, what });
+                }
                 Ok(true) if record.len() == 1 && record[0].is_empty() => {}
                 Ok(true) => return Ok(Some((line, record))),
                 Ok(false) => return Ok(None),
@@ -99,7 +100,7 @@ struct Lines<'a> {
     slots: Vec<Slot>,
     cells: usize,
     probed: std::vec::IntoIter<Row>,
-    labels: Vec<bool>,
+    kinds: Vec<Want>,
 }
 
 fn is_absent(cell: &str) -> bool {
@@ -136,8 +137,9 @@ fn slots(file: &str, header: &csv::StringRecord) -> Result<Vec<Slot>, DataError>
         }
         next = index + 1;
     }
-    for (i, slot) in slots.iter().enumerate() {
-        if slots[..i].iter().any(|earlier| earlier.name == slot.name) {
+    let mut names = BTreeSet::new();
+    for slot in &slots {
+        if !names.insert(&slot.name) {
             return Err(wrong(format!("`{}` stands there twice", slot.name)));
         }
     }
@@ -146,20 +148,20 @@ fn slots(file: &str, header: &csv::StringRecord) -> Result<Vec<Slot>, DataError>
 
 impl<'a> Lines<'a> {
     /// Reads the header, and as many rows as it takes to see each column's kind.
-    fn open(input: Input<'a>, delimiter: u8, wants: &BTreeMap<String, Want>) -> Result<Lines<'a>, DataError> {
+    fn open(input: Input<'a>, delimiter: u8, wants: &Wants) -> Result<Lines<'a>, DataError> {
         let mut rows = Rows::new(input, delimiter);
         let Some((_, header)) = rows.next()? else { return Err(DataError::Empty { file: rows.file }) };
-        let slots = slots(&rows.file, &header)?;
+        let mut slots = slots(&rows.file, &header)?;
         rows.names = header.clone();
-        let mut kinds: Vec<Option<bool>> =
-            slots.iter().map(|slot| wants.get(&slot.name).map(|want| *want == Want::Label)).collect();
+        slots.retain(|slot| !wants.skips(&slot.name));
+        let mut kinds: Vec<Option<Want>> = slots.iter().map(|slot| wants.of(&slot.name)).collect();
         let nothing = Vec::new().into_iter();
-        let mut lines = Lines { rows, cells: header.len(), slots, probed: nothing, labels: Vec::new() };
+        let mut lines = Lines { rows, cells: header.len(), slots, probed: nothing, kinds: Vec::new() };
         let mut probed = Vec::new();
         while probed.is_empty() || (probed.len() < PROBE_ROWS && kinds.contains(&None)) {
             let Some((line, record)) = lines.next()? else { break };
             for (slot, kind) in lines.slots.iter().zip(&mut kinds).filter(|(_, kind)| kind.is_none()) {
-                *kind = slot.cells().map(|at| &record[at]).find(|c| !is_absent(c)).map(|c| c.parse::<f64>().is_err());
+                *kind = slot.cells().map(|at| &record[at]).find(|c| !is_absent(c)).map(looks_like);
             }
             probed.push((line, record));
         }
@@ -167,7 +169,7 @@ impl<'a> Lines<'a> {
             return Err(DataError::Empty { file: lines.rows.file });
         }
         lines.probed = probed.into_iter();
-        lines.labels = kinds.into_iter().map(|kind| kind.unwrap_or(false)).collect();
+        lines.kinds = kinds.into_iter().map(|kind| kind.unwrap_or(Want::Number)).collect();
         Ok(lines)
     }
 
@@ -186,6 +188,11 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// What a cell suggests that its column holds.
+pub(super) fn looks_like(cell: &str) -> Want {
+    if cell.parse::<f64>().is_ok() { Want::Number } else { Want::Label }
+}
+
 fn text_error(file: &str, packed: bool, line: u64, error: csv::Error) -> DataError {
     match error.into_kind() {
         csv::ErrorKind::Io(source) => read_error(file, packed, source),
@@ -199,87 +206,32 @@ fn text_error(file: &str, packed: bool, line: u64, error: csv::Error) -> DataErr
 
 /// What the header and the first rows say.
 pub(super) fn schema(input: Input, delimiter: u8) -> Result<Schema, DataError> {
-    let lines = Lines::open(input, delimiter, &BTreeMap::new())?;
-    let columns = lines.slots.iter().zip(&lines.labels).map(|(slot, &label)| ColumnSchema {
+    let lines = Lines::open(input, delimiter, &Wants::default())?;
+    let columns = lines.slots.iter().zip(&lines.kinds).map(|(slot, &kind)| ColumnSchema {
         name: slot.name.clone(),
-        kind: if label { ColumnKind::Label(None) } else { ColumnKind::Number },
+        kind: if kind == Want::Label { ColumnKind::Label } else { ColumnKind::Number },
         shape: slot.extent.map(Extent::Fixed).into_iter().collect(),
         range: None,
+        labels: None,
     });
     Ok(Schema { columns: columns.collect(), rows: None, splits: vec!["rows".into()] })
 }
 
-/// The values of one column as they come in: numbers, or labels by the order of their appearance.
-struct Builder {
-    label: bool,
-    numbers: Vec<f64>,
-    codes: Vec<usize>,
-    seen: BTreeMap<String, usize>,
-    absent: Vec<bool>,
-}
-
-impl Builder {
-    fn finish(self, shape: Vec<usize>) -> Column {
-        let mut column = if self.label {
-            let mut by_code: Vec<String> = vec![String::new(); self.seen.len()];
-            for (label, code) in self.seen {
-                by_code[code] = label;
-            }
-            let labels = sorted_labels(by_code.clone());
-            let place: BTreeMap<&str, usize> = labels.iter().enumerate().map(|(at, l)| (l.as_str(), at)).collect();
-            let to: Vec<usize> = by_code.iter().map(|label| place[label.as_str()]).collect();
-            // An absent cell has code 0, which names no label where every cell is absent.
-            let codes = self.codes.iter().map(|&code| to.get(code).copied().unwrap_or(0)).collect();
-            Column::coded(shape, codes, labels)
-        } else {
-            Column::numbers(shape, self.numbers)
-        };
-        column.absent = self.absent.contains(&true).then_some(self.absent);
-        column
-    }
-}
-
-/// The whole file.
-pub(super) fn load(input: Input, delimiter: u8, wants: &BTreeMap<String, Want>) -> Result<Table, DataError> {
+/// The whole file, but for the columns that nobody wants.
+pub(super) fn load(input: Input, delimiter: u8, wants: &Wants) -> Result<Table, DataError> {
     let mut lines = Lines::open(input, delimiter, wants)?;
-    let fresh = |&label: &bool| Builder {
-        label,
-        numbers: Vec::new(),
-        codes: Vec::new(),
-        seen: BTreeMap::new(),
-        absent: Vec::new(),
-    };
-    let mut builders: Vec<Builder> = lines.labels.iter().map(fresh).collect();
+    let mut builders: Vec<Builder> = lines.kinds.iter().map(|&kind| Builder::new(kind)).collect();
+    let file = lines.rows.file.clone();
     let mut row = 0;
     while let Some((line, record)) = lines.next()? {
         row += 1;
         for (slot, builder) in lines.slots.iter().zip(&mut builders) {
-            for (at, cell) in slot.cells().map(|at| &record[at]).enumerate() {
-                builder.absent.push(is_absent(cell));
-                if builder.label {
-                    let code = match builder.seen.get(cell) {
-                        _ if is_absent(cell) => 0,
-                        Some(&code) => code,
-                        None => {
-                            builder.seen.insert(cell.into(), builder.seen.len());
-                            builder.seen.len() - 1
-                        }
-                    };
-                    builder.codes.push(code);
-                    continue;
-                }
-                let number = if is_absent(cell) { Ok(0.0) } else { cell.parse::<f64>() };
-                let file = || lines.rows.file.clone();
-                match number {
-                    Ok(value) if value.is_finite() => builder.numbers.push(value),
-                    Ok(_) => {
-                        let (column, text) = (slot.cell_name(at), cell.into());
-                        return Err(DataError::NotFinite { file: file(), row, column, text });
-                    }
-                    Err(_) => {
-                        let (column, text) = (slot.cell_name(at), cell.into());
-                        let expected = "a number".into();
-                        return Err(DataError::BadCell { file: file(), line, column, text, expected });
+            for (entry, at) in slot.cells().enumerate() {
+                match &record[at] {
+                    cell if is_absent(cell) => builder.skip(),
+                    cell => {
+                        let told = |e| named(e, slot.cell_name(entry));
+                        builder.push(cell, At { file: &file, line, row, column: &slot.name }).map_err(told)?;
                     }
                 }
             }
@@ -292,13 +244,26 @@ pub(super) fn load(input: Input, delimiter: u8, wants: &BTreeMap<String, Want>) 
     Table::from_columns(columns.collect())
 }
 
-/// Rows of numbers without a header, each row one vector of `width` cells: (rows, cells).
-pub(super) fn bare_rows(input: Input, width: usize) -> Result<Vec<f64>, DataError> {
+/// The error of a cell, under the name that the header gave it.
+fn named(error: DataError, name: String) -> DataError {
+    match error {
+        DataError::BadCell { file, line, text, expected, .. } => {
+            DataError::BadCell { file, line, column: name, text, expected }
+        }
+        DataError::NotFinite { file, row, text, .. } => DataError::NotFinite { file, row, column: name, text },
+        other => other,
+    }
+}
+
+/// Rows of numbers without a header, each row one vector as wide as asked or else as the first: (rows, cells), and the width.
+pub(super) fn bare_rows(input: Input, width: Option<usize>) -> Result<(Vec<f64>, usize), DataError> {
     let mut rows = Rows::new(input, b',');
     let mut values = Vec::new();
+    let mut width = width;
     while let Some((line, record)) = rows.next()? {
-        if record.len() != width {
-            return Err(DataError::RowWidth { file: rows.file, line, found: record.len(), expected: width });
+        let expected = *width.get_or_insert(record.len());
+        if record.len() != expected {
+            return Err(DataError::RowWidth { file: rows.file, line, found: record.len(), expected });
         }
         for (at, cell) in record.iter().enumerate() {
             match cell.parse::<f64>() {
@@ -310,8 +275,8 @@ pub(super) fn bare_rows(input: Input, width: usize) -> Result<Vec<f64>, DataErro
             }
         }
     }
-    if values.is_empty() {
-        return Err(DataError::Empty { file: rows.file });
+    match width {
+        Some(width) => Ok((values, width)),
+        None => Err(DataError::Empty { file: rows.file }),
     }
-    Ok(values)
 }

@@ -122,12 +122,14 @@ pub enum DataError {
         detail: String,
     },
     /// E0706: a label outside the enumeration.
-    #[error("row {row} of column `{column}` holds the label `{label}`, which the training rows never show")]
+    #[error("row {row}{} of column `{column}` holds the label `{label}`, which the training rows never show", .split.as_ref().map(|s| format!(" of the split `{s}`")).unwrap_or_default())]
     NewLabel {
         /// The column's name.
         column: String,
-        /// Row, from 1.
+        /// Row, from 1: of the split, if one is named.
         row: usize,
+        /// The split.
+        split: Option<String>,
         /// The new label.
         label: String,
         /// The labels known.
@@ -165,6 +167,34 @@ pub enum DataError {
         /// What could be asked instead.
         mend: String,
     },
+    /// E0715: more in one piece than is read, before it has taken memory.
+    #[error("line {line} of `{file}` {what}")]
+    TooLong {
+        /// The file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// What is too long, as the rest of the sentence.
+        what: String,
+    },
+    /// E0717: the entries of a row differ from those of the rows before it.
+    #[error("line {line} of `{file}`: {detail}")]
+    Uneven {
+        /// The file.
+        file: String,
+        /// Line, from 1.
+        line: u64,
+        /// What differs.
+        detail: String,
+    },
+    /// E0606: data that is known and cannot be used yet.
+    #[error("`{name}` is {what}, which cannot be read yet")]
+    NotYet {
+        /// The set or file.
+        name: String,
+        /// What it holds.
+        what: &'static str,
+    },
     /// E0719: a file whose name says no format that is read.
     #[error("`{}` has no ending that says how to read it", .path.display())]
     UnknownFormat {
@@ -194,6 +224,9 @@ impl DataError {
             DataError::UnknownSplit { .. } => Code::UnknownSplit,
             DataError::Request { .. } => Code::TooFewRows,
             DataError::UnknownFormat { .. } => Code::UnknownFormat,
+            DataError::TooLong { .. } => Code::MalformedData,
+            DataError::Uneven { .. } => Code::PartsDisagree,
+            DataError::NotYet { .. } => Code::NotSupported,
         }
     }
 
@@ -221,7 +254,12 @@ impl DataError {
             DataError::UnknownColumn { known, .. } => format!("The columns are {}.", listed(known)),
             DataError::UnknownSplit { known, .. } => format!("The splits are {}.", listed(known)),
             DataError::Request { mend, .. } => mend.clone(),
-            DataError::UnknownFormat { .. } => "Endings that are read: .csv, .tsv, .npy, .npz, .idx and -ubyte, each also with .gz.".into(),
+            DataError::UnknownFormat { .. } => {
+                "Endings that are read: .csv, .tsv, .npy, .npz, .idx, -ubyte, .jsonl, .conllu and, for splits of a set, .data, each also with .gz.".into()
+            }
+            DataError::TooLong { .. } => "Look at the file: most likely it is not of the format it was read as, or has lost its line ends.".into(),
+            DataError::Uneven { .. } => "Give every row the same entries, or make the column one that differs from row to row from its first rows on.".into(),
+            DataError::NotYet { .. } => "Turn the recordings into frames of numbers first, and read these with `npy` or `jsonl`.".into(),
         }
     }
 }

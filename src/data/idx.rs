@@ -74,7 +74,7 @@ pub(super) fn schema(mut input: Input, name: &str) -> Result<Schema, DataError> 
     let header = header(&mut input)?;
     let shape = header.shape[1..].iter().map(|&n| Extent::Fixed(n)).collect();
     let range = (header.kind == 0x08).then_some((0.0, 255.0));
-    let column = ColumnSchema { name: name.into(), kind: ColumnKind::Number, shape, range };
+    let column = ColumnSchema { name: name.into(), kind: ColumnKind::Number, shape, range, labels: None };
     Ok(Schema { columns: vec![column], rows: Some(header.shape[0]), splits: vec!["rows".into()] })
 }
 

@@ -1,13 +1,17 @@
 //! Data: from a source named in a program to columns in memory, their splits, and the batches that training reads.
 //!
-//! `schema` reads headers only and is what a program is checked against; `load` reads everything. Both answer with a
+//! `schema` reads headers, and small texts for their labels, and is what a program is checked against; `load` reads everything. Both answer with a
 //! [`DataError`] that has a code, a place and a mend. Data made by a program itself enters through [`Table::from_columns`].
 
 mod batch;
+mod cells;
 mod column;
 mod csv;
 mod errors;
+mod files;
 mod idx;
+mod json;
+mod lines;
 mod named;
 mod npy;
 mod open;
@@ -17,54 +21,68 @@ mod table;
 pub mod transform;
 mod write;
 
-pub use batch::{Batches, split_rows};
+pub use batch::Batches;
+pub use cells::{TRUTHS, TURNS, Want, Wants, truth, turn};
 pub use column::{Column, Element, Values, sorted_labels};
-pub use csv::Want;
 pub use errors::DataError;
 pub use source::{Locations, Source};
 pub use table::Table;
-pub use transform::{binarise, reveal, scale, threshold};
+pub use transform::{binarise, reveal, threshold};
 pub use write::write_csv;
 
 use crate::base::schema::Schema;
-use open::Input;
-use std::collections::BTreeMap;
+use files::Part;
 
-/// The column's name where a file holds a single array.
-const SINGLE: &str = "value";
-
-/// What a source offers, from headers (and a text table's first rows) alone.
+/// What a source offers, from headers and the first rows of text alone; small files of text are looked through for labels.
 pub fn schema(source: &Source, locations: &Locations) -> Result<Schema, DataError> {
-    match source {
-        Source::Dataset { name } => named::schema(name, locations),
-        Source::Csv { path } => csv::schema(Input::open(&locations.file(path))?, b','),
-        Source::Tsv { path } => csv::schema(Input::open(&locations.file(path))?, b'\t'),
-        Source::Npy { path } => npy::schema(Input::open(&locations.file(path))?, SINGLE),
-        Source::Npz { path } => npy::archive_schema(&locations.file(path)),
-        Source::Idx { path } => idx::schema(Input::open(&locations.file(path))?, SINGLE),
+    match parts(source, locations)? {
+        Parts::Named(name) => named::schema(name, locations),
+        Parts::Splits(parts) => files::schema_of_parts(&parts),
+        Parts::One(part) => part.schema(),
     }
 }
 
 /// Everything a source holds, each text column read as its first present cell suggests.
 pub fn load(source: &Source, locations: &Locations) -> Result<Table, DataError> {
-    load_as(source, locations, &BTreeMap::new())
+    load_as(source, locations, &Wants::default())
 }
 
-/// `load`, with the kinds that named columns of a text table are read as.
-pub fn load_as(source: &Source, locations: &Locations, wants: &BTreeMap<String, Want>) -> Result<Table, DataError> {
-    match source {
-        Source::Dataset { name } => named::load(name, locations, wants),
-        Source::Csv { path } => csv::load(Input::open(&locations.file(path))?, b',', wants),
-        Source::Tsv { path } => csv::load(Input::open(&locations.file(path))?, b'\t', wants),
-        Source::Npy { path } => {
-            let column = npy::load(Input::open(&locations.file(path))?, SINGLE)?;
-            Table::from_columns(vec![(SINGLE.into(), column)])
+/// `load`, with the columns of text that are wanted, and what they are read as.
+pub fn load_as(source: &Source, locations: &Locations, wants: &Wants) -> Result<Table, DataError> {
+    match parts(source, locations)? {
+        Parts::Named(name) => named::load(name, locations, wants),
+        Parts::Splits(parts) => files::load_parts(&parts, wants),
+        Parts::One(part) => part.load(wants),
+    }
+}
+
+/// What a source is read from.
+enum Parts<'a> {
+    Named(&'a str),
+    Splits(Vec<(String, Part)>),
+    One(Part),
+}
+
+fn parts<'a>(source: &'a Source, locations: &Locations) -> Result<Parts<'a>, DataError> {
+    let (path, format) = match (source, source.file()) {
+        (_, Some(file)) => file,
+        (Source::Dataset { name }, _) => return Ok(Parts::Named(name)),
+        (Source::Wav { path }, _) => {
+            return Err(DataError::NotYet { name: path.display().to_string(), what: "a recording" });
         }
-        Source::Npz { path } => npy::archive(&locations.file(path)),
-        Source::Idx { path } => {
-            let (_, column) = idx::load(Input::open(&locations.file(path))?)?;
-            Table::from_columns(vec![(SINGLE.into(), column)])
-        }
+        _ => return Ok(Parts::Splits(Vec::new())),
+    };
+    let path = locations.file(path);
+    if !path.is_dir() {
+        return Ok(Parts::One(Part { path, format }));
+    }
+    let parts = files::parts(&path, "", false, Some(&format))?;
+    match parts.is_empty() {
+        true => Err(DataError::UnknownSet {
+            name: path.display().to_string(),
+            looked: vec!["the names of the files in that folder, of which none says a split".into()],
+        }),
+        false => Ok(Parts::Splits(parts)),
     }
 }
 
@@ -75,7 +93,7 @@ fn check_finite(file: &str, name: &str, column: &Column) -> Result<(), DataError
         None => Ok(()),
         Some(at) => Err(DataError::NotFinite {
             file: file.into(),
-            row: at.checked_div(column.width()).unwrap_or(0) + 1,
+            row: column.row_of(at).0 + 1,
             column: name.into(),
             text: values[at].to_string(),
         }),

@@ -1,90 +1,99 @@
-//! Sets known by name. `digits` is built into the program; `mnist`, `binarized-mnist` and `frey` are folders of fixed layout;
-//! any other name is a file, or a folder with a file a split (`train.csv`, `test.csv.gz`, `NAME.valid.data.gz`, ..).
+//! Sets known by name. `digits` is built into the program; others are folders of a layout that is known here; any further name is a
+//! file, or a folder with a file a split (`train.csv`, `test.csv.gz`, `NAME.valid.data.gz`, ..).
 
+use super::cells::{Want, Wants};
 use super::column::Column;
 use super::csv;
 use super::errors::DataError;
+use super::files::{self, Format, Part};
 use super::idx;
+use super::json;
 use super::open::Input;
-use super::source::{Locations, Source};
+use super::source::Locations;
 use super::table::Table;
 use crate::base::schema::{ColumnKind, ColumnSchema, Extent, Schema};
-use std::collections::BTreeMap;
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 /// 64 grey values 0..16 and the digit, 1,797 lines; its README beside it says whose it is.
 static DIGITS: &[u8] = include_bytes!("digits/digits.csv.gz");
-
-/// Splits that a folder may hold a file of, in the order in which they are read.
-const SPLIT_FILES: [&str; 4] = ["train", "valid", "test", "rows"];
 
 const MNIST_FILES: [&str; 4] = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"];
 /// Splits and rows of the fixed binarisation.
 const BINARIZED_ROWS: [(&str, usize); 3] = [("train", 50_000), ("valid", 10_000), ("test", 10_000)];
 const FREY_FILE: &str = "freyfaces.u8.gz";
 
+/// A folder that holds sets of this layout, each under its own name.
+const DENSITIES: &str = "density";
+const ROLLS_FILE: &str = "jsb-chorales-quarter.json.gz";
+const NEWS_FILE: &str = "reuters21578.jsonl.gz";
+/// The key of a news item that names its split, and the splits.
+const NEWS_SPLIT: &str = "split";
+const NEWS_SPLITS: [&str; 3] = ["train", "test", "unused"];
+
 /// What a name stands for.
 enum Known {
-    Digits,
+    /// The built-in set, or a file of the same lines and its rows of training.
+    Digits(Option<(PathBuf, usize)>),
     Mnist(PathBuf),
     BinarizedMnist(PathBuf),
     Frey(PathBuf),
-    File(Source),
+    Rolls(PathBuf),
+    News(Part),
+    File(Part),
     /// Splits with a file each.
-    Files(Vec<(String, PathBuf)>),
+    Files(Vec<(String, Part)>),
 }
 
 fn find(name: &str, locations: &Locations) -> Result<Known, DataError> {
     let mut looked = Vec::new();
-    let Some(path) = locations.find(name, &mut looked) else {
+    let Some(path) = locations.find(name, &mut looked).or_else(|| density(name, locations, &mut looked)) else {
         // A path that was given for this run and does not exist is never passed over.
         if name == "digits" && !locations.overrides.contains_key(name) {
-            return Ok(Known::Digits);
+            return Ok(Known::Digits(None));
         }
         return Err(DataError::UnknownSet { name: name.into(), looked });
     };
     if path.is_file() {
-        return Ok(Known::File(Source::of_path(&path)?));
+        let format = Format::of_path(&path)?;
+        return Ok(Known::File(Part { path, format }));
     }
-    match name {
-        "digits" if !locations.overrides.contains_key(name) => Ok(Known::Digits),
-        "mnist" => Ok(Known::Mnist(path)),
-        "binarized-mnist" => Ok(Known::BinarizedMnist(path)),
-        "frey" => Ok(Known::Frey(path)),
+    let splits = |format: Format| Ok(Known::Files(files::parts(&path, name, false, Some(&format))?));
+    let known = match name {
+        "digits" if !locations.overrides.contains_key(name) => return Ok(Known::Digits(None)),
+        "digits8x8" => return Ok(Known::Digits(Some((path.join("digits8x8.csv.gz"), 1437)))),
+        "mnist" => return Ok(Known::Mnist(path)),
+        "binarized-mnist" => return Ok(Known::BinarizedMnist(path)),
+        "frey" => return Ok(Known::Frey(path)),
+        "jsb-chorales" => return Ok(Known::Rolls(path)),
+        "docs" => return Ok(Known::News(Part { path: path.join(NEWS_FILE), format: Format::Json })),
+        "fsdd" => return Err(DataError::NotYet { name: name.into(), what: "a set of recordings" }),
+        "conll2000" => splits(Format::Columns(["word", "pos", "tag"].map(String::from).to_vec())),
+        "ptb" => splits(Format::Text),
         _ => {
-            let files = split_files(name, &path)?;
-            if files.is_empty() {
-                looked.push(format!("`{}` holds no file named after a split", path.display()));
-                return Err(DataError::UnknownSet { name: name.into(), looked });
-            }
-            Ok(Known::Files(files))
+            let only = name != DENSITIES && path.file_name().is_some_and(|folder| folder == DENSITIES);
+            Ok(Known::Files(files::parts(&path, name, only, None)?))
         }
+    }?;
+    match known {
+        Known::Files(files) if files.is_empty() => {
+            looked.push(format!("`{}` holds no file named after a split", path.display()));
+            Err(DataError::UnknownSet { name: name.into(), looked })
+        }
+        known => Ok(known),
     }
 }
 
-/// The files of a folder that are named `SPLIT.ending` or `NAME.SPLIT.ending`.
-fn split_files(name: &str, folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
-    let unreadable = |source| DataError::Unreadable { path: folder.to_path_buf(), source };
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        names.push(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned());
-    }
-    names.sort();
-    let mut files = Vec::new();
-    for split in SPLIT_FILES {
-        let of_split = |file: &&String| {
-            let rest = file.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')).unwrap_or(file);
-            rest.strip_prefix(split).is_some_and(|rest| rest.starts_with('.'))
-        };
-        files.extend(names.iter().find(of_split).map(|file| (split.to_string(), folder.join(file))));
-    }
-    Ok(files)
+/// The folder of densities, where it holds a set of that name.
+fn density(name: &str, locations: &Locations, looked: &mut Vec<String>) -> Option<PathBuf> {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let folder = locations.root.as_ref().filter(|_| plain && !locations.overrides.contains_key(name))?.join(DENSITIES);
+    looked.push(format!("`{}`", folder.display()));
+    folder.join(format!("{name}.train.data.gz")).exists().then_some(folder)
 }
 
 fn number(name: &str, width: usize, range: (f64, f64)) -> ColumnSchema {
     let shape = vec![Extent::Fixed(width)];
-    ColumnSchema { name: name.into(), kind: ColumnKind::Number, shape, range: Some(range) }
+    ColumnSchema { name: name.into(), kind: ColumnKind::Number, shape, range: Some(range), labels: None }
 }
 
 fn ten_digits() -> Vec<String> {
@@ -94,8 +103,8 @@ fn ten_digits() -> Vec<String> {
 fn images(width: usize, labelled: bool, rows: usize, splits: &[&str]) -> Schema {
     let mut columns = vec![number("image", width, (0.0, 1.0))];
     if labelled {
-        let kind = ColumnKind::Label(Some(ten_digits()));
-        columns.push(ColumnSchema { name: "label".into(), kind, shape: Vec::new(), range: None });
+        let (name, kind, labels) = ("label".to_string(), ColumnKind::Label, Some(ten_digits()));
+        columns.push(ColumnSchema { name, kind, shape: Vec::new(), range: None, labels });
     }
     Schema { columns, rows: Some(rows), splits: splits.iter().map(|s| s.to_string()).collect() }
 }
@@ -103,7 +112,12 @@ fn images(width: usize, labelled: bool, rows: usize, splits: &[&str]) -> Schema 
 /// What a named set offers, from headers alone.
 pub(super) fn schema(name: &str, locations: &Locations) -> Result<Schema, DataError> {
     match find(name, locations)? {
-        Known::Digits => Ok(images(64, true, 1797, &["train", "test", "all"])),
+        Known::Digits(file) => {
+            if let Some((path, _)) = &file {
+                Input::open(path)?;
+            }
+            Ok(images(64, true, 1797, &["train", "test", "all"]))
+        }
         Known::Mnist(folder) => {
             for stem in MNIST_FILES {
                 idx::schema(Input::open(&mnist_file(&folder, stem))?, stem)?;
@@ -120,83 +134,75 @@ pub(super) fn schema(name: &str, locations: &Locations) -> Result<Schema, DataEr
             Input::open(&folder.join(FREY_FILE))?;
             Ok(images(560, false, 1965, &["rows"]))
         }
-        Known::File(source) => super::schema(&source, &absolute()),
-        Known::Files(files) => {
-            let (_, first) = &files[0];
-            let mut schema = match bare(first) {
-                true => {
-                    let width = bare_width(first)?;
-                    Schema { columns: vec![number("x", width, (0.0, 1.0))], ..Schema::default() }
-                }
-                false => super::schema(&Source::of_path(first)?, &absolute())?,
-            };
-            schema.rows = None;
-            schema.splits = files.into_iter().map(|(split, _)| split).collect();
+        Known::Rolls(folder) => {
+            Input::open(&folder.join(ROLLS_FILE))?;
+            Ok(json::rolls_schema())
+        }
+        Known::News(part) => {
+            let mut schema = part.schema()?;
+            schema.splits = NEWS_SPLITS.map(String::from).to_vec();
             Ok(schema)
         }
+        Known::File(part) => part.schema(),
+        Known::Files(files) => files::schema_of_parts(&files),
     }
 }
 
 /// A named set, read.
-pub(super) fn load(name: &str, locations: &Locations, wants: &BTreeMap<String, csv::Want>) -> Result<Table, DataError> {
+pub(super) fn load(name: &str, locations: &Locations, wants: &Wants) -> Result<Table, DataError> {
     match find(name, locations)? {
-        Known::Digits => digits(),
+        Known::Digits(file) => digits(file),
         Known::Mnist(folder) => mnist(&folder),
         Known::BinarizedMnist(folder) => binarized_mnist(&folder),
         Known::Frey(folder) => {
             let data = Input::open(&folder.join(FREY_FILE))?.body(1965 * 560)?;
             Table::from_columns(vec![("image".into(), Column::bytes(vec![560], data, 255.0))])
         }
-        Known::File(source) => super::load_as(&source, &absolute(), wants),
-        Known::Files(files) => {
-            let read = |(split, path): (String, PathBuf)| {
-                let table = match bare(&path) {
-                    true => {
-                        let width = bare_width(&path)?;
-                        let values = csv::bare_rows(Input::open(&path)?, width)?;
-                        Table::from_columns(vec![("x".into(), Column::numbers(vec![width], values))])?
-                    }
-                    false => super::load_as(&Source::of_path(&path)?, &absolute(), wants)?,
-                };
-                Ok((split, table))
-            };
-            Table::stacked(files.into_iter().map(read).collect::<Result<_, DataError>>()?)
-        }
+        Known::Rolls(folder) => json::rolls(Input::open(&folder.join(ROLLS_FILE))?),
+        Known::News(part) => news(&part, wants),
+        Known::File(part) => part.load(wants),
+        Known::Files(files) => files::load_parts(&files, wants),
     }
 }
 
-/// Paths found through `Locations` count from nowhere else.
-fn absolute() -> Locations {
-    Locations::default()
+/// News items, split by what each says of itself.
+fn news(part: &Part, wants: &Wants) -> Result<Table, DataError> {
+    let mut wants = wants.clone();
+    wants.columns.insert(NEWS_SPLIT.into(), Want::Label);
+    let mut table = part.load(&wants)?;
+    let column = table.column(NEWS_SPLIT)?;
+    let labels = column.labels.clone().unwrap_or_default();
+    let rows = |split: &str| {
+        let code = labels.iter().position(|label| label == split);
+        let of = |row: &usize| code == Some(column.value(*row, 0) as usize);
+        (split.to_string(), (0..table.rows).filter(of).collect())
+    };
+    table.splits = NEWS_SPLITS.map(rows).to_vec();
+    Ok(table)
 }
 
-/// Whether it is a `.data` file: numbers split by commas, without a header.
-fn bare(path: &Path) -> bool {
-    let name = path.to_string_lossy();
-    name.strip_suffix(".gz").unwrap_or(&name).ends_with(".data")
-}
-
-fn bare_width(path: &Path) -> Result<usize, DataError> {
-    let mut input = Input::open(path)?;
-    let mut line = String::new();
-    if let Err(e) = input.reader.read_line(&mut line) {
-        return Err(input.error(e));
+/// Every fifth row of the built-in set is for testing; another file names its rows of training, which come first.
+fn digits(file: Option<(PathBuf, usize)>) -> Result<Table, DataError> {
+    let input = match &file {
+        Some((path, _)) => Input::open(path)?,
+        None => Input::bytes(DIGITS, "digits (built in)"),
+    };
+    let name = input.file.clone();
+    let (cells, _) = csv::bare_rows(input, Some(65))?;
+    if cells.chunks_exact(65).any(|row| !(0.0..=9.0).contains(&row[64]) || row[64].fract() != 0.0) {
+        let detail = "the last cell of a line is no digit".to_string();
+        return Err(DataError::Malformed { file: name, format: "a set of digits", detail });
     }
-    if line.trim().is_empty() {
-        return Err(DataError::Empty { file: input.file });
-    }
-    Ok(line.split(',').count())
-}
-
-fn digits() -> Result<Table, DataError> {
-    let cells = csv::bare_rows(Input::bytes(DIGITS, "digits (built in)"), 65)?;
     let rows = cells.len() / 65;
     let grey = cells.chunks_exact(65).flat_map(|row| row[..64].iter().map(|&v| v as u8)).collect();
     let codes = cells.chunks_exact(65).map(|row| row[64] as usize).collect();
     let image = Column { range: Some((0.0, 1.0)), ..Column::bytes(vec![64], grey, 16.0) };
     let label = Column::coded(Vec::new(), codes, ten_digits());
     let mut table = Table::from_columns(vec![("image".into(), image), ("label".into(), label)])?;
-    let (test, train): (Vec<usize>, Vec<usize>) = (0..rows).partition(|row| row % 5 == 4);
+    let (test, train): (Vec<usize>, Vec<usize>) = (0..rows).partition(|&row| match &file {
+        Some((_, training)) => row >= *training,
+        None => row % 5 == 4,
+    });
     table.splits = vec![("train".into(), train), ("test".into(), test), ("all".into(), (0..rows).collect())];
     Ok(table)
 }

@@ -118,7 +118,7 @@ fn element(descr: &str) -> Option<(Kind, usize)> {
 impl Header {
     fn schema(&self, name: &str) -> ColumnSchema {
         let kind = match self.kind {
-            Kind::Wide | Kind::Narrow => ColumnKind::Label(None),
+            Kind::Wide | Kind::Narrow => ColumnKind::Label,
             Kind::Bool | Kind::Signed | Kind::Unsigned | Kind::Float => ColumnKind::Number,
         };
         let range = match (self.kind, self.size) {
@@ -127,7 +127,7 @@ impl Header {
             _ => None,
         };
         let shape = self.shape[1..].iter().map(|&n| Extent::Fixed(n)).collect();
-        ColumnSchema { name: name.into(), kind, shape, range }
+        ColumnSchema { name: name.into(), kind, shape, range, labels: None }
     }
 
     fn numbers(&self, bytes: &[u8]) -> Vec<f64> {

@@ -3,6 +3,7 @@
 use super::column::Column;
 use super::errors::DataError;
 use crate::base::schema::Schema;
+use std::collections::BTreeSet;
 
 /// Columns over the same rows.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -19,25 +20,23 @@ impl Table {
     /// A table of these columns with the single split `rows`. E0717 where their numbers of rows differ, E0713 where two have one name.
     pub fn from_columns(columns: Vec<(String, Column)>) -> Result<Table, DataError> {
         let mismatch = |detail: String| DataError::Mismatch { what: "the table".into(), detail };
-        let rows_of = |column: &Column| match (column.width(), &column.lengths) {
-            (_, Some(lengths)) => lengths.len(),
-            (0, None) => 0,
-            (width, None) => column.values.len() / width,
-        };
-        let rows = columns.first().map_or(0, |(_, column)| rows_of(column));
-        for (i, (name, column)) in columns.iter().enumerate() {
-            if rows_of(column) != rows {
-                let found = rows_of(column);
+        let rows = columns.first().map_or(0, |(_, column)| column.rows());
+        let mut names = BTreeSet::new();
+        for (name, column) in &columns {
+            let found = column.rows();
+            if found != rows {
                 return Err(mismatch(format!("`{name}` has {found} rows, `{}` has {rows}", columns[0].0)));
             }
-            let size = rows * column.width();
+            let size: usize = (0..rows).map(|row| column.filled(row)).sum();
             if column.values.len() != size || column.absent.as_ref().is_some_and(|mask| mask.len() != size) {
                 return Err(mismatch(format!("`{name}` does not fill {rows} rows of shape {:?}", column.shape)));
             }
-            if column.lengths.iter().flatten().any(|&n| n > column.shape.first().copied().unwrap_or(0)) {
+            if column.starts.is_some()
+                && (0..rows).any(|row| column.length(row) > column.shape.first().copied().unwrap_or(0))
+            {
                 return Err(mismatch(format!("`{name}` has a row longer than its extent")));
             }
-            if columns[..i].iter().any(|(earlier, _)| earlier == name) {
+            if !names.insert(name) {
                 let detail = format!("two columns are named `{name}`");
                 return Err(DataError::Header { file: "the table".into(), detail });
             }
@@ -61,17 +60,6 @@ impl Table {
         })
     }
 
-    /// The index of the row that people call `number`, counted from 1 (E0718 beyond the last).
-    pub fn row(&self, number: usize) -> Result<usize, DataError> {
-        match number.checked_sub(1).filter(|&row| row < self.rows) {
-            Some(row) => Ok(row),
-            None => Err(DataError::Request {
-                what: format!("there is no row {number}"),
-                mend: format!("Rows are counted from 1 to {}.", self.rows),
-            }),
-        }
-    }
-
     /// What it looks like from outside.
     pub fn schema(&self) -> Schema {
         Schema {
@@ -81,7 +69,16 @@ impl Table {
         }
     }
 
-    /// Puts tables of the same columns below one another, a split each. Labels come from the first: a later one's new label is E0706.
+    /// `schema`, with the labels that a column of few numbers would have as an enumeration: that of a table given as it is.
+    pub fn schema_with_labels(&self) -> Schema {
+        let mut schema = self.schema();
+        for (seen, (_, column)) in schema.columns.iter_mut().zip(&self.columns) {
+            seen.labels = column.few_labels();
+        }
+        schema
+    }
+
+    /// Puts tables of the same columns below one another, a split each. The labels are those of all of them.
     pub(super) fn stacked(parts: Vec<(String, Table)>) -> Result<Table, DataError> {
         let mut whole = Table::default();
         for (split, part) in parts {

@@ -1,5 +1,5 @@
-//! What a binding may do to a column before it is observed: threshold, binarise, scale, reveal.
-//! The first three act on gathered batches in place, the last on a whole column of labels.
+//! What a binding may do to a column before it is observed: threshold, binarise, reveal.
+//! The first two act on gathered batches in place, the last on a whole column of labels.
 
 use super::column::{Column, Element};
 use super::errors::DataError;
@@ -11,13 +11,6 @@ const REVEAL: u32 = 0xda7a_0003;
 pub fn threshold<T: Element + PartialOrd>(values: &mut [T], cut: T) {
     for value in values {
         *value = T::of(if *value > cut { 1.0 } else { 0.0 });
-    }
-}
-
-/// Each value v becomes `factor` v + `shift`.
-pub fn scale<T: Element + Into<f64>>(values: &mut [T], factor: f64, shift: f64) {
-    for value in values {
-        *value = T::of(factor * (*value).into() + shift);
     }
 }
 

@@ -23,7 +23,7 @@ pub use inline::inline_definitions;
 pub use position::Along;
 pub use program::{
     Binding, Data, DataId, DataSource, Domain, Factor, FactorKind, Guide, IndexId, IndexVar, Model, ModelId, Owner,
-    Param, ParamId, Program, Target, Transform, Var, VarId,
+    Param, ParamId, Program, Scale, Target, Transform, Var, VarId,
 };
 pub use request::{
     Argument, Ask, Call, DataRef, Evidence, EvidenceValue, Group, Infer, Init, Inner, Line, Metric, Question, Require,

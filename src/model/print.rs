@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::axis::{AxisId, AxisKind};
 use super::expr::{Compare, Expr, Function, Node, Objective, Operator, Reduction, Subject, Subscript};
 use super::family::Dist;
-use super::program::{DataSource, Domain, Factor, FactorKind, Program, Target, Transform, VarId};
+use super::program::{DataSource, Domain, Factor, FactorKind, Program, Scale, Target, Transform, VarId};
 use super::request::{Argument, Call, DataRef, Evidence, EvidenceValue, Group, Init, Inner, Question, Verb};
 
 /// The whole program.
@@ -48,21 +48,28 @@ impl Printer<'_> {
         }
         for (_, data) in p.data.iter() {
             let source = match &data.source {
-                DataSource::Read { reader, path } => format!("{reader}({path:?})"),
-                DataSource::Sample { model, rows, seed } => {
+                DataSource::Read { reader, path, .. } => format!("{reader}({path:?})"),
+                DataSource::Sample { model, rows, given, seed } => {
+                    let rows = given.as_ref().map_or(rows.to_string(), |of| self.data_ref(of));
                     format!("sample({}, {rows}, seed = {seed})", p.models[*model].name)
                 }
                 DataSource::Of(of) => self.data_ref(of),
             };
             self.line(0, &format!("data {} = {source}", data.name));
             for b in &data.bindings {
+                let own = match b.scale {
+                    None => b.column.clone(),
+                    Some(Scale::Times(by)) => format!("{} * {by}", b.column),
+                    Some(Scale::Over(by)) => format!("{} / {by}", b.column),
+                };
                 let column = match &b.transform {
-                    Transform::Plain => b.column.clone(),
-                    Transform::Soft => format!("soft({})", b.column),
-                    Transform::Binarise => format!("binarise({})", b.column),
-                    Transform::Above(t) => format!("{} > {t}", b.column),
+                    Transform::Plain => own,
+                    Transform::Soft => format!("soft({own})"),
+                    Transform::Binarise => format!("binarise({own})"),
+                    Transform::Above(t) => format!("{own} > {t}"),
+                    Transform::Words => format!("words({own})"),
                     Transform::Reveal { rows, balanced } => {
-                        format!("reveal({}, {rows}, balanced = {})", b.column, yes(*balanced))
+                        format!("reveal({own}, {rows}, balanced = {})", yes(*balanced))
                     }
                     Transform::Computed(e) => self.expr(e),
                 };

@@ -217,13 +217,17 @@ pub enum DataSource {
         reader: String,
         /// Its argument.
         path: String,
+        /// The names that the columns of a file without names get, in its order.
+        columns: Vec<String>,
     },
-    /// `sample(model, n, seed = s)`.
+    /// `sample(model, n, seed = s)`, `sample(model, other.train, seed = s)`.
     Sample {
         /// The model drawn from.
         model: ModelId,
-        /// How many rows.
+        /// How many rows; 0 where there is one for each row of other data.
         rows: usize,
+        /// The data whose rows the draws are made for: what they bind is taken from there.
+        given: Option<super::request::DataRef>,
         /// The seed.
         seed: u64,
     },
@@ -242,6 +246,8 @@ pub enum Transform {
     Binarise,
     /// yes where the number exceeds the threshold.
     Above(f64),
+    /// The words of a text, one after the other.
+    Words,
     /// All but `rows` labels taken away, with equally many a label if `balanced`.
     Reveal {
         /// How many labels are kept.
@@ -251,6 +257,15 @@ pub enum Transform {
     },
     /// A function of other columns: `features(window(x, Window))`.
     Computed(Box<Expr>),
+}
+
+/// What the numbers of a column are multiplied or divided by before anything else is done to them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Scale {
+    /// `column * 2`.
+    Times(f64),
+    /// `column / 255`.
+    Over(f64),
 }
 
 /// One bound column: `x: Bool[Pixel] = soft(image)`.
@@ -264,6 +279,8 @@ pub struct Binding {
     pub domain: Domain,
     /// The source's column.
     pub column: String,
+    /// What its numbers are scaled by, if anything.
+    pub scale: Option<Scale>,
     /// What is done to it.
     pub transform: Transform,
     /// Where it was written.

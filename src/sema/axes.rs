@@ -397,9 +397,23 @@ impl Checker<'_> {
                     });
                     return None;
                 }
-                let extent = self.program.axes.extent(*axis);
+                let (root, extent) = (self.program.axes.root(*axis), self.program.axes.extent(*axis));
+                if self.enumerated.contains_key(&root) {
+                    self.push(
+                        Diagnostic::at(
+                            Code::UnknownLabel,
+                            span,
+                            format!("what the states of `{name}` are called is known only once the data are read"),
+                        )
+                        .help("say it by a variable that data bind, or let a small file bind the enumeration first"),
+                    );
+                    return None;
+                }
                 match label.parse::<usize>().ok().filter(|&n| n >= 1 && extent.is_none_or(|e| n <= e)) {
-                    Some(n) => Some(n - 1),
+                    Some(n) => {
+                        self.positional.entry(root).or_insert(span);
+                        Some(n - 1)
+                    }
                     None => {
                         let diagnostic =
                             Diagnostic::at(Code::UnknownLabel, span, format!("`{label}` is not a state of `{name}`"));

@@ -153,6 +153,13 @@ impl Checker<'_> {
             return None;
         };
         self.positional(of, "window")?;
+        if let ast::ExprKind::Number(width) = &axis.value.bare().kind {
+            self.push(
+                Diagnostic::at(Code::UnknownAxis, axis.span, "a window runs along an axis of its own")
+                    .help(format!("declare `axis Window = {}` and write `window(.., Window)`", width.text)),
+            );
+            return None;
+        }
         let window = self.axis_argument(scope, axis)?;
         let of = self.numeric(scope, &of.value)?;
         let Some(&along) = of.ty.axes.first() else {
@@ -162,6 +169,14 @@ impl Checker<'_> {
             );
             return None;
         };
+        if of.ty.axes.contains(&window) {
+            let name = self.program.axes[window].name.clone();
+            self.push(
+                Diagnostic::at(Code::RepeatedAxis, axis.span, format!("the value already runs along `{name}`"))
+                    .help("the second argument is a new axis that counts the places of the window: `axis Window = 5`"),
+            );
+            return None;
+        }
         // The window comes right behind the axis it runs along, as a net that reads it declares it.
         let mut axes = of.ty.axes.clone();
         axes.insert(1, window);

@@ -1,14 +1,14 @@
 //! Data: where a set comes from, how its columns are bound to variables, and whether that fits what is trained or asked on it.
 
-use crate::base::id::Id;
-use crate::base::schema::{ColumnKind, ColumnSchema, Extent, Schema};
+use crate::base::schema::{ColumnKind, ColumnSchema, Schema};
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, ExprKind};
 
-use super::scope::{Entry, Scope};
-use super::types::{expr, say_axes, show_type};
+use super::columns::{Column, column_names, is_computed};
+use super::scope::Entry;
+use super::types::{say_axes, show_type};
 use super::{Checker, READERS};
 
 impl<'a> Checker<'a> {
@@ -26,7 +26,7 @@ impl<'a> Checker<'a> {
             _ => Vec::new(),
         };
         let open = item.fields.is_none() && !matches!(source, Some(DataSource::Of(_)));
-        let fallback = DataSource::Read { reader: String::new(), path: String::new() };
+        let fallback = DataSource::Read { reader: String::new(), path: String::new(), columns: Vec::new() };
         let failed = source.is_none() && !self.is_sample(item);
         let data =
             Data { name: item.name.text.clone(), source: source.unwrap_or(fallback), bindings, span: item.name.span };
@@ -38,9 +38,7 @@ impl<'a> Checker<'a> {
         if open || self.is_sample(item) {
             self.open_data.push((id, item));
         }
-        if !self.is_sample(item) {
-            self.fields(id, item);
-        }
+        self.fields(id, item);
     }
 
     fn is_sample(&self, item: &ast::Data) -> bool {
@@ -65,14 +63,16 @@ impl<'a> Checker<'a> {
                     let near = nearest(&name.text, READERS.iter().copied().chain(["sample"]));
                     self.push(match near {
                         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                        None => diagnostic.help("data come from `dataset`, `csv`, `tsv`, `npy`, `npz`, `idx`, `columns`, or from `sample(model, n, seed = 1)`"),
+                        None => diagnostic.help("data come from `dataset`, `csv`, `tsv`, `npy`, `npz`, `idx`, `columns`, `text`, `jsonl`, or from `sample(model, n, seed = 1)`"),
                     });
                     return None;
                 }
                 match args.as_slice() {
                     [ast::Arg { kind: ArgKind::Positional, value, .. }] => match &value.bare().kind {
                         ExprKind::Text(text) => {
-                            Some(DataSource::Read { reader: name.text.clone(), path: text.text.clone() })
+                            let (reader, path) = (name.text.clone(), text.text.clone());
+                            let columns = column_names(self.file, item);
+                            Some(DataSource::Read { reader, path, columns })
                         }
                         _ => {
                             self.push(
@@ -185,11 +185,12 @@ impl<'a> Checker<'a> {
         };
         let (domain, event) = self.domain(None, domain)?;
         let axes: Vec<AxisId> = index.iter().copied().chain(event.iter().copied()).collect();
-        let (column, place, transform) = match &field.value {
-            None => (decl.name.text.clone(), decl.name.span, Transform::Plain),
-            Some(value) if self.is_computed(value) => {
+        let (Column { name: column, span: place, scale }, transform) = match &field.value {
+            None => (Column { name: decl.name.text.clone(), span: decl.name.span, scale: None }, Transform::Plain),
+            Some(value) if is_computed(self.file, value) => {
                 let value = self.computed(id, value)?;
-                (String::new(), decl.span, Transform::Computed(Box::new(value)))
+                let none = Column { name: String::new(), span: decl.span, scale: None };
+                (none, Transform::Computed(Box::new(value)))
             }
             Some(value) => self.transform(value)?,
         };
@@ -198,8 +199,10 @@ impl<'a> Checker<'a> {
             Transform::Soft | Transform::Binarise | Transform::Above(_) => {
                 !matches!(domain, Domain::Bool | Domain::Spin)
             }
-            Transform::Reveal { .. } => !domain.is_discrete(),
-            Transform::Plain | Transform::Computed(_) => false,
+            Transform::Reveal { .. } => !domain.is_discrete() || scale.is_some(),
+            Transform::Words => !matches!(domain, Domain::Cat(_)) || scale.is_some(),
+            Transform::Plain => domain.is_discrete() && scale.is_some(),
+            Transform::Computed(_) => false,
         };
         if wrong {
             let at = field.value.as_ref().map_or(decl.span, |v| v.span);
@@ -207,12 +210,13 @@ impl<'a> Checker<'a> {
                 Diagnostic::at(Code::DomainsDisagree, at, format!("this does not give a `{plain}`"))
                     .label(decl.span, format!("`{}` is declared here", decl.name.text))
                     .help(
-                        "`soft`, `binarise` and thresholds give `Bool`; `reveal` keeps some labels of an enumeration",
+                        "`soft`, `binarise` and thresholds give `Bool`; `reveal` and `words` give an enumeration; a column times a number is a number",
                     ),
             );
             return None;
         }
-        let binding = Binding { name: decl.name.text.clone(), axes, domain, column, transform, span: field.span };
+        let binding =
+            Binding { name: decl.name.text.clone(), axes, domain, column, scale, transform, span: field.span };
         if let Transform::Computed(value) = &binding.transform {
             if value.ty.axes != binding.axes {
                 let (has, wants) = (say_axes(&self.program, &value.ty.axes), say_axes(&self.program, &binding.axes));
@@ -243,220 +247,6 @@ impl<'a> Checker<'a> {
         Some(binding)
     }
 
-    /// Takes sizes and labels from a column.
-    fn fit_column(&mut self, binding: &Binding, column: &ColumnSchema, span: Span) {
-        if column.shape.len() != binding.axes.len() {
-            let message = format!(
-                "the column `{}` has {} dimensions, `{}` has {}",
-                column.name,
-                column.shape.len(),
-                binding.name,
-                binding.axes.len()
-            );
-            let help = match column.shape.len() {
-                0 => "it is a single value a row: declare it without axes".to_string(),
-                n => format!(
-                    "declare it with {n} axes, such as `{}: Real[{}]`",
-                    binding.name,
-                    ["A", "B", "C", "D"][..n.min(4)].join(", ")
-                ),
-            };
-            self.push(Diagnostic::at(Code::ShapesDisagree, span, message).help(help));
-            return;
-        }
-        for (&axis, extent) in binding.axes.iter().zip(&column.shape) {
-            match extent {
-                Extent::Fixed(n) => self.set_extent(axis, *n, span, &format!("in the column `{}`", column.name)),
-                Extent::Ragged => {
-                    let root = self.program.axes.root(axis);
-                    self.program.axes[root].kind = AxisKind::Ragged;
-                }
-            }
-        }
-        match (&binding.domain, &column.kind) {
-            (Domain::Cat(axis), ColumnKind::Label(Some(labels))) => {
-                let root = self.program.axes.root(*axis);
-                if self.program.axes[root].labels.is_none() {
-                    self.set_extent(root, labels.len(), span, &format!("labels in the column `{}`", column.name));
-                    self.program.axes[root].labels = Some(labels.clone());
-                }
-            }
-            (Domain::Cat(_) | Domain::Bool | Domain::Spin, ColumnKind::Label(None)) => {}
-            (Domain::Cat(_), ColumnKind::Text) | (Domain::Bool | Domain::Spin, _) => {}
-            (domain, ColumnKind::Label(_) | ColumnKind::Text) => {
-                let has = show_type(&self.program, domain, &[]);
-                self.push(
-                    Diagnostic::at(
-                        Code::ShapesDisagree,
-                        span,
-                        format!("the column `{}` holds labels, not numbers", column.name),
-                    )
-                    .saying(format!("declared `{has}`"))
-                    .help(format!("declare it as an enumeration, such as `{}: Label`", binding.name)),
-                );
-            }
-            _ => {}
-        }
-        let bound = of_numbers(&binding.domain, &binding.transform);
-        if let (Some((low, high)), Some((from, to))) = (column.range, bound)
-            && (low < from || high > to)
-        {
-            let has = show_type(&self.program, &binding.domain, &[]);
-            self.push(
-                Diagnostic::at(
-                    Code::BadValue,
-                    span,
-                    format!("the column `{}` runs from {low} to {high}, which is not all `{has}`", column.name),
-                )
-                .help(match binding.domain {
-                    Domain::Bool => format!(
-                        "take `soft({})`, `binarise({})` or a threshold, `{} > {}`",
-                        column.name,
-                        column.name,
-                        column.name,
-                        (low + high) / 2.0
-                    ),
-                    _ => "declare it `Real`".to_string(),
-                }),
-            );
-        }
-    }
-
-    /// Whether a column is a function of others: a net or a window.
-    fn is_computed(&self, value: &ast::Expr) -> bool {
-        match &value.bare().kind {
-            ExprKind::Call { callee, .. } => {
-                callee.name().is_some_and(|n| n.text == "window" || self.nets.contains_key(&n.text))
-            }
-            _ => false,
-        }
-    }
-
-    /// The function of the columns bound before it.
-    fn computed(&mut self, id: DataId, value: &ast::Expr) -> Option<Expr> {
-        let mut scope = Scope::new(ModelId::from_index(0), "", Owner::File);
-        for (position, binding) in self.program.data[id].bindings.iter().enumerate() {
-            let column = expr(Node::Column(id, position), binding.axes.clone(), binding.domain.clone(), binding.span);
-            scope.names.insert(binding.name.clone(), (Entry::Value(Box::new(column)), binding.span));
-        }
-        let value = self.numeric(&mut scope, value)?;
-        if let Some(made) = scope.made.first() {
-            self.push(
-                Diagnostic::at(Code::WrongKind, made.span, "a column is not computed by a recurrent net")
-                    .help("call the net in the model instead"),
-            );
-            return None;
-        }
-        Some(value)
-    }
-
-    fn transform(&mut self, value: &ast::Expr) -> Option<(String, Span, Transform)> {
-        let column = |e: &ast::Expr| e.name().map(|n| (n.text.clone(), n.span));
-        match &value.bare().kind {
-            ExprKind::Path(path) if path.parts.len() == 1 => {
-                Some((path.parts[0].text.clone(), path.span, Transform::Plain))
-            }
-            ExprKind::Binary { op: ast::BinaryOp::Greater, left, right } => {
-                let threshold = match &right.bare().kind {
-                    ExprKind::Number(n) => Some(n.value),
-                    ExprKind::Negate(inner) => match &inner.bare().kind {
-                        ExprKind::Number(n) => Some(-n.value),
-                        _ => None,
-                    },
-                    _ => None,
-                };
-                match (column(left), threshold) {
-                    (Some((name, span)), Some(threshold)) => Some((name, span, Transform::Above(threshold))),
-                    _ => {
-                        self.push(
-                            Diagnostic::at(Code::NotAValue, value.span, "a threshold compares a column with a number")
-                                .help("write `column > 0.5`"),
-                        );
-                        None
-                    }
-                }
-            }
-            ExprKind::Call { callee, args, .. } => {
-                let name = callee.name()?;
-                let first = args.first().filter(|a| a.kind == ArgKind::Positional).and_then(|a| column(&a.value));
-                let transform = match name.text.as_str() {
-                    "soft" => Transform::Soft,
-                    "binarise" => Transform::Binarise,
-                    "reveal" => self.reveal(args, value.span)?,
-                    text => {
-                        let near = nearest(text, ["soft", "binarise", "reveal"]);
-                        let diagnostic = Diagnostic::at(
-                            Code::UnknownFunction,
-                            name.span,
-                            format!("a column is not made with `{text}`"),
-                        );
-                        self.push(match (near, text) {
-                            (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
-                            (_, "binarize") => diagnostic.help("the word is spelled `binarise`"),
-                            _ => diagnostic.help(
-                                "write the column's name, `soft(..)`, `binarise(..)`, `reveal(.., n)` or a threshold",
-                            ),
-                        });
-                        return None;
-                    }
-                };
-                let Some((column, span)) = first else {
-                    self.push(
-                        Diagnostic::at(
-                            Code::WrongArguments,
-                            value.span,
-                            format!("`{}` needs a column of the data", name.text),
-                        )
-                        .help(format!("write `{}(column)`", name.text)),
-                    );
-                    return None;
-                };
-                if !matches!(transform, Transform::Reveal { .. }) && args.len() > 1 {
-                    self.error(Code::WrongArguments, args[1].span, format!("`{}` takes one column", name.text));
-                    return None;
-                }
-                Some((column, span, transform))
-            }
-            _ => {
-                self.push(
-                    Diagnostic::at(Code::NotAValue, value.span, "a column of the data is meant here")
-                        .help("write its name, `soft(..)`, `binarise(..)` or a threshold"),
-                );
-                None
-            }
-        }
-    }
-
-    fn reveal(&mut self, args: &[ast::Arg], span: Span) -> Option<Transform> {
-        let mut rows = None;
-        let mut balanced = false;
-        for arg in args.iter().skip(1) {
-            match (&arg.kind, &arg.value.bare().kind) {
-                (ArgKind::Positional, ExprKind::Number(n)) => rows = Some(self.count(n, "a number of rows")?),
-                (ArgKind::Named(name), ExprKind::Path(path))
-                    if name.text == "balanced" && matches!(path.text().as_str(), "yes" | "no") =>
-                {
-                    balanced = path.text() == "yes";
-                }
-                _ => {
-                    self.push(
-                        Diagnostic::at(Code::WrongArguments, arg.span, "`reveal` does not take this")
-                            .help("write `reveal(label, 100, balanced = yes)`"),
-                    );
-                    return None;
-                }
-            }
-        }
-        let Some(rows) = rows else {
-            self.push(
-                Diagnostic::at(Code::WrongArguments, span, "`reveal` needs the number of rows that keep their label")
-                    .help("write `reveal(label, 100)`"),
-            );
-            return None;
-        };
-        Some(Transform::Reveal { rows, balanced })
-    }
-
     /// Settles what had to wait for the models: samples, and sets whose every column is bound by its name.
     pub fn close_data(&mut self) {
         for (id, item) in std::mem::take(&mut self.open_data) {
@@ -465,16 +255,42 @@ impl<'a> Checker<'a> {
             } else if let Some(schema) = self.schema(id) {
                 for column in &schema.columns {
                     if let Some(binding) = self.implied(column, item.name.span) {
+                        self.fit_column(&binding, column, item.name.span);
                         self.program.data[id].bindings.push(binding);
                     }
                 }
+            }
+        }
+        for id in self.program.data.ids().collect::<Vec<_>>() {
+            // What a set is made of may have got its bindings only now.
+            let DataSource::Of(of) = &self.program.data[id].source else { continue };
+            let above = self.program.data[of.data].bindings.clone();
+            let own = &self.program.data[id].bindings;
+            let missing: Vec<Binding> =
+                above.into_iter().filter(|b| !own.iter().any(|mine| mine.name == b.name)).collect();
+            self.program.data[id].bindings.extend(missing);
+        }
+        for (axis, span) in std::mem::take(&mut self.positional) {
+            let Some(labels) = self.program.axes.labels(axis) else { continue };
+            if labels.iter().enumerate().any(|(place, label)| *label != (place + 1).to_string()) {
+                let name = self.program.axes[axis].name.clone();
+                let list = labels.iter().take(6).map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ");
+                self.push(
+                    Diagnostic::at(
+                        Code::UnknownLabel,
+                        span,
+                        format!("a state of `{name}` is named before its labels are known"),
+                    )
+                    .note(format!("the data call its states {list}"))
+                    .help(format!("bind the column in the body of the data set, `{{ ..: {name} }}`")),
+                );
             }
         }
     }
 
     fn sample_data(&mut self, id: DataId, item: &'a ast::Data) -> Option<()> {
         let ExprKind::Call { args, .. } = &item.source.bare().kind else { return None };
-        let (mut model, mut rows, mut seed) = (None, None, 1);
+        let (mut model, mut rows, mut given, mut seed) = (None, None, None, 1);
         for (place, arg) in args.iter().enumerate() {
             match (&arg.kind, &arg.value.bare().kind) {
                 (ArgKind::Positional, ExprKind::Path(path)) if place == 0 && path.parts.len() == 1 => {
@@ -488,13 +304,26 @@ impl<'a> Checker<'a> {
                 (ArgKind::Positional, ExprKind::Number(n)) if place == 1 => {
                     rows = Some(self.count(n, "a number of rows")?)
                 }
+                (ArgKind::Positional, ExprKind::Path(path)) if place == 1 => {
+                    let of = self.data_ref(path)?;
+                    if of.data >= id {
+                        let message = "the draws are made for rows that are not known yet";
+                        self.push(
+                            Diagnostic::at(Code::UnknownName, path.span, message)
+                                .help("declare the data that are drawn for above the draws"),
+                        );
+                        return None;
+                    }
+                    given = Some(of);
+                    rows = Some(0);
+                }
                 (ArgKind::Named(name), ExprKind::Number(n)) if name.text == "seed" => {
                     seed = self.count(n, "a seed")? as u64
                 }
                 _ => {
                     self.push(
                         Diagnostic::at(Code::WrongArguments, arg.span, "`sample` does not take this")
-                            .help("write `sample(model, 500, seed = 1)`"),
+                            .help("write `sample(model, 500, seed = 1)` or `sample(model, other.train, seed = 1)`"),
                     );
                     return None;
                 }
@@ -507,9 +336,12 @@ impl<'a> Checker<'a> {
             );
             return None;
         };
-        self.program.data[id].source = DataSource::Sample { model, rows, seed };
+        self.program.data[id].source = DataSource::Sample { model, rows, given: given.clone(), seed };
+        if let Some(of) = &given {
+            self.check_given(model, of);
+        }
         let vars = self.program.models[model].vars.clone();
-        let bindings: Vec<Binding> = vars
+        let mut bindings: Vec<Binding> = vars
             .iter()
             .map(|&v| {
                 let v = &self.program.vars[v];
@@ -518,17 +350,26 @@ impl<'a> Checker<'a> {
                     axes: v.axes(),
                     domain: v.domain.clone(),
                     column: v.name.clone(),
+                    scale: None,
                     transform: Transform::Plain,
                     span: item.name.span,
                 }
             })
             .collect();
+        for beside in given.iter().flat_map(|of| self.program.data[of.data].bindings.clone()) {
+            if !bindings.iter().any(|b| b.name == beside.name) {
+                let (column, scale, transform) = (beside.name.clone(), None, Transform::Plain);
+                bindings.push(Binding { column, scale, transform, ..beside });
+            }
+        }
         if item.fields.is_none() {
             self.program.data[id].bindings = bindings;
             return Some(());
         }
-        self.fields(id, item);
         for binding in self.program.data[id].bindings.clone() {
+            if matches!(binding.transform, Transform::Computed(_)) {
+                continue;
+            }
             let Some(column) = bindings.iter().find(|b| b.name == binding.column) else {
                 let model = self.program.models[model].name.clone();
                 let near = nearest(&binding.column, bindings.iter().map(|b| b.name.as_str())).map(str::to_string);
@@ -560,6 +401,22 @@ impl<'a> Checker<'a> {
         Some(())
     }
 
+    /// That the data a sample is drawn for say what every `given` variable is.
+    fn check_given(&mut self, model: ModelId, of: &DataRef) {
+        let bindings = &self.program.data[of.data].bindings;
+        let vars = &self.program.models[model].vars;
+        let open =
+            |v: &VarId| self.program.vars[*v].given && !bindings.iter().any(|b| b.name == self.program.vars[*v].name);
+        let Some(&var) = vars.iter().find(|v| open(v)) else { return };
+        let (name, place) = (self.program.vars[var].name.clone(), self.program.vars[var].span);
+        let data = self.program.data[of.data].name.clone();
+        self.push(
+            Diagnostic::at(Code::GivenUnbound, of.span, format!("`{data}` does not say what `{name}` is"))
+                .label(place, "the draws are conditioned on it")
+                .help(format!("bind it: `data {data} = .. {{ {name}: .. = column }}`")),
+        );
+    }
+
     /// The binding of a column that no body declares: as the variable of its name, or as a plain number.
     fn implied(&self, column: &ColumnSchema, span: Span) -> Option<Binding> {
         let like = self.program.vars.iter().map(|(_, v)| v).find(|v| v.name == column.name);
@@ -573,6 +430,7 @@ impl<'a> Checker<'a> {
             axes,
             domain,
             column: column.name.clone(),
+            scale: None,
             transform: Transform::Plain,
             span,
         })
@@ -697,15 +555,5 @@ impl<'a> Checker<'a> {
                 None
             }
         }
-    }
-}
-
-/// The interval that bound numbers must keep to.
-fn of_numbers(domain: &Domain, transform: &Transform) -> Option<(f64, f64)> {
-    match (domain, transform) {
-        (_, Transform::Soft | Transform::Binarise) => Some((0.0, 1.0)),
-        (Domain::Unit, Transform::Plain) => Some((0.0, 1.0)),
-        (Domain::Positive | Domain::Count, Transform::Plain) => Some((0.0, f64::INFINITY)),
-        _ => None,
     }
 }

@@ -5,6 +5,7 @@ mod asks;
 mod axes;
 mod bounds;
 mod calls;
+mod columns;
 mod data;
 mod dists;
 mod exprs;
@@ -49,6 +50,8 @@ pub struct DataRequest {
     pub reader: String,
     /// What the reader is given: a name or a path.
     pub path: String,
+    /// The names that its bindings give to the columns of a file without names, in the file's order.
+    pub columns: Vec<String>,
     /// Where the file asks for it.
     pub span: Span,
 }
@@ -67,6 +70,7 @@ pub fn sources(file: &ast::File) -> Vec<DataRequest> {
             name: data.name.text.clone(),
             reader,
             path: path.text.clone(),
+            columns: columns::column_names(file, data),
             span: data.source.span,
         })
     };
@@ -87,6 +91,8 @@ pub fn check(file: &ast::File, input: &Input, problems: &mut Problems) -> Option
         declared_axes: BTreeMap::new(),
         axes: BTreeMap::new(),
         extents: BTreeMap::new(),
+        enumerated: BTreeMap::new(),
+        positional: BTreeMap::new(),
         models: BTreeMap::new(),
         model_ids: BTreeMap::new(),
         guides: BTreeMap::new(),
@@ -122,6 +128,10 @@ struct Checker<'a> {
     axes: BTreeMap<String, AxisId>,
     /// Who told an axis its extent.
     extents: BTreeMap<AxisId, (Span, String)>,
+    /// Enumerations that data bind, and whether the first such data told their labels.
+    enumerated: BTreeMap<AxisId, bool>,
+    /// Enumerations of which a state was named by its number, and the first place where.
+    positional: BTreeMap<AxisId, Span>,
     models: BTreeMap<String, &'a ast::Model>,
     model_ids: BTreeMap<String, ModelId>,
     guides: BTreeMap<String, &'a ast::Guide>,

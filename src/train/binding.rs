@@ -1,14 +1,22 @@
 //! Data sets bound to a program: loaded or simulated, named as bindings say, with extents and labels told to the axes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::events::Failure;
 use crate::base::id::Id;
-use crate::data::{Column, DataError, Element, Locations, Source, Table, load, transform};
+use crate::base::span::Span;
+use crate::data::{
+    Column, DataError, Element, Locations, Source, TRUTHS, TURNS, Table, Want, Wants, load_as, transform, truth, turn,
+};
 use crate::diag::{Code, Diagnostic, nearest};
-use crate::model::{AxisId, AxisKind, Binding, Data, DataId, DataRef, DataSource, Domain, Program, Transform, VarId};
+use crate::model::{
+    AxisId, AxisKind, Binding, Data, DataId, DataRef, DataSource, Domain, Program, Scale, Transform, VarId,
+};
 use crate::plan::{Plan, TrainPlan};
+
+/// The state that words of `Text` get which training never showed.
+const UNKNOWN: &str = "<unk>";
 
 /// One bound column: where it is and what is done to it when a batch is gathered.
 #[derive(Clone, Debug)]
@@ -16,6 +24,8 @@ struct BoundColumn {
     name: String,
     column: Arc<Column>,
     transform: Transform,
+    /// The binding's place, where there is one.
+    span: Option<Span>,
 }
 
 /// A data set with its bound columns.
@@ -33,8 +43,8 @@ pub struct DataSets {
     sets: BTreeMap<DataId, BoundSet>,
 }
 
-/// The source that a reader's name and path stand for.
-pub fn source_of(reader: &str, path: &str) -> Option<Source> {
+/// The source that a reader's name and path stand for; the names are those of the columns of a file without names.
+pub fn source_of(reader: &str, path: &str, columns: &[String]) -> Option<Source> {
     match reader {
         "dataset" => Some(Source::Dataset { name: path.to_string() }),
         "csv" => Some(Source::Csv { path: path.into() }),
@@ -42,12 +52,16 @@ pub fn source_of(reader: &str, path: &str) -> Option<Source> {
         "npy" => Some(Source::Npy { path: path.into() }),
         "npz" => Some(Source::Npz { path: path.into() }),
         "idx" => Some(Source::Idx { path: path.into() }),
+        "columns" => Some(Source::Columns { path: path.into(), names: columns.to_vec() }),
+        "text" => Some(Source::Text { path: path.into() }),
+        "jsonl" => Some(Source::Jsonl { path: path.into() }),
+        "wav" => Some(Source::Wav { path: path.into() }),
         _ => None,
     }
 }
 
-/// Draws the rows of `data .. = sample(model, rows, seed)`.
-pub type Simulate<'a> = dyn FnMut(&Program, DataId) -> Result<Table, Failure> + 'a;
+/// Draws the rows of `data .. = sample(model, rows, seed)`; the sets before it are bound.
+pub type Simulate<'a> = dyn FnMut(&Program, DataId, &DataSets) -> Result<Table, Failure> + 'a;
 
 /// Loads every data set, tells the program's axes their extents and labels, and binds columns.
 /// Sets in `given` are taken from there; simulated ones are made by `simulate`, once the axes that files tell are known.
@@ -58,6 +72,7 @@ pub fn bind_data(
     simulate: &mut Simulate<'_>,
 ) -> Result<DataSets, Failure> {
     let mut sets = DataSets::default();
+    let fixed = program.axes.iter().filter(|(_, a)| a.extent.is_some()).map(|(id, _)| id).collect();
     let ids: Vec<DataId> = program.data.ids().collect();
     let order = ids
         .iter()
@@ -65,36 +80,68 @@ pub fn bind_data(
         .chain(ids.iter().filter(|&&id| !matches!(program.data[id].source, DataSource::Read { .. })));
     for &id in order.collect::<Vec<_>>() {
         let declared = program.data[id].clone();
+        let mut binder = Binder { program, fixed: &fixed, drawn: false };
         if let (Some(table), false) = (given.get(&declared.name), matches!(declared.source, DataSource::Of(_))) {
-            let set = bind_set(program, &declared, &Arc::new(table.clone()), None)?;
+            let set = binder.set(&declared, &Arc::new(table.clone()), None)?;
             sets.sets.insert(id, set);
             continue;
         }
         let set = match &declared.source {
-            DataSource::Read { reader, path } => {
-                let source = source_of(reader, path).ok_or_else(|| {
+            DataSource::Read { reader, path, columns } => {
+                let source = source_of(reader, path, columns).ok_or_else(|| {
                     Diagnostic::at(Code::UnknownData, declared.span, format!("`{reader}` does not read data"))
-                        .help("readers: dataset, csv, tsv, npy, npz, idx")
+                        .help("readers: dataset, csv, tsv, npy, npz, idx, columns, text, jsonl")
                 })?;
-                let table = Arc::new(load(&source, locations).map_err(|error| read_by(&error, &declared))?);
-                bind_set(program, &declared, &table, None)?
+                let wants = wants_of(binder.program, id);
+                let table = load_as(&source, locations, &wants).map_err(|error| read_by(&error, &declared))?;
+                binder.set(&declared, &Arc::new(table), None)?
             }
             DataSource::Sample { .. } => {
-                let table = Arc::new(simulate(program, id)?);
-                bind_set(program, &declared, &table, None)?
+                let table = Arc::new(simulate(binder.program, id, &sets)?);
+                binder.drawn = true;
+                binder.set(&declared, &table, None)?
             }
             DataSource::Of(of) => {
                 let parent = sets.sets.get(&of.data).cloned().unwrap_or_default();
-                let rows = sets.rows(program, of)?;
+                let rows = sets.rows(binder.program, of)?;
                 let table = parent.source.clone().unwrap_or_default();
-                let mut set = bind_set(program, &declared, &table, Some(&parent))?;
+                let mut set = binder.set(&declared, &table, Some((&parent, &rows)))?;
                 set.splits = vec![("rows".to_string(), rows)];
                 set
             }
         };
         sets.sets.insert(id, set);
     }
+    sets.check_lengths(program)?;
     Ok(sets)
+}
+
+/// What the bindings of a data set, and of those made of it, read its columns as. A column that is bound as labels anywhere is
+/// read as labels: they keep how they are written, and numbers can be made of them.
+fn wants_of(program: &Program, root: DataId) -> Wants {
+    let mut columns: BTreeMap<String, Want> = BTreeMap::new();
+    for (id, data) in program.data.iter() {
+        let mut top = id;
+        while let DataSource::Of(of) = &program.data[top].source {
+            top = of.data;
+        }
+        if top != root {
+            continue;
+        }
+        for binding in data.bindings.iter().filter(|b| !matches!(b.transform, Transform::Computed(_))) {
+            let want = match (&binding.domain, &binding.transform, binding.scale) {
+                (_, Transform::Words, _) | (Domain::Cat(_), _, _) => Want::Label,
+                (Domain::Bool, Transform::Plain | Transform::Reveal { .. }, None) => Want::Bool,
+                (Domain::Spin, Transform::Plain | Transform::Reveal { .. }, None) => Want::Spin,
+                _ => Want::Number,
+            };
+            let entry = columns.entry(binding.column.clone()).or_insert(want);
+            if *entry != want {
+                *entry = Want::Label;
+            }
+        }
+    }
+    Wants { columns, only: true }
 }
 
 /// An error in the body of a file, with the declaration that reads it.
@@ -107,91 +154,217 @@ fn bound_by(error: &DataError, binding: &Binding) -> Failure {
     Failure::of_data(error, binding.span, format!("`{}` is bound to it", binding.name))
 }
 
-fn bind_set(
-    program: &mut Program,
-    declared: &Data,
-    table: &Arc<Table>,
-    parent: Option<&BoundSet>,
-) -> Result<BoundSet, Failure> {
-    let mut columns: Vec<BoundColumn> = parent.map(|p| p.columns.clone()).unwrap_or_default();
-    let train: Vec<usize> = table.split("train").map(<[usize]>::to_vec).unwrap_or_else(|_| (0..table.rows).collect());
-    for binding in &declared.bindings {
-        let bound = bind_column(program, binding, table, &train)?;
-        columns.retain(|c| c.name != bound.name);
-        columns.push(bound);
-    }
-    if declared.bindings.is_empty() && parent.is_none() {
-        // A simulated set without a body binds every variable it was drawn for.
-        for (name, column) in &table.columns {
-            let column = Arc::new(column.clone());
-            columns.push(BoundColumn { name: name.clone(), column, transform: Transform::Plain });
-        }
-    }
-    Ok(BoundSet { columns, rows: table.rows, splits: table.splits.clone(), source: Some(table.clone()) })
+/// Binds columns, telling the program what they say of axes.
+struct Binder<'p> {
+    program: &'p mut Program,
+    /// Axes whose sizes were known before any data were bound.
+    fixed: &'p BTreeSet<AxisId>,
+    /// Whether the rows were drawn from a model: a column's labels are then all there are, shown or not.
+    drawn: bool,
 }
 
-fn bind_column(
-    program: &mut Program,
-    binding: &Binding,
-    table: &Table,
-    train: &[usize],
-) -> Result<BoundColumn, Failure> {
-    let known: Vec<&str> = table.columns.iter().map(|(n, _)| n.as_str()).collect();
-    let mut column = table
-        .column(&binding.column)
-        .map_err(|_| {
+impl Binder<'_> {
+    /// Binds a set, or one made of rows of another.
+    fn set(
+        &mut self,
+        declared: &Data,
+        table: &Arc<Table>,
+        of: Option<(&BoundSet, &[usize])>,
+    ) -> Result<BoundSet, Failure> {
+        let parent = of.map(|(parent, _)| parent);
+        let mut columns: Vec<BoundColumn> = parent.map(|p| p.columns.clone()).unwrap_or_default();
+        let everything = || (0..table.rows).collect();
+        let train: Vec<usize> = table.split("train").map(<[usize]>::to_vec).unwrap_or_else(|_| everything());
+        for binding in &declared.bindings {
+            let inherited = parent.is_some_and(|p| p.columns.iter().any(|c| c.span == Some(binding.span)));
+            if inherited {
+                continue;
+            }
+            let bound = self.column(binding, table, &train, of.map_or(&train, |(_, rows)| rows))?;
+            columns.retain(|c| c.name != bound.name);
+            columns.push(bound);
+        }
+        if declared.bindings.is_empty() && parent.is_none() {
+            // A simulated set without a body binds every variable it was drawn for.
+            for (name, column) in &table.columns {
+                let (name, column) = (name.clone(), Arc::new(column.clone()));
+                columns.push(BoundColumn { name, column, transform: Transform::Plain, span: None });
+            }
+        }
+        Ok(BoundSet { columns, rows: table.rows, splits: table.splits.clone(), source: Some(table.clone()) })
+    }
+
+    /// Binds a column: `train` are the rows that labels are taken from, `own` those that the set is made of.
+    fn column(
+        &mut self,
+        binding: &Binding,
+        table: &Table,
+        train: &[usize],
+        own: &[usize],
+    ) -> Result<BoundColumn, Failure> {
+        if let Transform::Computed(value) = &binding.transform {
+            let name = &binding.name;
+            return Err(Diagnostic::at(
+                Code::NotSupported,
+                value.span,
+                format!("`{name}` is computed from other columns"),
+            )
+            .saying("columns that a net or a window makes are read, and not bound yet")
+            .help("apply the net where the model reads the column")
+            .into());
+        }
+        let known: Vec<&str> = table.columns.iter().map(|(n, _)| n.as_str()).collect();
+        let found = table.column(&binding.column).map_err(|_| {
             let help = match nearest(&binding.column, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("its columns are: {}", known.join(", ")),
             };
             Diagnostic::at(Code::UnknownColumn, binding.span, format!("the data has no column `{}`", binding.column))
                 .help(help)
-        })?
-        .clone();
-    if let Domain::Cat(axis) = binding.domain {
-        let root = program.axes.root(axis);
-        if !column.is_label() {
-            column = column.into_labels();
+        })?;
+        let mut column = as_bound(binding, found)?;
+        if let Domain::Cat(axis) = binding.domain {
+            self.recode(axis, binding, &mut column, table, train)?;
         }
-        let labels = match program.axes[root].labels.clone() {
+        if let Transform::Reveal { rows, balanced } = binding.transform {
+            column = transform::reveal(&column, own, rows, balanced, 0).map_err(|error| bound_by(&error, binding))?;
+        }
+        self.shape(binding, &mut column)?;
+        check_support(binding, &column)?;
+        let (name, transform) = (binding.name.clone(), binding.transform.clone());
+        Ok(BoundColumn { name, column: Arc::new(column), transform, span: Some(binding.span) })
+    }
+
+    /// Codes a column of labels by those of its enumeration, which the first column bound to it brings along.
+    fn recode(
+        &mut self,
+        axis: AxisId,
+        binding: &Binding,
+        column: &mut Column,
+        table: &Table,
+        train: &[usize],
+    ) -> Result<(), Failure> {
+        let root = self.program.axes.root(axis);
+        let open = self.program.axes[root].open;
+        let labels = match self.program.axes[root].labels.clone() {
             Some(labels) => labels,
             None => {
-                let labels = column.labels_in(train);
-                set_extent(program, root, labels.len(), binding)?;
-                program.axes[root].labels = Some(labels.clone());
+                let mut labels = match self.drawn {
+                    true => column.labels.clone().unwrap_or_default(),
+                    false => column.labels_in(train),
+                };
+                if open {
+                    labels.retain(|label| label != UNKNOWN);
+                    labels.push(UNKNOWN.into());
+                }
+                self.program.axes[root].labels = Some(labels.clone());
                 labels
             }
         };
-        set_extent(program, root, labels.len(), binding)?;
-        column.recode(&binding.column, &labels).map_err(|error| bound_by(&error, binding))?;
+        set_extent(self.program, root, labels.len(), binding)?;
+        let unknown = open.then(|| labels.len().saturating_sub(1));
+        column.recode(&binding.column, &labels, unknown).map_err(|error| {
+            let error = match error {
+                DataError::NewLabel { column, row, label, known, .. } => {
+                    let (split, row) = place_in(table, row);
+                    DataError::NewLabel { column, row, split, label, known }
+                }
+                other => other,
+            };
+            bound_by(&error, binding)
+        })
     }
-    if let Transform::Reveal { rows, balanced } = binding.transform {
-        column = transform::reveal(&column, train, rows, balanced, 0).map_err(|error| bound_by(&error, binding))?;
-    }
-    if column.shape.len() != binding.axes.len() {
-        return Err(Diagnostic::at(
-            Code::ShapesDisagree,
-            binding.span,
-            format!(
-                "`{}` is declared with {} axes, and the column `{}` has {}",
-                binding.name,
-                binding.axes.len(),
-                binding.column,
-                column.shape.len()
-            ),
-        )
-        .help(format!("the column's shape within a row is {:?}", column.shape))
-        .into());
-    }
-    for (i, (&axis, &extent)) in binding.axes.iter().zip(&column.shape).enumerate() {
-        let root = program.axes.root(axis);
-        if i == 0 && column.lengths.is_some() {
-            program.axes[root].kind = AxisKind::Ragged;
+
+    /// Fits a column's dimensions to the axes it is bound along, and tells these their extents.
+    fn shape(&mut self, binding: &Binding, column: &mut Column) -> Result<(), Failure> {
+        if column.starts.is_none() && column.shape.len() == 1 && binding.axes.len() > 1 {
+            // A flat column fills several axes whose sizes are known, the last running fastest.
+            let sizes = self.program.extents(&binding.axes).unwrap_or_default();
+            if sizes.iter().product::<usize>() == column.shape[0] && sizes.len() == binding.axes.len() {
+                column.shape = sizes;
+            }
         }
-        set_extent(program, root, extent, binding)?;
+        if column.shape.len() != binding.axes.len() {
+            let (name, from) = (&binding.name, &binding.column);
+            let (axes, dims) = (binding.axes.len(), column.shape.len());
+            let message = format!("`{name}` is declared with {axes} axes, and the column `{from}` has {dims}");
+            return Err(Diagnostic::at(Code::ShapesDisagree, binding.span, message)
+                .help(format!("the column's shape within a row is {:?}", column.shape))
+                .into());
+        }
+        for (i, (&axis, &extent)) in binding.axes.iter().zip(&column.shape).enumerate() {
+            let root = self.program.axes.root(axis);
+            if i == 0 && column.starts.is_some() {
+                self.program.axes[root].kind = AxisKind::Ragged;
+            }
+            let ragged = self.program.axes[root].kind == AxisKind::Ragged;
+            if ragged && i > 0 {
+                let name = self.program.axes[root].name.clone();
+                let message = format!("`{name}` has a length of its own in each row, and stands behind another axis");
+                return Err(Diagnostic::at(Code::ShapesDisagree, binding.span, message)
+                    .help(format!("declare `{}` with `{name}` first", binding.name))
+                    .into());
+            }
+            match (ragged, self.program.axes[root].extent) {
+                // A ragged axis is as long as the longest row of all data, or as it was said to be.
+                (true, Some(before)) if before >= extent => {}
+                (true, _) if !self.fixed.contains(&root) => self.program.axes[root].extent = Some(extent),
+                _ => set_extent(self.program, root, extent, binding)?,
+            }
+        }
+        Ok(())
     }
-    check_support(binding, &column)?;
-    Ok(BoundColumn { name: binding.name.clone(), column: Arc::new(column), transform: binding.transform.clone() })
+}
+
+/// The split that holds a row, counted from 1, and its number there; none where there is but one.
+fn place_in(table: &Table, row: usize) -> (Option<String>, usize) {
+    if table.splits.len() < 2 {
+        return (None, row);
+    }
+    let found = table.splits.iter().find_map(|(name, rows)| {
+        let at = rows.iter().position(|&r| r + 1 == row)?;
+        Some((Some(name.clone()), at + 1))
+    });
+    found.unwrap_or((None, row))
+}
+
+/// A column as its binding means it: labels for an enumeration, words of a text, numbers elsewhere, scaled.
+fn as_bound(binding: &Binding, column: &Column) -> Result<Column, Failure> {
+    let column = column.clone();
+    let column = match (&binding.domain, &binding.transform) {
+        (_, Transform::Words) => column.into_labels().words().ok_or_else(|| {
+            let message = format!("the column `{}` holds no single text in a row", binding.column);
+            Diagnostic::at(Code::ShapesDisagree, binding.span, message).help("`words` takes one text a row apart")
+        })?,
+        (Domain::Cat(_), _) => column.into_labels(),
+        (Domain::Bool, Transform::Plain | Transform::Reveal { .. }) => numbers(binding, column, truth, TRUTHS)?,
+        (Domain::Spin, Transform::Plain | Transform::Reveal { .. }) => numbers(binding, column, turn, TURNS)?,
+        _ => {
+            let number = |label: &str| label.parse::<f64>().ok().filter(|v| v.is_finite());
+            numbers(binding, column, number, "a number")?
+        }
+    };
+    Ok(match binding.scale {
+        None => column,
+        Some(Scale::Times(by)) => column.scaled(by, false),
+        Some(Scale::Over(by)) => column.scaled(by, true),
+    })
+}
+
+/// Labels turned into the numbers that they stand for.
+fn numbers(
+    binding: &Binding,
+    column: Column,
+    number: impl Fn(&str) -> Option<f64>,
+    expected: &str,
+) -> Result<Column, Failure> {
+    column.into_numbers(number).map_err(|(row, label)| {
+        let row = row + 1;
+        let message = format!("row {row} of the column `{}` holds `{label}`, which is not {expected}", binding.column);
+        Diagnostic::at(Code::BadValue, binding.span, message)
+            .help("mend the data, or bind the column to an enumeration")
+            .into()
+    })
 }
 
 fn partly_absent(program: &Program, on: &DataRef, var: VarId, row: usize) -> Failure {
@@ -244,7 +417,6 @@ fn check_support(binding: &Binding, column: &Column) -> Result<(), Failure> {
         "a positive number" => v > 0.0,
         _ => v >= 0.0 && v.fract() == 0.0,
     };
-    let width = column.width().max(1);
     let absent = |i: usize| column.absent.as_ref().is_some_and(|a| a[i]);
     match (0..column.values.len()).find(|&i| !absent(i) && !fits(column.values.get(i))) {
         None => Ok(()),
@@ -260,7 +432,7 @@ fn check_support(binding: &Binding, column: &Column) -> Result<(), Failure> {
             Err(Diagnostic::at(
                 Code::BadValue,
                 binding.span,
-                format!("row {} of `{}` holds {value}, and {wanted} is wanted", i / width + 1, binding.column),
+                format!("row {} of `{}` holds {value}, and {wanted} is wanted", column.row_of(i).0 + 1, binding.column),
             )
             .help(help)
             .into())
@@ -318,8 +490,8 @@ impl DataSets {
         for &row in &rows {
             let mut absent = 0;
             for (var, bound) in &columns {
-                let missing = (0..bound.column.width()).filter(|&i| bound.column.is_absent(row, i)).count();
-                let whole = missing == bound.column.width() && !program.vars[*var].given;
+                let missing = (0..bound.column.filled(row)).filter(|&i| bound.column.is_absent(row, i)).count();
+                let whole = missing == bound.column.filled(row) && !program.vars[*var].given;
                 if missing > 0 && !whole {
                     return Err(partly_absent(program, on, *var, row));
                 }
@@ -376,7 +548,7 @@ impl DataSets {
                 text(&bound.name, &mut fold);
                 list((0..column.values.len()).map(|i| column.values.get(i).to_bits()), &mut fold);
                 list(column.absent.iter().flatten().map(|&a| u64::from(a)).collect::<Vec<_>>().into_iter(), &mut fold);
-                list(column.lengths.iter().flatten().map(|&n| n as u64).collect::<Vec<_>>().into_iter(), &mut fold);
+                list(column.starts.iter().flatten().map(|&n| n as u64).collect::<Vec<_>>().into_iter(), &mut fold);
                 for label in column.labels.iter().flatten() {
                     text(label, &mut fold);
                 }
@@ -410,13 +582,23 @@ impl DataSets {
     ) -> Option<Vec<T>> {
         let set = self.sets.get(&data)?;
         let bound = set.columns.iter().find(|c| c.name == program.vars[var].name)?;
-        let mut values = bound.column.gather::<T>(rows);
+        let ragged = program.vars[var].axes().first().copied().map(|a| program.axes.root(a));
+        let first = ragged.filter(|&a| program.axes[a].kind == AxisKind::Ragged).and_then(|a| program.axes.extent(a));
+        let mut values = match first {
+            Some(first) => bound.column.gather_padded::<T>(rows, first),
+            None => bound.column.gather::<T>(rows),
+        };
         match bound.transform {
-            Transform::Plain | Transform::Soft | Transform::Reveal { .. } | Transform::Computed(_) => {}
+            Transform::Plain
+            | Transform::Soft
+            | Transform::Words
+            | Transform::Reveal { .. }
+            | Transform::Computed(_) => {}
             Transform::Above(cut) => transform::threshold(&mut values, T::of(cut)),
             Transform::Binarise => {
                 let site = 0xda7a_1000 + var.index() as u32;
-                transform::binarise(&mut values, rows, bound.column.width(), seed, site, epoch);
+                let width = values.len().checked_div(rows.len()).unwrap_or(0);
+                transform::binarise(&mut values, rows, width, seed, site, epoch);
             }
         }
         Some(values)
@@ -426,7 +608,38 @@ impl DataSets {
     pub fn lengths<T: Element>(&self, program: &Program, data: DataId, var: VarId, rows: &[usize]) -> Option<Vec<T>> {
         let set = self.sets.get(&data)?;
         let bound = set.columns.iter().find(|c| c.name == program.vars[var].name)?;
-        let lengths = bound.column.gather_lengths(rows)?;
-        Some(lengths.into_iter().map(|n| T::of(n as f64)).collect())
+        let axis = program.axes.root(*program.vars[var].axes().first()?);
+        let ragged = program.axes[axis].kind == AxisKind::Ragged;
+        ragged.then(|| rows.iter().map(|&row| T::of(bound.column.length(row) as f64)).collect())
+    }
+
+    /// The values of every column that the data bind, at some rows and as they would be trained on at first.
+    pub fn bound(&self, data: DataId) -> impl Iterator<Item = (&str, &Column)> {
+        self.sets.get(&data).into_iter().flat_map(|set| &set.columns).map(|c| (c.name.as_str(), c.column.as_ref()))
+    }
+
+    /// E0710 where two columns along one ragged axis differ in the length of a row.
+    fn check_lengths(&self, program: &Program) -> Result<(), Failure> {
+        for (id, set) in &self.sets {
+            let mut told: BTreeMap<AxisId, (&Binding, &Column)> = BTreeMap::new();
+            for binding in &program.data[*id].bindings {
+                let Some(bound) = set.columns.iter().find(|c| c.name == binding.name) else { continue };
+                let Some(axis) = binding.axes.first().map(|&a| program.axes.root(a)) else { continue };
+                if program.axes[axis].kind != AxisKind::Ragged {
+                    continue;
+                }
+                let (first, other) = *told.entry(axis).or_insert((binding, &bound.column));
+                let uneven = (0..set.rows).find(|&row| bound.column.length(row) != other.length(row));
+                if let Some(row) = uneven {
+                    let (name, here, there) = (&program.axes[axis].name, bound.column.length(row), other.length(row));
+                    let message = format!("row {} of `{}` has {here} entries along `{name}`", row + 1, binding.name);
+                    return Err(Diagnostic::at(Code::ShapesDisagree, binding.span, message)
+                        .label(first.span, format!("here it has {there}"))
+                        .help("give the two axes of their own, or mend the data")
+                        .into());
+                }
+            }
+        }
+        Ok(())
     }
 }

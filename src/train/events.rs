@@ -60,6 +60,13 @@ pub enum Event {
         /// Its last epoch's mean objective; none where its value is unknown.
         objective: Option<f64>,
     },
+    /// A checkpoint that a run would have gone on from is damaged, and an older one serves.
+    DamagedCheckpoint {
+        /// Its file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A checkpoint was written.
     Checkpointed {
         /// The step of the whole run.

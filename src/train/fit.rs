@@ -174,9 +174,12 @@ impl<'a, T: Scalar> Fit<'a, T> {
     }
 
     /// Goes on from the latest checkpoint; a run without one starts anew. Gives whether one was found.
-    pub fn resume(&mut self) -> Result<bool, Failure> {
+    pub fn resume(&mut self, observer: &mut dyn Observer) -> Result<bool, Failure> {
         let Some(dir) = &self.options.checkpoints else { return Ok(false) };
         let Some(loaded) = checkpoint::load_latest(dir, &self.options.fingerprint)? else { return Ok(false) };
+        for (path, detail) in &loaded.skipped {
+            observer.notice(&Event::DamagedCheckpoint { path: path.clone(), detail: detail.clone() });
+        }
         self.position = serde_json::from_value(loaded.checkpoint.position).map_err(|error| {
             Diagnostic::new(Code::CorruptFile, format!("the checkpoint's position cannot be read: {error}"))
                 .help("start anew without `--resume`")

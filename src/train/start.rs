@@ -61,9 +61,9 @@ fn read_by(program: &Program, model: ModelId) -> BTreeSet<ParamId> {
 fn simulated(program: &Program) -> BTreeMap<ParamId, u64> {
     let mut seeds = BTreeMap::new();
     for (_, data) in program.data.iter() {
-        let DataSource::Sample { model, seed, .. } = data.source else { continue };
-        for id in read_by(program, model) {
-            seeds.entry(id).or_insert(seed);
+        let DataSource::Sample { model, seed, .. } = &data.source else { continue };
+        for id in read_by(program, *model) {
+            seeds.entry(id).or_insert(*seed);
         }
     }
     seeds

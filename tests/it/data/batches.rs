@@ -1,6 +1,6 @@
-//! Batches, splits and the transforms of bindings: all of them functions of the seed, none of the order of reading.
+//! Batches and the transforms of bindings: all of them functions of the seed, none of the order of reading.
 
-use ghmc::data::{Batches, Column, Table, binarise, reveal, scale, split_rows, threshold};
+use ghmc::data::{Batches, Column, Table, binarise, reveal, threshold};
 
 #[test]
 fn an_epoch_reads_every_row_once() {
@@ -15,20 +15,6 @@ fn an_epoch_reads_every_row_once() {
     assert_ne!(batches, Batches::new(&rows, 20, 7, 4, true));
     assert_ne!(batches, Batches::new(&rows, 20, 8, 3, true));
     assert_eq!(Batches::new(&rows, 20, 7, 3, false).rows(), rows);
-}
-
-#[test]
-fn splits_are_disjoint_and_of_their_size() {
-    let rows: Vec<usize> = (0..101).collect();
-    let splits = split_rows(&rows, &[("train", 0.7), ("valid", 0.1), ("test", 0.2)], 5).unwrap();
-    let sizes: Vec<usize> = splits.iter().map(|(_, part)| part.len()).collect();
-    assert_eq!(sizes, [71, 10, 20]);
-    let mut all: Vec<usize> = splits.iter().flat_map(|(_, part)| part.clone()).collect();
-    all.sort_unstable();
-    assert_eq!(all, rows);
-    assert!(splits.iter().all(|(_, part)| part.is_sorted()));
-    assert_eq!(split_rows(&rows, &[("a", 0.7), ("b", 0.4)], 5).unwrap_err().code().number(), "E0718");
-    assert_eq!(split_rows(&rows, &[("a", -0.1)], 5).unwrap_err().code().number(), "E0718");
 }
 
 #[test]
@@ -52,12 +38,15 @@ fn a_draw_depends_on_its_row_and_not_on_its_batch() {
 }
 
 #[test]
-fn thresholds_and_scales() {
+fn thresholds_and_scaled_columns() {
     let mut values = [0.2, 0.5, 0.7f64];
     threshold(&mut values, 0.5);
     assert_eq!(values, [0.0, 0.0, 1.0]);
-    scale(&mut values, 2.0, -1.0);
-    assert_eq!(values, [-1.0, -1.0, 1.0]);
+    let numbers = Column { range: Some((-2.0, 2.0)), ..Column::numbers(Vec::new(), vec![1.0, -2.0]) };
+    let scaled = numbers.scaled(-4.0, true);
+    assert_eq!((scaled.gather::<f64>(&[0, 1]), scaled.range), (vec![-0.25, 0.5], Some((-0.5, 0.5))));
+    let bytes = Column::bytes(Vec::new(), vec![0, 51, 255], 1.0).scaled(255.0, true);
+    assert_eq!((bytes.gather::<f64>(&[0, 1, 2]), bytes.range), (vec![0.0, 0.2, 1.0], Some((0.0, 1.0))));
 }
 
 #[test]
@@ -82,15 +71,18 @@ fn revealed_labels_are_as_many_as_asked() {
 
 #[test]
 fn ragged_columns_keep_their_lengths() {
-    let words =
-        Column { lengths: Some(vec![2, 3, 1]), ..Column::numbers(vec![3], vec![1., 2., 0., 3., 4., 5., 6., 0., 0.]) };
+    let words = Column::numbers(Vec::new(), vec![1., 2., 3., 4., 5., 6.]).ragged(&[2, 3, 1]);
     let table = Table::from_columns(vec![("w".into(), words.clone())]).unwrap();
     assert_eq!(table.rows, 3);
-    assert_eq!(words.gather_lengths(&[2, 0]), Some(vec![1, 2]));
+    assert_eq!([2, 0].map(|row| words.length(row)), [1, 2]);
+    assert_eq!(words.gather::<f64>(&[2, 0]), [6., 0., 0., 1., 2., 0.]);
+    assert_eq!(words.gather_padded::<f64>(&[2], 4), [6., 0., 0., 0.]);
+    assert_eq!((words.row_of(2), words.row_of(5), words.value(0, 2)), ((1, 0), (2, 0), 0.0));
+    assert_eq!(words.select(&[2, 0]), Column::numbers(Vec::new(), vec![6., 1., 2.]).ragged(&[1, 2]));
     let labels = words.into_labels();
     assert_eq!(labels.labels.as_deref().unwrap().len(), 6, "padding is no label");
     assert_eq!(labels.labels_in(&[0, 2]), ["1", "2", "6"]);
-    let short = Column { lengths: Some(vec![4]), ..Column::numbers(vec![3], vec![0.0; 3]) };
+    let short = Column { starts: Some(vec![0, 4]), ..Column::numbers(vec![3], vec![0.0; 4]) };
     assert_eq!(Table::from_columns(vec![("w".into(), short)]).unwrap_err().code().number(), "E0717");
 }
 
@@ -99,9 +91,9 @@ fn recoding_names_the_row_of_a_new_label() {
     let mut column = Column::of_labels(Vec::new(), &["b", "a", "c"]);
     let known = column.labels_in(&[0, 1]);
     assert_eq!(known, ["a", "b"]);
-    let error = column.recode("k", &known).unwrap_err();
+    let error = column.recode("k", &known, None).unwrap_err();
     assert_eq!((error.code().number(), error.to_string().contains("row 3")), ("E0706", true));
     column.absent = Some(vec![false, false, true]);
-    column.recode("k", &known).unwrap();
+    column.recode("k", &known, None).unwrap();
     assert_eq!(column.gather::<f64>(&[0, 1]), [1.0, 0.0]);
 }

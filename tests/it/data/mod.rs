@@ -2,11 +2,13 @@
 
 mod arrays;
 mod batches;
+mod bound;
 mod checkpoint;
 mod report;
 mod sample;
 mod sets;
 mod text;
+mod tokens;
 
 use ghmc::data::{DataError, Locations, Source, Table, load};
 use std::io::Write;

@@ -18,8 +18,6 @@ fn digits_are_built_in() {
     let (train, test) = (table.split("train").unwrap(), table.split("test").unwrap());
     assert_eq!((train.len(), test.len(), table.split("all").unwrap().len()), (1438, 359, 1797));
     assert_eq!(test[..3], [4, 9, 14], "rows 5, 10, 15 counted from 1");
-    assert_eq!(table.row(1797).unwrap(), 1796);
-    assert_eq!([0, 1798].map(|number| table.row(number).unwrap_err().code().number()), ["E0718"; 2]);
     let label = table.column("label").unwrap();
     let mut counts = [0; 10];
     for code in label.gather::<f64>(table.split("all").unwrap()) {
@@ -75,15 +73,18 @@ fn a_folder_gives_a_split_a_file() {
     here.overrides.insert("flags".into(), dir.path().into());
     let seen = schema(&named("flags"), &here).unwrap();
     assert_eq!(seen.splits, ["train", "test"]);
-    assert_eq!(seen.column("k").unwrap().kind, ColumnKind::Label(None));
+    assert_eq!(seen.column("k").unwrap().kind, ColumnKind::Label);
     let table = load(&named("flags"), &here).unwrap();
     assert_eq!((table.split("train").unwrap(), table.split("test").unwrap()), (&[0, 1][..], &[2][..]));
     assert!(table.column("x").unwrap().is_absent(2, 0) && !table.column("x").unwrap().is_absent(1, 0));
     assert_eq!(table.column("k").unwrap().gather::<f64>(&[0, 1, 2]), [1.0, 0.0, 0.0]);
     std::fs::write(dir.path().join("flags.test.csv.gz"), gzip(b"x,k\n1,a\n1,c\n")).unwrap();
-    let error = load(&named("flags"), &here).unwrap_err();
+    let mut k = load(&named("flags"), &here).unwrap().column("k").unwrap().clone();
+    assert_eq!(k.labels.as_deref().unwrap(), ["a", "b", "c"], "labels of all splits, until an enumeration is bound");
+    let known = k.labels_in(&[0, 1]);
+    let error = k.recode("k", &known, None).unwrap_err();
     assert_eq!(error.code().number(), "E0706");
-    assert!(error.to_string().starts_with("row 2 of column `k` holds the label `c`"), "{error}");
+    assert!(error.to_string().starts_with("row 4 of column `k` holds the label `c`"), "{error}");
 }
 
 #[test]
@@ -140,4 +141,53 @@ fn faces_are_whole() {
     let grey = table.column("image").unwrap().gather::<f64>(table.split("rows").unwrap());
     let (low, high) = grey.iter().fold((1.0f64, 0.0f64), |(l, h), &v| (l.min(v), h.max(v)));
     assert_eq!((table.rows, (low * 255.0).round(), (high * 255.0).round()), (1965, 8.0, 238.0));
+}
+
+#[test]
+fn sentences_have_their_counts() {
+    let Some(here) = large() else { return };
+    let counted = |name: &str, column: &str| {
+        let (seen, table) = (schema(&named(name), &here).unwrap(), load(&named(name), &here).unwrap());
+        assert_eq!(seen.splits, table.splits.iter().map(|(n, _)| n.clone()).collect::<Vec<_>>(), "{name}");
+        assert_eq!(seen.column(column).unwrap().shape[0], Extent::Ragged, "{name}");
+        let column = table.column(column).unwrap();
+        let count = |(split, rows): &(String, Vec<usize>)| {
+            (split.clone(), rows.len(), rows.iter().map(|&row| column.length(row)).sum())
+        };
+        table.splits.iter().map(count).collect::<Vec<(String, usize, usize)>>()
+    };
+    let split = |name: &str, rows: usize, tokens: usize| (name.to_string(), rows, tokens);
+    assert_eq!(counted("conll2000", "tag"), [split("train", 8936, 211_727), split("test", 2012, 47_377)]);
+    assert_eq!(
+        counted("ud-english-ewt", "pos"),
+        [split("train", 12_544, 204_577), split("valid", 2001, 25_147), split("test", 2077, 25_094)]
+    );
+    assert_eq!(
+        counted("ptb", "word"),
+        [split("train", 42_068, 929_589), split("valid", 3370, 73_760), split("test", 3761, 82_430)]
+    );
+    assert_eq!(
+        counted("jsb-chorales", "notes").iter().map(|(_, rows, steps)| (*rows, *steps)).collect::<Vec<_>>(),
+        [(229, 13_807), (76, 4602), (77, 4725)]
+    );
+}
+
+#[test]
+fn the_other_large_sets_are_whole() {
+    let Some(here) = large() else { return };
+    let sizes = |name: &str| {
+        let table = load(&named(name), &here).unwrap();
+        assert_eq!(schema(&named(name), &here).unwrap().splits.len(), table.splits.len());
+        (table.splits.iter().map(|(_, rows)| rows.len()).collect::<Vec<_>>(), table)
+    };
+    let (docs, table) = sizes("docs");
+    assert_eq!((docs, table.rows), (vec![9603, 3299, 8676], 21_578));
+    assert!(table.column("topics").unwrap().is_label());
+    let (nltcs, table) = sizes("nltcs");
+    assert_eq!((nltcs, table.column("x").unwrap().width()), (vec![16_181, 2157, 3236], 16));
+    assert_eq!(sizes("digits8x8").0, [1437, 360, 1797]);
+    let error = load(&named("fsdd"), &here).unwrap_err();
+    assert_eq!(error.code().number(), "E0606");
+    assert!(error.to_string().starts_with("`fsdd` is a set of recordings"), "{error}");
+    assert_eq!(load(&named("density"), &here).unwrap_err().code().number(), "E0717");
 }

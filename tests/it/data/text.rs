@@ -2,7 +2,7 @@
 
 use super::{at, fail, folder, gzip, read};
 use ghmc::base::schema::{ColumnKind, Extent};
-use ghmc::data::{Source, Want, load_as, schema, write_csv};
+use ghmc::data::{Source, Want, Wants, load_as, schema, write_csv};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ fn kinds_absent_cells_and_label_order() {
     assert_eq!(table.rows, 3);
     let size = table.column("size").unwrap();
     assert_eq!(size.gather::<f64>(&[0, 1, 2]), [1.5, 0.0, -2000.0]);
-    assert_eq!(size.gather_absent(&[2, 1]), Some(vec![false, true]));
+    assert_eq!([2, 1].map(|row| size.is_absent(row, 0)), [false, true]);
     let wet = table.column("wet").unwrap();
     assert_eq!(wet.labels.as_deref().unwrap(), ["no", "yes"]);
     assert_eq!(wet.gather::<f32>(&[0, 1, 2]), [1.0, 0.0, 1.0]);
-    assert_eq!(wet.gather_absent(&[0]), None);
+    assert_eq!(wet.absent, None);
     let grade = table.column("grade").unwrap().clone().into_labels();
     assert_eq!(grade.labels.as_deref().unwrap(), ["9", "10"], "numeric labels sort by value");
     assert_eq!(grade.gather::<f64>(&[0, 1]), [1.0, 0.0]);
@@ -24,15 +24,53 @@ fn kinds_absent_cells_and_label_order() {
     assert_eq!(table.split("rows").unwrap(), [0, 1, 2]);
 }
 
+/// One column, read in one way.
+fn only(column: &str, want: Want) -> Wants {
+    Wants { columns: BTreeMap::from([(column.to_string(), want)]), only: true }
+}
+
 #[test]
 fn a_wanted_kind_overrules_the_first_cell() {
     let dir = folder("a.csv", b"y\n3\n12\n?\n3a\n");
-    let wants = BTreeMap::from([("y".to_string(), Want::Label)]);
+    let wants = only("y", Want::Label);
     let table = load_as(&Source::Csv { path: "a.csv".into() }, &at(dir.path()), &wants).unwrap();
     assert_eq!(table.column("y").unwrap().labels.as_deref().unwrap(), ["12", "3", "3a"]);
-    let wants = BTreeMap::from([("y".to_string(), Want::Number)]);
+    let wants = only("y", Want::Number);
     let error = load_as(&Source::Csv { path: "a.csv".into() }, &at(dir.path()), &wants).unwrap_err();
     assert!(error.to_string().starts_with("`3a` in column `y` on line 5 of"), "{error}");
+    // How a label is written is what it is called.
+    let dir = folder("b.csv", b"y,z\n01,1\n1,b\n1.0,3\n1e0,4\n");
+    let table = load_as(&Source::Csv { path: "b.csv".into() }, &at(dir.path()), &only("y", Want::Label)).unwrap();
+    let y = table.column("y").unwrap();
+    assert_eq!(y.labels.as_deref().unwrap(), ["01", "1", "1.0", "1e0"]);
+    assert_eq!(y.gather::<f64>(&[0, 1, 2, 3]), [0.0, 1.0, 2.0, 3.0]);
+    assert_eq!(table.columns.len(), 1, "nobody wants `z`, whose cells are of no one kind");
+}
+
+#[test]
+fn states_are_told_by_fixed_words_and_never_by_their_order() {
+    let dir = folder("a.csv", b"b,s\nTrue,up\nno,-1\n0,down\n?,1\n");
+    let wants = Wants { columns: [("b".to_string(), Want::Bool), ("s".to_string(), Want::Spin)].into(), only: true };
+    let table = load_as(&Source::Csv { path: "a.csv".into() }, &at(dir.path()), &wants).unwrap();
+    assert_eq!(table.column("b").unwrap().gather::<f64>(&[0, 1, 2]), [1.0, 0.0, 0.0]);
+    assert_eq!(table.column("s").unwrap().gather::<f64>(&[0, 1, 2, 3]), [1.0, -1.0, -1.0, 1.0]);
+    for (text, line) in [("b,s\nyes,up\noff,up\n", 3), ("b,s\nyes,up\nno,left\n", 3), ("b,s\n2,up\n", 2)] {
+        let dir = folder("a.csv", text.as_bytes());
+        let error = load_as(&Source::Csv { path: "a.csv".into() }, &at(dir.path()), &wants).unwrap_err();
+        assert_eq!(error.code().number(), "E0707");
+        assert!(error.to_string().contains(&format!(" on line {line} of ")), "{error}");
+    }
+}
+
+#[test]
+fn what_has_no_end_is_refused_before_it_takes_memory() {
+    let long = "a".repeat(3 << 20);
+    let wide = (0..70_000).map(|i| format!("c{i}")).collect::<Vec<_>>().join(",");
+    let many = format!("x\n{}\n", "1,".repeat(5 << 20));
+    for text in [format!("x\n{long}\n"), long.clone(), format!("{wide}\n{wide}\n"), many, format!("x,y\n1,\"{long}")] {
+        let (code, told) = fail("a.csv.gz", &gzip(text.as_bytes()));
+        assert_eq!(code, "E0715", "{told}");
+    }
 }
 
 #[test]
@@ -40,7 +78,7 @@ fn indexed_columns_are_one_vector() {
     let table = read("a.tsv", b"x[1]\tx[2]\tx[3]\tk\n1\t2\t3\ta\n4\t?\t6\tb\n").unwrap();
     let x = table.column("x").unwrap();
     assert_eq!((x.shape.as_slice(), x.gather::<f64>(&[1]).as_slice()), (&[3][..], &[4.0, 0.0, 6.0][..]));
-    assert_eq!(x.gather_absent(&[1]), Some(vec![false, true, false]));
+    assert_eq!([0, 1, 2].map(|at| x.is_absent(1, at)), [false, true, false]);
 }
 
 #[test]
@@ -55,7 +93,7 @@ fn the_schema_reads_the_first_rows_only() {
     assert_eq!(schema.rows, None);
     assert_eq!(schema.column("x").unwrap().shape, [Extent::Fixed(2)]);
     assert_eq!(schema.column("x").unwrap().kind, ColumnKind::Number);
-    assert_eq!(schema.column("k").unwrap().kind, ColumnKind::Label(None));
+    assert_eq!(schema.column("k").unwrap().kind, ColumnKind::Label);
     let error = ghmc::data::load(&source, &at(dir.path())).unwrap_err();
     assert_eq!(error.code().number(), "E0715");
 }

@@ -9,11 +9,14 @@ use ghmc::syntax::parse;
 
 /// The schema of the embedded digits.
 pub fn digits() -> Schema {
-    let column = |name: &str, kind, shape, range| ColumnSchema { name: name.into(), kind, shape, range };
+    let column = |name: &str, kind, shape, range| ColumnSchema { name: name.into(), kind, shape, range, labels: None };
     Schema {
         columns: vec![
             column("image", ColumnKind::Number, vec![Extent::Fixed(64)], Some((0.0, 1.0))),
-            column("label", ColumnKind::Label(Some((0..10).map(|d| d.to_string()).collect())), vec![], None),
+            ColumnSchema {
+                labels: Some((0..10).map(|d| d.to_string()).collect()),
+                ..column("label", ColumnKind::Label, vec![], None)
+            },
         ],
         rows: Some(1797),
         splits: vec!["train".into(), "test".into()],

@@ -82,7 +82,7 @@ fn an_impossible_held_out_row_survives_a_checkpoint() {
     assert_eq!(outcome, Outcome::Interrupted);
     assert_eq!(begun.position().best.map(|(best, _)| best), Some(f64::NEG_INFINITY));
     let mut resumed = fit();
-    assert!(resumed.resume().unwrap_or_else(|told| panic!("{told}")));
+    assert!(resumed.resume(&mut ghmc::train::Silent).unwrap_or_else(|told| panic!("{told}")));
     assert_eq!(resumed.position(), begun.position());
     resumed.run(&AtomicBool::new(false), &mut Silent).unwrap_or_else(|told| panic!("{told}"));
     let told = |position: &Position| -> Vec<EpochRecord> { position.history[0].epochs.clone() };
