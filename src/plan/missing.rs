@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::plan::Kind;
 use super::rules::beyond::find_beyond;
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Call, Expr, ModelId, Node, Objective, Program, Subject, VarId};
+use crate::model::{Call, Expr, Infer, ModelId, Node, Objective, Program, Subject, VarId};
 
 /// A training line or a question whose engine is not built yet.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -71,7 +71,9 @@ pub const PLANNED: [(&str, &str, Kind); 20] = [
 
 /// The engine that fits what could not be planned; gives the problem back where none would, or the file itself is at fault.
 pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) -> Result<Missing, Box<Diagnostic>> {
-    let asked: Vec<_> = unplanned.by.iter().filter_map(|call| planned(&call.name)).collect();
+    let of_model = |infer: &&Infer| infer.vars.iter().any(|v| program.models[unplanned.model].vars.contains(v));
+    let overrides = program.infers.iter().filter(of_model).map(|infer| &infer.by);
+    let asked: Vec<_> = unplanned.by.iter().chain(overrides).filter_map(|call| planned(&call.name)).collect();
     // An engine that is built and was asked for has said what is wrong with that.
     let open = problem.code == Code::NotSupported
         || matches!(problem.code, Code::NoEngine | Code::TooExpensive)
@@ -86,8 +88,8 @@ pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) 
         .filter(|v| !unplanned.fixed.contains(v) && !program.vars[*v].given)
         .collect();
     let (engine, kind, vars, reason) = if let Some((engine, kind)) = asked.first() {
-        let engine = if asked.len() > 1 { "each of the engines named".to_string() } else { engine.to_string() };
-        (engine, *kind, latent, "asked for with `by`".to_string())
+        let engine = if unplanned.by.len() > 1 { "each of the engines named".to_string() } else { engine.to_string() };
+        (engine, *kind, latent, "asked for by name".to_string())
     } else if let Some((engine, kind, reason)) = unplanned.objective.and_then(expectation) {
         (engine.to_string(), kind, latent, reason.to_string())
     } else if let Some(found) = find_beyond(program, unplanned.model, &unplanned.fixed, unplanned.learning) {
