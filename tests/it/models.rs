@@ -5,7 +5,9 @@ use std::fs;
 use ghmc::base::span::Sources;
 use ghmc::data::Locations;
 use ghmc::diag::{Problems, Style, render_all};
+use ghmc::model::Program;
 use ghmc::pipeline::{Settings, Workspace};
+use ghmc::plan::{Plan, explain_json};
 use ghmc::syntax::{format, parse};
 
 use super::house::{files, relative, root};
@@ -61,4 +63,64 @@ fn models_check_without_a_word() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// One line of a file's plan: who is inferred by what, each choice once.
+fn choices(workspace: &Workspace, program: &Program, plan: &Plan) -> Vec<String> {
+    let told = explain_json(program, plan, &workspace.sources);
+    let mut lines: Vec<String> = Vec::new();
+    for block in told["blocks"].as_array().into_iter().flatten() {
+        let word = |key: &str| block[key].as_str().unwrap_or_default().to_string();
+        let vars: Vec<String> = block["variables"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|v| Some(format!("`{}`", v.as_str()?)))
+            .collect();
+        let of = if vars.is_empty() { "nothing latent".to_string() } else { vars.join(", ") };
+        let line = format!("{of} {} {}", word("kind"), word("engine"));
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// docs/plans.md: what the planner chose for each file, and how many files can be run.
+#[test]
+fn the_page_of_plans_is_true() {
+    let (mut rows, mut runs, mut all) = (String::new(), 0, 0);
+    for (path, text) in programs().into_iter().filter(|(path, _)| path.matches('/').count() == 1) {
+        all += 1;
+        let (workspace, file) = Workspace::of_text(&path, &text, settings(&path));
+        let mut problems = Problems::new();
+        let tree = workspace.parse(file, &mut problems);
+        let program = workspace.check(&tree, &mut problems);
+        let plan = program.as_ref().map(|program| workspace.plan(program, &mut problems));
+        let name = path.trim_start_matches("models/");
+        let (state, choices) = match (&program, &plan) {
+            (Some(program), Some(plan)) if !problems.has_errors() => {
+                runs += usize::from(plan.missing.is_empty());
+                let state = match plan.missing.len() {
+                    0 => "planned".to_string(),
+                    1 => "1 engine missing".to_string(),
+                    n => format!("{n} engines missing"),
+                };
+                (state, choices(&workspace, program, plan).join("<br>"))
+            }
+            _ => ("not read yet".to_string(), String::new()),
+        };
+        rows += &format!("| [`{name}`](../{path}) | {state} | {choices} |\n");
+    }
+    let page = format!(
+        "# What the planner chooses\n\nFor each file of `models/`: the variables, the kind of their numbers and the engine, every choice once. \
+         An engine that is not built yet stands where it will be used; such a file can be checked and explained, and `ghmc run` says what is \
+         missing. {runs} of {all} files have all their engines. Kept true by a test (`UPDATE_UI=1 cargo test --test it page_of_plans` \
+         writes it anew).\n\n| file | state | choices |\n|---|---|---|\n{rows}"
+    );
+    let kept = root().join("docs/plans.md");
+    if std::env::var_os("UPDATE_UI").is_some() {
+        fs::write(&kept, &page).expect("a page");
+    }
+    assert!(fs::read_to_string(&kept).unwrap_or_default() == page, "docs/plans.md is not true any more:\n{page}");
 }

@@ -96,9 +96,9 @@ fn is_linear_gaussian(program: &Program, component: &Component<'_>) -> bool {
                 && degree(Arg::Sd) == Degree::NONE
                 && degree(Arg::Cov) == Degree::NONE
         }
-        FactorKind::Deterministic { .. } => true,
+        FactorKind::Deterministic { value, .. } => find_degree(value, &all) <= Degree::Poly(1),
         FactorKind::Potential(_) | FactorKind::Undirected { .. } => false,
-    })
+    }) && component.pieces.iter().any(|p| matches!(p.factor.kind, FactorKind::Conditional { .. }))
 }
 
 /// Whether every continuous variable has a conjugate family and is read as it stands: as a probability, a mean, a covariance.
@@ -133,7 +133,7 @@ fn is_conjugate(program: &Program, component: &Component<'_>) -> bool {
             });
             own && read
         }
-        FactorKind::Deterministic { .. } => true,
+        FactorKind::Deterministic { value, .. } => find_degree(value, &continuous) <= Degree::Poly(1),
         FactorKind::Potential(_) | FactorKind::Undirected { .. } => false,
     })
 }
