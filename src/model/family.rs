@@ -229,6 +229,11 @@ impl Family {
         }
     }
 
+    /// Whether the executor draws from it.
+    pub fn is_drawn(self) -> bool {
+        self.is_reparameterisable() || matches!(self, Family::Bernoulli | Family::Categorical)
+    }
+
     /// Whether a draw is a differentiable function of the arguments and parameter-free noise.
     pub fn is_reparameterisable(self) -> bool {
         matches!(self, Family::Normal | Family::Uniform | Family::Exponential | Family::Laplace | Family::LogNormal)

@@ -569,6 +569,17 @@ impl Chooser<'_> {
             if hangs(factor) {
                 return Err(refused(factor));
             }
+            if let FactorKind::Conditional { target, dist } = &factor.kind
+                && !fixed.contains(&target.var)
+                && !dist.family.is_drawn()
+            {
+                let text = format!("draws from `{}` are not built yet", dist.family.name());
+                return Err(Box::new(
+                    Diagnostic::at(Code::NotSupported, span, text)
+                        .label(factor.span, "drawn here")
+                        .help("use a family with draws: Bernoulli, Categorical, Normal, LogNormal, Uniform, Exponential, Laplace"),
+                ));
+            }
             match &factor.kind {
                 FactorKind::Undirected { vars, .. } => {
                     let whole: BTreeSet<VarId> = vars.iter().copied().collect();

@@ -21,7 +21,7 @@ use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{
     Ask, DataId, Expr, Factor, Group, Line, ModelId, Node, Objective, ParamId, Program, Question, Stage, Subject,
-    Train, Type, VarId,
+    Train, Transform, Type, VarId,
 };
 
 /// Passes over the data where the file does not say.
@@ -112,6 +112,28 @@ fn bound_names(program: &Program, data: DataId) -> BTreeSet<&str> {
     own.chain(inherited).collect()
 }
 
+/// Labels that only some rows keep, beside other values that are learned from: those rows would have to be summed over.
+fn refuse_hidden_labels(program: &Program, model: ModelId, train: &Train) -> Result<(), Box<Diagnostic>> {
+    let bindings = &program.data[train.on.data].bindings;
+    let scored: Vec<VarId> =
+        bound_by(program, model, train.on.data).into_iter().filter(|&v| !program.vars[v].given).collect();
+    let hidden = bindings.iter().find(|b| {
+        matches!(b.transform, Transform::Reveal { .. }) && scored.iter().any(|&v| program.vars[v].name == b.name)
+    });
+    match hidden {
+        Some(binding) if scored.len() > 1 => Err(Box::new(
+            Diagnostic::at(
+                Code::NotSupported,
+                train.on.span,
+                format!("learning from rows without `{}` beside rows with it is not built yet", binding.name),
+            )
+            .label(binding.span, "kept in some rows only")
+            .help("learn from the labelled rows alone, or leave the label unbound"),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What a training line could not be planned for.
 type Unfit<'a> = (Box<Diagnostic>, Option<&'a Line>);
 
@@ -124,6 +146,7 @@ fn choose_train<'a>(program: &Program, train: &'a Train) -> Result<TrainPlan, Un
     for &model in &models {
         refuse_coupled_groups(program, model, train.span).map_err(|p| (p, None))?;
         refuse_row_loops(program, model, train.span).map_err(|p| (p, None))?;
+        refuse_hidden_labels(program, model, train).map_err(|p| (p, None))?;
     }
     let bound = models.iter().flat_map(|&model| bound_by(program, model, train.on.data)).collect();
     let mut stages = Vec::new();
