@@ -96,7 +96,7 @@ impl Failed {
     /// A single failure of a run.
     pub fn of(sources: &Sources, failure: Failure) -> Failed {
         let mut problems = Problems::new();
-        problems.push(diagnostic(failure));
+        problems.push(failure.diagnostic());
         Failed { sources: sources.clone(), problems }
     }
 }
@@ -109,11 +109,6 @@ impl std::fmt::Display for Failed {
 }
 
 impl std::error::Error for Failed {}
-
-/// A failure as a diagnostic.
-pub fn diagnostic(failure: Failure) -> Diagnostic {
-    failure.diagnostic()
-}
 
 impl Workspace {
     /// A workspace for one text.

@@ -10,7 +10,7 @@ use ghmc::engine::update::{StepSpec, expectation_step, gradient_step, maximisati
 use ghmc::model::graph::FactorGraph;
 use ghmc::model::print::print as print_program;
 use ghmc::model::{FactorKind, Program, VarId};
-use ghmc::pipeline::{Compiled, Failed, Workspace, diagnostic};
+use ghmc::pipeline::{Compiled, Failed, Workspace};
 use ghmc::plan::{Plan, Update, explain_json, explain_text};
 use ghmc::report::drawing;
 use ghmc::tensor::graph::Graph;
@@ -204,7 +204,7 @@ fn tensors(reached: &Reached, as_ron: bool) -> Result<String, Trouble> {
     let (program, data) = (compiled.program(), compiled.data());
     let mut graphs: Vec<(String, Graph)> = Vec::new();
     for train in &compiled.plan().trains {
-        let told = |e: ghmc::train::Failure| Trouble::within(&reached.sources, diagnostic(e));
+        let told = |e: ghmc::train::Failure| Trouble::within(&reached.sources, e.diagnostic());
         let rows = data.rows(program, &train.on).map_err(told)?.len();
         let bound = train.bound.iter().copied();
         let inputs: Vec<VarId> = bound.filter(|&v| data.binds(train.on.data, &program.vars[v].name)).collect();

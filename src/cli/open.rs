@@ -104,7 +104,7 @@ pub fn with_params(compiled: &Compiled, params: Option<&Path>) -> Result<Trained
     let mut trained = compiled.untrained();
     let Some(dir) = params else { return Ok(trained) };
     let path = if dir.is_dir() { dir.join("params.safetensors") } else { dir.to_path_buf() };
-    let loaded = load_params(&path).map_err(|e| Trouble::of(ghmc::pipeline::diagnostic(e.into())))?;
+    let loaded = load_params(&path).map_err(|e| Trouble::of(ghmc::train::Failure::from(e).diagnostic()))?;
     trained.take_params(&loaded)?;
     Ok(trained)
 }

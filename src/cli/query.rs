@@ -171,7 +171,7 @@ fn plan_of(program: &Program, ask: &Ask, sources: &Sources) -> Result<AskPlan, T
 }
 
 fn answer(trained: &mut Trained, program: &Program, plan: &AskPlan, sources: &Sources) -> Result<Answered, Trouble> {
-    trained.answer(program, plan).map_err(|e| Trouble::within(sources, ghmc::pipeline::diagnostic(e)))
+    trained.answer(program, plan).map_err(|e| Trouble::within(sources, e.diagnostic()))
 }
 
 /// The evidence that a question holds.

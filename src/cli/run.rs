@@ -65,7 +65,7 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
         return interrupted(args, dir.path(), &format!("after step {}", trained.position().at), terminal);
     }
     save_params(&dir.params(), &trained.saved_params())
-        .map_err(|e| Trouble::of(ghmc::pipeline::diagnostic(e.into())))?;
+        .map_err(|e| Trouble::of(ghmc::train::Failure::from(e).diagnostic()))?;
     let answers = answer(&mut trained, &stop, args.quiet, terminal);
     if answers.len() < compiled.plan().asks.len() {
         return interrupted(args, dir.path(), "after training, with questions left", terminal);

@@ -3,7 +3,6 @@
 use ghmc::data::{Column, Table, write_csv};
 use ghmc::diag::{Code, Diagnostic};
 use ghmc::model::{Ask, Question, Subject, Verb};
-use ghmc::pipeline::diagnostic;
 use ghmc::plan::choose_ask;
 use ghmc::train::AnswerValue;
 use ghmc::train::answers::Drawn;
@@ -40,7 +39,7 @@ pub fn sample(args: &SampleArgs, terminal: &Terminal) -> Result<u8, Trouble> {
         span: program.models[model].span,
     };
     let plan = choose_ask(program, &ask).map_err(|d| Trouble::within(compiled.sources(), *d))?;
-    let answered = trained.answer(program, &plan).map_err(|e| Trouble::within(compiled.sources(), diagnostic(e)))?;
+    let answered = trained.answer(program, &plan).map_err(|e| Trouble::within(compiled.sources(), e.diagnostic()))?;
     let AnswerValue::Draws(drawn) = answered.value else {
         return Err(Trouble::of(Diagnostic::new(Code::NotSupported, "this model cannot be drawn from")));
     };

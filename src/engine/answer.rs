@@ -168,9 +168,9 @@ pub fn conditionals(spec: &ConditionalsSpec<'_>) -> Result<Graph, EmitError> {
             false => conditional_of(&spec.program.models[spec.model].factors, var)
                 .ok_or_else(|| EmitError::of("this variable has no conditional", "ask for another one"))?,
         };
-        set_mean(&mut scope, var, conditional)?;
-        if let Some(mean) = scope.values.get(&var).filter(|_| spec.targets.contains(&var)) {
-            means.insert(var, mean.clone());
+        if spec.targets.contains(&var) {
+            set_mean(&mut scope, var, conditional)?;
+            means.extend(scope.values.get(&var).map(|mean| (var, mean.clone())));
         }
         if spec.order.last() != Some(&var) {
             draw_var(&mut scope, var, conditional, true)?;

@@ -541,33 +541,25 @@ impl Chooser<'_> {
             factor.targets().iter().any(|v| fixed.contains(v) && !cut.contains(v))
                 && factor.reads().iter().any(|r| !fixed.contains(&r.var) && !factor.targets().contains(&r.var))
         };
-        let refused = |factor: &crate::model::Factor| {
-            Box::new(
-                Diagnostic::at(Code::NotSupported, span, "draws given a variable below free ones are not built yet")
-                    .label(factor.span, "this is held fixed and has parents that are not")
-                    .help("hold its parents fixed too, or query a distribution instead"),
-            )
-        };
         let sweeps = match self.method {
             Some(Method::Gibbs(n)) => *n,
-            None => SWEEPS,
-            Some(_) => {
-                return Err(Box::new(
-                    Diagnostic::at(
-                        Code::OverrideRefused,
-                        span,
-                        "draws are made in order, with Gibbs for undirected parts",
-                    )
-                    .help("write `by gibbs(1000)`, or leave it out"),
-                ));
-            }
+            // Nothing else passes `check_method`.
+            _ => SWEEPS,
         };
         let order = order_factors(&declared.factors);
         let mut gibbs = Vec::new();
         for &position in &order {
             let factor = &declared.factors[position];
             if hangs(factor) {
-                return Err(refused(factor));
+                return Err(Box::new(
+                    Diagnostic::at(
+                        Code::NotSupported,
+                        span,
+                        "draws given a variable below free ones are not built yet",
+                    )
+                    .label(factor.span, "this is held fixed and has parents that are not")
+                    .help("hold its parents fixed too, or query a distribution instead"),
+                ));
             }
             if let FactorKind::Conditional { target, dist } = &factor.kind
                 && !fixed.contains(&target.var)

@@ -66,7 +66,7 @@ pub fn choose_plan(program: &Program, problems: &mut Problems) -> Plan {
 }
 
 /// The engine that a question needs and that is not built yet; gives the problem back where none would do.
-pub fn missing_answer(program: &Program, ask: &Ask, problem: Diagnostic) -> Result<Missing, Box<Diagnostic>> {
+fn missing_answer(program: &Program, ask: &Ask, problem: Diagnostic) -> Result<Missing, Box<Diagnostic>> {
     let (Subject::Model(model) | Subject::Guide(model)) = ask.of else { return Err(Box::new(problem)) };
     let bound = ask.on.as_ref().map(|on| bound_by(program, model, on.data)).unwrap_or_default();
     let mut question = &ask.question;

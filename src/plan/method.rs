@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::missing::PLANNED;
+use super::missing::planned;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::model::{Argument, Call};
@@ -321,7 +321,7 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
             }
             Method::WakeSleep(parts)
         }
-        name if PLANNED.iter().any(|(word, _, _)| *word == name) => {
+        name if planned(name).is_some() => {
             return Err(Diagnostic::at(Code::NotSupported, call.span, format!("`{name}` is not built yet"))
                 .help(format!("engines that are: {}", METHODS.join(", "))));
         }

@@ -46,7 +46,7 @@ pub struct Unplanned<'a> {
 }
 
 /// Engines that files may ask for and that are not built, with what they are called and what their numbers are.
-pub const PLANNED: [(&str, &str, Kind); 20] = [
+const PLANNED: [(&str, &str, Kind); 20] = [
     ("mean_field", "mean field", Kind::LowerBound),
     ("loopy_bp", "loopy belief propagation", Kind::Estimate),
     ("junction_tree", "junction tree", Kind::Exact),
@@ -111,7 +111,8 @@ pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) 
     Ok(Missing { what: unplanned.what, model: unplanned.model, engine, kind, vars, reason, problem: told })
 }
 
-fn planned(name: &str) -> Option<(&'static str, Kind)> {
+/// What an engine that is not built is called, and what its numbers are.
+pub fn planned(name: &str) -> Option<(&'static str, Kind)> {
     PLANNED.iter().find(|(word, _, _)| *word == name).map(|(_, engine, kind)| (*engine, *kind))
 }
 

@@ -210,7 +210,7 @@ impl<'a> Checker<'a> {
                     self.no_axis_to_run_along(info, written);
                     return None;
                 }
-                let (mut value, channel) = self.joined(flow)?;
+                let (mut value, channel) = self.joined(&flow.parts, flow.span)?;
                 let axis = self.units_axis(label, units, written.span);
                 let mut weight = Vec::new();
                 for &along in &flow.along {
@@ -234,7 +234,7 @@ impl<'a> Checker<'a> {
                     self.no_axis_to_run_along(info, written);
                     return None;
                 }
-                let (value, channel) = self.joined(flow)?;
+                let (value, channel) = self.joined(&flow.parts, flow.span)?;
                 let out = match size {
                     None => {
                         let over = std::mem::take(&mut flow.along);
@@ -258,7 +258,7 @@ impl<'a> Checker<'a> {
                     }
                 };
                 let prefix = flow.parts.iter().find_map(|p| p.prefix);
-                let (value, channel) = self.joined(flow)?;
+                let (value, channel) = self.joined(&flow.parts, flow.span)?;
                 if value.ty.axes != [along, channel] {
                     let has = say_axes(&self.program, &value.ty.axes);
                     self.push(
@@ -292,7 +292,7 @@ impl<'a> Checker<'a> {
                 self.settle_features(flow, out, axis);
             }
             Layer::Norm => {
-                let (value, channel) = self.joined(flow)?;
+                let (value, channel) = self.joined(&flow.parts, flow.span)?;
                 let out = self.normed(info, label, value, channel, flow.span);
                 self.settle_features(flow, out, channel);
             }
@@ -327,24 +327,21 @@ impl<'a> Checker<'a> {
     }
 
     /// All parts as one feature vector for each position, and its axis.
-    fn joined(&mut self, flow: &mut Flow) -> Option<(Expr, AxisId)> {
+    fn joined(&mut self, parts: &[Part], span: Span) -> Option<(Expr, AxisId)> {
         let mut values = Vec::new();
         let mut axes: Vec<AxisId> = Vec::new();
-        for part in &flow.parts {
+        for part in parts {
             let mut value = part.value.clone();
             let channel = match part.event.as_slice() {
                 [one] => *one,
                 [] => {
                     // A single number is a vector of one entry.
-                    let unit = self.made_axis("one.1", Some(1), flow.span);
+                    let unit = self.made_axis("one.1", Some(1), span);
                     let mut axes = value.ty.axes.clone();
                     axes.push(unit);
-                    let ones =
-                        expr(Node::Vector(vec![number(1.0, flow.span)], unit), vec![unit], Domain::Real, flow.span);
-                    value = Expr {
-                        ty: Type { axes, domain: Domain::Real },
-                        ..binary(Operator::Mul, value, ones, flow.span)
-                    };
+                    let ones = expr(Node::Vector(vec![number(1.0, span)], unit), vec![unit], Domain::Real, span);
+                    value =
+                        Expr { ty: Type { axes, domain: Domain::Real }, ..binary(Operator::Mul, value, ones, span) };
                     unit
                 }
                 several => {
@@ -362,14 +359,10 @@ impl<'a> Checker<'a> {
         }
         if let [(value, channel)] = values.as_slice() {
             axes.push(*channel);
-            let value = if value.ty.axes.last() == Some(channel) {
-                value.clone()
-            } else {
-                Expr { ty: Type { axes, domain: value.ty.domain.clone() }, ..value.clone() }
-            };
-            return Some((value, *channel));
+            let ty = Type { axes, domain: value.ty.domain.clone() };
+            return Some((Expr { ty, ..value.clone() }, *channel));
         }
-        let joint = self.sum_axis(values.iter().map(|(_, c)| *c).collect(), flow.span);
+        let joint = self.sum_axis(values.iter().map(|(_, c)| *c).collect(), span);
         let parts = values
             .into_iter()
             .map(|(value, channel)| {
@@ -380,7 +373,7 @@ impl<'a> Checker<'a> {
             })
             .collect();
         axes.push(joint);
-        Some((expr(Node::Concat(parts, joint), axes, Domain::Real, flow.span), joint))
+        Some((expr(Node::Concat(parts, joint), axes, Domain::Real, span), joint))
     }
 
     fn pooled(&mut self, value: Expr, label: &str, flow: &mut Flow, size: usize, how: Reduction, span: Span) -> Expr {
@@ -688,11 +681,10 @@ impl<'a> Checker<'a> {
     /// W·x + b. Vectors are laid end to end under one weight; single numbers and arrays of more axes have a weight each.
     fn dense(&mut self, info: &NetInfo<'a>, label: &str, parts: &[Part], out: Vec<AxisId>, span: Span) -> Option<Expr> {
         let several = parts.len() > 1;
-        let (vectors, others): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|p| p.event.len() <= 1);
+        let (vectors, others): (Vec<Part>, Vec<Part>) = parts.iter().cloned().partition(|p| p.event.len() <= 1);
         let mut sum = self.net_param(info, format!("{label}.bias"), out.clone());
         if !vectors.is_empty() {
-            let mut flow = Flow { parts: vectors.into_iter().cloned().collect(), along: Vec::new(), each: false, span };
-            let (x, channel) = self.joined(&mut flow)?;
+            let (x, channel) = self.joined(&vectors, span)?;
             let axes: Vec<AxisId> = std::iter::once(channel).chain(out.iter().copied()).collect();
             self.check_layer_axes(&axes, span)?;
             let weight = self.net_param(info, format!("{label}.weight"), axes);

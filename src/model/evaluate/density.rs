@@ -181,9 +181,7 @@ impl Evaluator<'_> {
         at: &Coordinates,
         span: Span,
     ) -> Result<f64, EvaluateError> {
-        let missing =
-            || EvaluateError::Malformed { what: format!("{} without `{}`", dist.family.name(), role.word()), span };
-        let expr = dist.arg(role).ok_or_else(missing)?;
+        let expr = written(dist, role, span)?;
         let value = self.entry(expr, scope, at)?;
         let allowed = match role.domain(dist.family) {
             Domain::Unit | Domain::Simplex => (0.0..=1.0).contains(&value),
@@ -203,4 +201,11 @@ impl Evaluator<'_> {
         let same = |axis: &&AxisId| !event.contains(axis) && axes.root(**axis) == axes.root(class);
         argument.and_then(|e| e.ty.axes.iter().rev().find(same)).copied().unwrap_or(class)
     }
+}
+
+/// The expression of an argument that the family must have.
+pub(super) fn written(dist: &Dist, role: Arg, span: Span) -> Result<&Expr, EvaluateError> {
+    let missing =
+        || EvaluateError::Malformed { what: format!("{} without `{}`", dist.family.name(), role.word()), span };
+    dist.arg(role).ok_or_else(missing)
 }

@@ -3,7 +3,7 @@
 
 use std::f64::consts::{LN_2, PI};
 
-use super::density::Instance;
+use super::density::{Instance, written};
 use super::expression::{log_sum_exp, times};
 use super::{Coordinates, EvaluateError, Evaluator, Scope};
 use crate::base::span::Span;
@@ -111,9 +111,7 @@ impl Evaluator<'_> {
         at: &Coordinates,
         span: Span,
     ) -> Result<Matrix, EvaluateError> {
-        let missing =
-            || EvaluateError::Malformed { what: format!("{} without `{}`", dist.family.name(), role.word()), span };
-        let expr = dist.arg(role).ok_or_else(missing)?;
+        let expr = written(dist, role, span)?;
         let mut matrix = vec![vec![0.0; size]; size];
         for (i, row) in matrix.iter_mut().enumerate() {
             for (j, entry) in row.iter_mut().enumerate() {

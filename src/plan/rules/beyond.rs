@@ -70,7 +70,7 @@ fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> 
                 false => ("Gibbs sampling".into(), Kind::Estimate, vars, why),
             }
         }
-        _ if learning && is_layered(program, component) => {
+        _ if learning && is_layered(component) => {
             let why = format!("{told} lie in layers that couple only neighbours");
             ("mean field in the clamped phase, PCD in the free one".into(), Kind::Estimate, vars, why)
         }
@@ -139,13 +139,12 @@ fn is_conjugate(program: &Program, component: &Component<'_>) -> bool {
 }
 
 /// Whether no variable is coupled with itself and the couplings of variables make no odd circle: layers.
-fn is_layered(program: &Program, component: &Component<'_>) -> bool {
+fn is_layered(component: &Component<'_>) -> bool {
     let mut side: BTreeMap<VarId, bool> = BTreeMap::new();
     let couples = |f: &Factor, a: VarId, b: VarId| {
         let scope = f.scope();
         scope.contains(&a) && scope.contains(&b) && !find_factor_degree(f, &BTreeSet::from([a, b])).is_affine()
     };
-    let _ = program;
     for &start in &component.vars {
         let mut stack = vec![(start, *side.get(&start).unwrap_or(&false))];
         while let Some((var, is)) = stack.pop() {

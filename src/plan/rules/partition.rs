@@ -114,26 +114,18 @@ pub fn choose_block(
     if !forced_enumeration {
         match find_chain(program, component) {
             Ok(chain) => match log2_chain_states(program, component, chain.along) {
-                Some(bits) if bits <= MAX_CHAIN_LOG2_STATES => {
-                    let reason = format!(
-                        "{} couple only neighbours along {}",
-                        names(program, &component.vars),
-                        program.axes[chain.along].name
-                    );
-                    let engine = Engine::ForwardBackward { along: chain.along, indices: chain.indices };
-                    return Ok(block(engine, reason, refusals));
-                }
-                Some(bits) => refusals.push(Refusal {
+                Some(bits) if bits.is_nan() || bits > MAX_CHAIN_LOG2_STATES => refusals.push(Refusal {
                     engine: "forward-backward",
                     reason: Reason::of(format!("2^{bits:.0} joint states at one position is too many")),
                     mend: None,
                 }),
-                // How many states there are only data tell; the form is a chain's whatever they say.
-                None => {
+                // How many states there are only data may tell; the form is a chain's whatever they say.
+                bits => {
                     let reason = format!(
-                        "{} couple only neighbours along {}, whose sizes the data will tell",
+                        "{} couple only neighbours along {}{}",
                         names(program, &component.vars),
-                        program.axes[chain.along].name
+                        program.axes[chain.along].name,
+                        if bits.is_none() { ", whose sizes the data will tell" } else { "" }
                     );
                     let engine = Engine::ForwardBackward { along: chain.along, indices: chain.indices };
                     return Ok(block(engine, reason, refusals));
