@@ -74,6 +74,9 @@ impl Default for Settings {
     }
 }
 
+/// Files that one file may use, all together.
+const MOST_FILES: usize = 256;
+
 /// Texts and settings: where a compilation starts.
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
@@ -115,7 +118,51 @@ impl Workspace {
     pub fn of_text(name: &str, text: &str, settings: Settings) -> (Workspace, FileId) {
         let mut sources = Sources::default();
         let file = sources.add(name, text);
+        for (name, text) in sema::library() {
+            sources.add(name, text);
+        }
         (Workspace { sources, settings }, file)
+    }
+
+    /// The files that a file uses, and these in turn, which the workspace does not hold yet: the caller adds the texts it can read.
+    /// None of the standard library is among them.
+    pub fn wanted(&self, file: FileId) -> Vec<String> {
+        let tree = self.parse(file, &mut Problems::new());
+        self.used(&tree, &mut Problems::new()).1
+    }
+
+    /// What a tree uses: trees by the names that `use` resolves to, and the names of those that are not there.
+    fn used(
+        &self,
+        tree: &syntax::ast::File,
+        problems: &mut Problems,
+    ) -> (BTreeMap<String, syntax::ast::File>, Vec<String>) {
+        let mut found: BTreeMap<String, syntax::ast::File> = BTreeMap::new();
+        let mut wanted = Vec::new();
+        let names = |tree: &syntax::ast::File| -> Vec<String> {
+            let user = &self.sources.file(tree.file).name;
+            let uses = tree.items.iter().filter_map(|i| match i {
+                syntax::ast::Item::Use(u) => Some(sema::resolve(user, &u.source.text)),
+                _ => None,
+            });
+            uses.collect()
+        };
+        let mut open = names(tree);
+        while let Some(name) = open.pop() {
+            if found.contains_key(&name) || wanted.contains(&name) || found.len() > MOST_FILES {
+                continue;
+            }
+            match self.sources.find(&name) {
+                Some(id) => {
+                    let used = self.parse(id, problems);
+                    open.extend(names(&used));
+                    found.insert(name, used);
+                }
+                None if !name.starts_with("stdlib/") => wanted.push(name),
+                None => {}
+            }
+        }
+        (found, wanted)
     }
 
     /// Text → syntax tree.
@@ -141,7 +188,12 @@ impl Workspace {
                 }
             }
         }
-        let input = sema::Input { schemas, sets: self.settings.sets.clone() };
+        let (used, _) = self.used(tree, problems);
+        if problems.has_errors() {
+            return None;
+        }
+        let names = used.values().chain([tree]).map(|t| (t.file, self.sources.file(t.file).name.clone())).collect();
+        let input = sema::Input { schemas, sets: self.settings.sets.clone(), used, names };
         let mut program = sema::check(tree, &input, problems)?;
         if let Err(refused) = inline_definitions(&mut program) {
             problems.push(refused.diagnostic(&program));

@@ -1,6 +1,6 @@
 //! Opens model files and says with what they are compiled. Comes in: paths and arguments; goes out: a `Workspace`, or why not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,20 @@ fn similar(path: &Path) -> Option<PathBuf> {
 pub fn open(path: &Path, inputs: &Inputs) -> Result<(Workspace, FileId), Trouble> {
     let text = read_text(path)?;
     let settings = settings(path, inputs);
-    Ok(Workspace::of_text(&path.display().to_string(), &text, settings))
+    let (mut workspace, file) = Workspace::of_text(&path.display().to_string(), &text, settings);
+    // Files that others use; what cannot be read is told of where it is used.
+    let mut tried = BTreeSet::new();
+    loop {
+        let wanted: Vec<String> = workspace.wanted(file).into_iter().filter(|n| tried.insert(n.clone())).collect();
+        if wanted.is_empty() {
+            return Ok((workspace, file));
+        }
+        for name in wanted {
+            if let Ok(text) = read_text(Path::new(&name)) {
+                workspace.sources.add(name, text);
+            }
+        }
+    }
 }
 
 /// What a file is compiled with.

@@ -52,6 +52,7 @@ codes! {
     WrongArguments E0206 "arguments missing or too many";
     WhichModel E0207 "more than one model could be meant";
     UnknownLabel E0208 "a label its enumeration does not have";
+    UnknownFile E0209 "a file to `use` that cannot be had";
 
     UnknownAxis E0301 "an axis that nothing declares";
     RepeatedAxis E0302 "an axis twice in one declaration";

@@ -1,7 +1,7 @@
 //! From plan to tensor programs: each engine turns a block of variables and their summands into nodes of one graph.
 //!
 //! `scope` evaluates a program's expressions with some variables given values; the engines in `exact`, `gibbs`,
-//! `contrastive`, `variational` and `wake_sleep` build on it, and `objective`, `answer`, `draws` and `update` put their
+//! `contrastive`, `variational` and `phases` build on it, and `objective`, `answer`, `draws` and `update` put their
 //! pieces together into the programs that `train` runs. No gradient is written by hand: every one is a derivative of a graph.
 
 pub mod answer;
@@ -11,9 +11,9 @@ pub mod error;
 pub mod exact;
 pub mod gibbs;
 pub mod objective;
+pub mod phases;
 pub mod scope;
 pub mod update;
 pub mod variational;
-pub mod wake_sleep;
 
 pub use error::EmitError;

@@ -3,9 +3,9 @@
 use super::contrastive::{Machine, negative_phase};
 use super::error::EmitError;
 use super::exact::{Energy, Mode, Tilts, factors_of, log_partition, partition_value};
+use super::phases::{draw_grey, layer, phases, steps_at};
 use super::scope::Scope;
 use super::variational;
-use super::wake_sleep::{draw_grey, layer, steps_at, wake_sleep};
 use crate::dist::Named;
 use crate::model::{Expr, Node, Operator};
 use crate::plan::{Leaf, LogLikPlan, Normaliser, Normalising, ObjectivePlan};
@@ -25,7 +25,7 @@ pub fn objective(scope: &mut Scope<'_>, plan: &ObjectivePlan, when: When) -> Res
     match plan {
         ObjectivePlan::Expression { expr, leaves } => expression(scope, expr, &mut leaves.iter(), when),
         ObjectivePlan::Layer(plan) => layer(scope, plan, when.epoch, when.epochs),
-        ObjectivePlan::WakeSleep(plan) => wake_sleep(scope, plan, when.epoch, when.epochs),
+        ObjectivePlan::WakeSleep(plan) => phases(scope, plan, when.epoch, when.epochs),
     }
 }
 

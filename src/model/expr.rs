@@ -272,7 +272,7 @@ pub enum Objective {
         given: Vec<VarId>,
     },
     /// The evidence lower bound E_q[log p̃ − log q] under the guide.
-    Elbo {
+    Bound {
         /// Whose.
         model: ModelId,
         /// Weight of the KL part; 1 where absent.
@@ -294,13 +294,52 @@ pub enum Objective {
         /// The variables conditioned on.
         given: Vec<VarId>,
     },
-    /// `E[body for vars ~ source]`.
+    /// A log-density of all that a row leaves latent and all that it tells, whatever these are.
+    Part {
+        /// Whose.
+        of: Subject,
+        /// Of what.
+        part: Part,
+    },
+    /// The log-density of one layer: the bipartite machine whose conditionals are the model's of what lies below and the guide's of what
+    /// lies above, or an undirected part (Hinton, Osindero & Teh 2006).
+    Layer {
+        /// Whose.
+        model: ModelId,
+        /// What lies above.
+        above: Above,
+    },
+    /// A number that changes while a stage runs.
+    Scheduled(super::request::Argument),
+    /// `E[body for vars ~ source]`, or with `times` the mean of so many draws.
     Expect {
         /// What is averaged.
         body: Expr,
-        /// What is drawn.
+        /// What is drawn; everything where empty.
         vars: Vec<VarId>,
         /// From where.
         source: Subject,
+        /// The number of draws averaged; none: the expectation itself.
+        draws: Option<usize>,
     },
+}
+
+/// What a layer is called by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Above {
+    /// A variable of the guide.
+    Var(VarId),
+    /// An undirected part, by its name.
+    Part(String),
+}
+
+/// What of a row a log-density is taken of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// Everything: `(observed, latent)`.
+    Joint,
+    /// What is latent: of a model its prior, of a guide the whole of it.
+    Latent,
+    /// What is observed given what is latent.
+    Observed,
 }

@@ -327,12 +327,18 @@ pub fn map_children<E>(expr: &Expr, f: &mut dyn FnMut(&Expr) -> Result<Expr, E>)
             entries: entries.iter().map(&mut *f).collect::<Result<_, _>>()?,
         },
         Node::Objective(objective) => match objective.as_ref() {
-            Objective::Expect { body, vars, source } => {
-                Node::Objective(Box::new(Objective::Expect { body: f(body)?, vars: vars.clone(), source: *source }))
-            }
+            Objective::Expect { body, vars, source, draws } => Node::Objective(Box::new(Objective::Expect {
+                body: f(body)?,
+                vars: vars.clone(),
+                source: *source,
+                draws: *draws,
+            })),
             Objective::LogLik { .. }
-            | Objective::Elbo { .. }
+            | Objective::Bound { .. }
             | Objective::ImportanceBound { .. }
+            | Objective::Part { .. }
+            | Objective::Layer { .. }
+            | Objective::Scheduled(_)
             | Objective::LogDensity { .. } => expr.node.clone(),
         },
     };

@@ -16,7 +16,7 @@ pub mod request;
 pub mod walk;
 
 pub use axis::{Axis, AxisId, AxisKind};
-pub use expr::{Compare, Expr, Function, Node, Objective, Operator, Reduction, Subject, Subscript, Type};
+pub use expr::{Above, Compare, Expr, Function, Node, Objective, Operator, Part, Reduction, Subject, Subscript, Type};
 pub use family::{Arg, Dist, Family};
 pub use graph::FactorGraph;
 pub use inline::inline_definitions;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::axis::{AxisId, AxisKind};
-use super::expr::{Compare, Expr, Function, Node, Objective, Operator, Reduction, Subject, Subscript};
+use super::expr::{Above, Compare, Expr, Function, Node, Objective, Operator, Part, Reduction, Subject, Subscript};
 use super::family::Dist;
 use super::program::{DataSource, Domain, Factor, FactorKind, Program, Scale, Target, Transform, VarId};
 use super::request::{Argument, Call, DataRef, Evidence, EvidenceValue, Group, Init, Inner, Question, Verb};
@@ -323,18 +323,36 @@ impl Printer<'_> {
             Objective::LogLik { model, targets, given } => {
                 format!("loglik[{}]({})", self.program.models[*model].name, bar(targets, given))
             }
-            Objective::Elbo { model, kl_weight } => {
+            Objective::Bound { model, kl_weight } => {
                 let weight = kl_weight.as_ref().map(|w| format!("kl_weight = {}", argument(w))).unwrap_or_default();
-                format!("elbo[{}]({weight})", self.program.models[*model].name)
+                format!("bound[{}]({weight})", self.program.models[*model].name)
             }
             Objective::ImportanceBound { model, samples } => {
-                format!("elbo[{}](draws = {samples})", self.program.models[*model].name)
+                format!("bound[{}](draws = {samples})", self.program.models[*model].name)
             }
+            Objective::Part { of, part } => {
+                let what = match part {
+                    Part::Joint => "observed, latent",
+                    Part::Latent => "latent",
+                    Part::Observed => "observed | latent",
+                };
+                format!("logdensity[{}]({what})", self.subject(*of))
+            }
+            Objective::Layer { model, above } => {
+                let above = match above {
+                    Above::Var(var) => self.vars(&[*var]),
+                    Above::Part(name) => name.clone(),
+                };
+                format!("layer[{}]({above})", self.program.models[*model].name)
+            }
+            Objective::Scheduled(schedule) => argument(schedule),
             Objective::LogDensity { of, targets, given } => {
                 format!("logdensity[{}]({})", self.subject(*of), bar(targets, given))
             }
-            Objective::Expect { body, vars, source } => {
-                format!("E[{} for {} ~ {}]", self.expr(body), self.vars(vars), self.subject(*source))
+            Objective::Expect { body, vars, source, draws } => {
+                let vars = if vars.is_empty() { "all".to_string() } else { self.vars(vars) };
+                let draws = draws.map(|n| format!(" times {n}")).unwrap_or_default();
+                format!("E[{} for {vars} ~ {}{draws}]", self.expr(body), self.subject(*source))
             }
         }
     }

@@ -230,7 +230,7 @@ pub enum Question {
         /// The prediction.
         prediction: Box<Question>,
     },
-    /// `loglik`, `elbo`, ..: the mean of an objective over the rows.
+    /// `loglik`, a bound, ..: the mean of an objective over the rows.
     Value(Expr),
     /// `logZ(memory)`: the log-partition of an undirected sub-model, by the factor's name; of the model where absent.
     LogZ(Option<String>),

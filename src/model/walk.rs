@@ -56,8 +56,11 @@ impl Expr {
             Node::Objective(objective) => match objective.as_ref() {
                 Objective::Expect { body, .. } => vec![body],
                 Objective::LogLik { .. }
-                | Objective::Elbo { .. }
+                | Objective::Bound { .. }
                 | Objective::ImportanceBound { .. }
+                | Objective::Part { .. }
+                | Objective::Layer { .. }
+                | Objective::Scheduled(_)
                 | Objective::LogDensity { .. } => Vec::new(),
             },
         }

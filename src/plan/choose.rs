@@ -11,16 +11,16 @@ use super::plan::{
     Update,
 };
 use super::rules::em;
-use super::rules::layerwise::choose_layers;
+use super::rules::layer::choose_layer;
 use super::rules::loglik::{NoLogLik, Request, choose_loglik};
 use super::rules::partition::{refuse_coupled_groups, refuse_row_loops};
+use super::rules::phases::choose_phases;
 use super::rules::variational::choose_variational;
-use super::rules::wake_sleep::choose_wake_sleep;
 use crate::analysis::Reason;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{
-    Ask, DataId, Expr, Factor, Group, Line, ModelId, Node, Objective, ParamId, Program, Question, Stage, Subject,
+    Ask, DataId, Expr, Factor, Group, Line, ModelId, Node, Objective, ParamId, Part, Program, Question, Stage, Subject,
     Train, Transform, Type, VarId,
 };
 
@@ -151,7 +151,7 @@ fn choose_train<'a>(program: &Program, train: &'a Train) -> Result<TrainPlan, Un
     let bound = models.iter().flat_map(|&model| bound_by(program, model, train.on.data)).collect();
     let mut stages = Vec::new();
     for stage in &train.stages {
-        stages.extend(choose_stage(program, stage, &bound)?);
+        stages.push(choose_stage(program, stage, &bound)?);
     }
     Ok(TrainPlan { on: train.on.clone(), bound: bound.into_iter().collect(), stages })
 }
@@ -163,76 +163,77 @@ fn models_of(objective: &Objective) -> Vec<ModelId> {
         Subject::Data(_) => Vec::new(),
     };
     match objective {
-        Objective::LogLik { model, .. } | Objective::Elbo { model, .. } | Objective::ImportanceBound { model, .. } => {
+        Objective::LogLik { model, .. } | Objective::Bound { model, .. } | Objective::ImportanceBound { model, .. } => {
             vec![*model]
         }
-        Objective::LogDensity { of: subject, .. } | Objective::Expect { source: subject, .. } => of(subject),
+        Objective::LogDensity { of: subject, .. }
+        | Objective::Part { of: subject, .. }
+        | Objective::Expect { source: subject, .. } => of(subject),
+        Objective::Layer { model, .. } => vec![*model],
+        Objective::Scheduled(_) => Vec::new(),
     }
 }
 
-/// What a line becomes: one line, or a stage for each layer.
-enum Chosen {
-    Line(Box<LinePlan>, Option<usize>),
-    Layers(Vec<Layer>, Option<usize>),
-}
-
-/// A layer's stage: its name, its line, and the copies made when it is done.
-type Layer = (String, LinePlan, Vec<(ParamId, ParamId)>);
-
-fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>) -> Result<Vec<StagePlan>, Unfit<'a>> {
-    let epochs = stage.epochs.unwrap_or(EPOCHS);
-    let make = |name: String, lines: Vec<LinePlan>, then: Vec<(ParamId, ParamId)>, batch: Option<usize>| StagePlan {
-        name,
+fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>) -> Result<StagePlan, Unfit<'a>> {
+    let mut lines = Vec::new();
+    let mut batch: Option<(usize, Span)> = None;
+    let mut waiting = stage.lines.iter().peekable();
+    while let Some(line) = waiting.next() {
+        let sleep = waiting.next_if(|next| are_phases(line, next));
+        let (chosen, rows) = choose_line(program, line, sleep, bound).map_err(|problem| (problem, Some(line)))?;
+        if let (Some((before, first)), Some(now)) = (batch, rows)
+            && before != now
+        {
+            let message = format!("the lines of a stage step together, with {before} rows or with {now}?");
+            let problem = Diagnostic::at(Code::BadSchedule, line.span, message)
+                .label(first, format!("`batch = {before}` here"))
+                .help("give both the same `batch`, or each a stage of its own");
+            return Err((Box::new(problem), None));
+        }
+        batch = batch.or(rows.map(|rows| (rows, line.span)));
+        lines.push(chosen);
+    }
+    let then = lines.iter().flat_map(|l| match &l.objective {
+        ObjectivePlan::Layer(layer) => layer.then.clone(),
+        ObjectivePlan::Expression { .. } | ObjectivePlan::WakeSleep(_) => Vec::new(),
+    });
+    let made = StagePlan {
+        name: stage.name.clone(),
         batch: match lines.iter().any(|l| l.update == Update::Em) {
             true => None,
-            false => Some(batch.unwrap_or(BATCH)),
+            false => Some(batch.map_or(BATCH, |(rows, _)| rows)),
         },
+        then: then.collect(),
         lines,
         ties: stage.ties.clone(),
         inits: stage.inits.clone(),
-        then,
-        epochs,
+        epochs: stage.epochs.unwrap_or(EPOCHS),
         patience: stage.patience.clone(),
     };
-    let mut lines = Vec::new();
-    let mut batch: Option<(usize, Span)> = None;
-    for line in &stage.lines {
-        match choose_line(program, line, bound).map_err(|problem| (problem, Some(line)))? {
-            Chosen::Line(line, rows) => {
-                if let (Some((before, first)), Some(now)) = (batch, rows)
-                    && before != now
-                {
-                    let message = format!("the lines of a stage step together, with {before} rows or with {now}?");
-                    let problem = Diagnostic::at(Code::BadSchedule, line.span, message)
-                        .label(first, format!("`batch = {before}` here"))
-                        .help("give both the same `batch`, or each a stage of its own");
-                    return Err((Box::new(problem), None));
-                }
-                batch = batch.or(rows.map(|rows| (rows, line.span)));
-                lines.push(*line);
-            }
-            Chosen::Layers(layers, rows) => {
-                if stage.lines.len() > 1 {
-                    let problem = Diagnostic::at(Code::BadSchedule, line.span, "greedy layers alternate with nothing")
-                        .help("give `layerwise` a stage of its own");
-                    return Err((Box::new(problem), Some(line)));
-                }
-                let mut stages: Vec<StagePlan> = layers
-                    .into_iter()
-                    .map(|(name, line, then)| make(format!("{}: {name}", stage.name), vec![line], then, rows))
-                    .collect();
-                // What the stage starts from is set once, before its first layer.
-                for later in stages.iter_mut().skip(1) {
-                    later.inits.clear();
-                }
-                stages.iter().try_for_each(verify_patience).map_err(|p| (p, None))?;
-                return Ok(stages);
-            }
-        }
-    }
-    let made = make(stage.name.clone(), lines, Vec::new(), batch.map(|(rows, _)| rows));
     verify_patience(&made).map_err(|p| (p, None))?;
-    Ok(vec![made])
+    Ok(made)
+}
+
+/// Whether two lines are the phases of learning by each other's draws: the model on the guide's, then the guide on the model's.
+fn are_phases(wake: &Line, sleep: &Line) -> bool {
+    let of = |line: &Line| {
+        let Some(Node::Objective(objective)) = line.objective.as_ref().map(|e| &e.node) else { return None };
+        let Objective::Expect { body, source, draws: None, .. } = objective.as_ref() else { return None };
+        match &body.node {
+            Node::Objective(inner) => match inner.as_ref() {
+                Objective::Part { of, part } => Some((*source, *of, *part)),
+                _ => None,
+            },
+            _ => None,
+        }
+    };
+    let (model, guide) = (Subject::Model(wake.model), Subject::Guide(wake.model));
+    of(wake) == Some((guide, model, Part::Joint))
+        && of(sleep) == Some((model, guide, Part::Latent))
+        && wake.over == [Group::Model(wake.model)]
+        && sleep.over == [Group::Guide(wake.model)]
+        && wake.by.iter().map(|c| (&c.name, &c.args)).eq(sleep.by.iter().map(|c| (&c.name, &c.args)))
+        && wake.with == sleep.with
 }
 
 /// Errors: a stage stops by an objective whose value nobody knows.
@@ -241,13 +242,19 @@ fn verify_patience(stage: &StagePlan) -> Result<(), Box<Diagnostic>> {
         (Some((_, on)), Some(line)) if !line.objective.has_value() => Err(Box::new(
             Diagnostic::at(Code::BadSchedule, on.span, "`patience` watches an objective whose value is unknown")
                 .label(line.span, "only its gradient is followed here")
-                .help("say how long with `epochs`, or end the stage with a line whose value is known, such as `elbo`"),
+                .help("say how long with `epochs`, or end the stage with a line whose value is known, such as a bound"),
         )),
         _ => Ok(()),
     }
 }
 
-fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Result<Chosen, Box<Diagnostic>> {
+/// Plans a line; with `sleep`, the line that follows it, as the two phases of learning by each other's draws.
+fn choose_line(
+    program: &Program,
+    line: &Line,
+    sleep: Option<&Line>,
+    bound: &BTreeSet<VarId>,
+) -> Result<(LinePlan, Option<usize>), Box<Diagnostic>> {
     let own: BTreeSet<VarId> = program.models[line.model].vars.iter().copied().filter(|v| bound.contains(v)).collect();
     let method = match line.by.as_slice() {
         [] => None,
@@ -259,6 +266,10 @@ fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Resul
             ));
         }
     };
+    let method = match (method, sleep) {
+        (None, Some(_)) => Some(Method::WakeSleep(Vec::new())),
+        (method, _) => method,
+    };
     let (optimiser, batch) = match &line.with {
         None => (None, None),
         Some(call) => {
@@ -266,49 +277,37 @@ fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Resul
             (Some(optimiser), batch)
         }
     };
-    let is_loglik = matches!(line.objective.as_ref().map(|e| &e.node), None | Some(Node::Objective(_)))
-        && line
-            .objective
-            .as_ref()
-            .is_none_or(|e| matches!(&e.node, Node::Objective(o) if matches!(**o, Objective::LogLik { .. })));
-    let wants_whole = |what: &str| {
-        Diagnostic::at(
-            Code::OverrideRefused,
-            line.span,
-            format!("{what} learns `loglik`, and this is another objective"),
-        )
-        .help("write `maximise loglik`, or leave out `by`")
-    };
+    if let Some(Node::Objective(objective)) = line.objective.as_ref().map(|e| &e.node)
+        && let Objective::Layer { model, above } = objective.as_ref()
+    {
+        let steps = match &method {
+            None => Schedule::Constant(1.0),
+            Some(Method::Contrastive(steps)) => steps.clone(),
+            Some(_) => {
+                let problem = Diagnostic::at(Code::NotSupported, line.span, "layers are learned by `cd(k)` so far");
+                return Err(Box::new(problem.help("write `by cd(1)`")));
+            }
+        };
+        let layer = choose_layer(program, *model, &own, above, &steps, line.span)?;
+        let plan = LinePlan {
+            group: restrict(program, &line.over, layer_params(program, &layer)),
+            objective: ObjectivePlan::Layer(layer),
+            update: Update::Gradient(optimiser.unwrap_or_else(contrastive_default)),
+            reason: "contrastive divergence on the guide's means of what lies below".to_string(),
+            span: line.span,
+        };
+        return Ok((plan, batch));
+    }
     match &method {
-        Some(Method::Layerwise(steps)) => {
-            if !is_loglik {
-                return Err(Box::new(wants_whole("`layerwise`")));
-            }
-            let layers = choose_layers(program, line.model, &own, steps, line.span)?;
-            let layers = layers
-                .into_iter()
-                .map(|(name, layer)| {
-                    let all = layer_params(program, &layer);
-                    let group = restrict(program, &line.over, all);
-                    let then = layer.then.clone();
-                    let plan = LinePlan {
-                        objective: ObjectivePlan::Layer(layer),
-                        group,
-                        update: Update::Gradient(optimiser.clone().unwrap_or_else(contrastive_default)),
-                        reason: "contrastive divergence, a layer at a time".to_string(),
-                        span: line.span,
-                    };
-                    (name, plan, then)
-                })
-                .collect();
-            return Ok(Chosen::Layers(layers, batch));
-        }
         Some(Method::WakeSleep(parts)) => {
-            if !is_loglik {
-                return Err(Box::new(wants_whole("`wake_sleep`")));
+            if sleep.is_none() && line.objective.is_some() {
+                return Err(Box::new(
+                    Diagnostic::at(Code::NotSupported, line.span, "this phase stands alone, without the other")
+                        .help("let a line for the model on the guide's draws, `over model`, and one for the guide on the model's, `over guide`, follow each other"),
+                ));
             }
-            let plan = choose_wake_sleep(program, line.model, &own, parts, Vec::new(), line.span)?;
-            return Ok(Chosen::Line(Box::new(wake_sleep_line(program, line, plan, optimiser)), batch));
+            let plan = choose_phases(program, line.model, &own, parts, Vec::new(), line.span)?;
+            return Ok((phases_line(program, line, plan, optimiser), batch));
         }
         Some(Method::Gibbs(_)) => {
             return Err(Box::new(
@@ -329,7 +328,7 @@ fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Resul
         None => match choose_default(program, line, &own, method.as_ref())? {
             Default::Leaf(expr, leaf) => (expr, vec![*leaf]),
             Default::WakeSleep(plan) => {
-                return Ok(Chosen::Line(Box::new(wake_sleep_line(program, line, *plan, optimiser)), batch));
+                return Ok((phases_line(program, line, *plan, optimiser), batch));
             }
         },
     };
@@ -342,19 +341,13 @@ fn choose_line(program: &Program, line: &Line, bound: &BTreeSet<VarId>) -> Resul
         ));
     }
     let (update, reason) = choose_update(program, &leaves, &group, method.as_ref(), optimiser, line.span)?;
-    Ok(Chosen::Line(
-        Box::new(LinePlan {
-            objective: ObjectivePlan::Expression { expr, leaves },
-            group,
-            update,
-            reason,
-            span: line.span,
-        }),
+    Ok((
+        LinePlan { objective: ObjectivePlan::Expression { expr, leaves }, group, update, reason, span: line.span },
         batch,
     ))
 }
 
-fn wake_sleep_line(
+fn phases_line(
     program: &Program,
     line: &Line,
     plan: super::plan::WakeSleepPlan,
@@ -366,7 +359,7 @@ fn wake_sleep_line(
         all.extend(guide.factors.iter().flat_map(Factor::params));
     }
     LinePlan {
-        group: restrict(program, &line.over, all),
+        group: all.into_iter().collect(),
         reason: "wake: the model on the guide's draws; sleep: the guide on the model's".to_string(),
         objective: ObjectivePlan::WakeSleep(plan),
         update: Update::Gradient(optimiser.unwrap_or_else(contrastive_default)),
@@ -427,7 +420,7 @@ pub fn choose_leaf(
         Objective::LogDensity { of: Subject::Data(_), .. } => Err(Box::new(
             Diagnostic::at(Code::NoEngine, at, "data has samples and no density").help("name a model or a guide"),
         )),
-        Objective::Elbo { model, kl_weight } => {
+        Objective::Bound { model, kl_weight } => {
             let weight = match kl_weight {
                 None => Schedule::Constant(1.0),
                 Some(argument) => read_schedule(argument, at)?,
@@ -437,11 +430,19 @@ pub fn choose_leaf(
         }
         Objective::ImportanceBound { .. } => Err(Box::new(
             Diagnostic::at(Code::NotSupported, at, "the importance-weighted bound is understood but not built yet")
-                .help("`elbo` and `loglik` are"),
+                .help("the bound of a single draw is"),
         )),
         Objective::Expect { body, .. } => Err(Box::new(
-            Diagnostic::at(Code::NotSupported, body.span, "an expectation written out is understood but not built yet")
-                .help("`elbo` and `loglik` are"),
+            Diagnostic::at(
+                Code::NotSupported,
+                body.span,
+                "an expectation of this form is understood but not built yet",
+            )
+            .help("the likelihood and the bound under a guide are"),
+        )),
+        Objective::Part { .. } | Objective::Layer { .. } | Objective::Scheduled(_) => Err(Box::new(
+            Diagnostic::at(Code::NotSupported, at, "this stands outside every expectation that an engine is built for")
+                .help("the likelihood and the bound under a guide are built"),
         )),
     }
 }
@@ -508,9 +509,9 @@ fn choose_default(
             }
             let weight = Schedule::Constant(1.0);
             match choose_variational(program, model, bound, weight, Some(&not), true, line.span) {
-                Ok(plan) => Ok(leaf(Objective::Elbo { model, kl_weight: None }, Leaf::Variational(plan))),
+                Ok(plan) => Ok(leaf(Objective::Bound { model, kl_weight: None }, Leaf::Variational(plan))),
                 Err(_) => {
-                    let plan = choose_wake_sleep(program, model, bound, &[], not.refusals, line.span)?;
+                    let plan = choose_phases(program, model, bound, &[], not.refusals, line.span)?;
                     Ok(Default::WakeSleep(Box::new(plan)))
                 }
             }

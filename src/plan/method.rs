@@ -102,8 +102,6 @@ pub enum Method {
     Gradient,
     /// Contrastive divergence.
     Contrastive(Schedule),
-    /// Greedy layers, each learned by the inner method.
-    Layerwise(Schedule),
     /// Wake-sleep; named undirected parts by contrastive divergence.
     WakeSleep(Vec<(String, Schedule)>),
     /// Block Gibbs.
@@ -111,8 +109,7 @@ pub enum Method {
 }
 
 /// Words after `by` that are understood, for suggestions.
-const METHODS: [&str; 9] =
-    ["exact", "enumeration", "forward_backward", "em", "gradient", "cd", "layerwise", "wake_sleep", "gibbs"];
+const METHODS: [&str; 8] = ["exact", "enumeration", "forward_backward", "em", "gradient", "cd", "sampling", "gibbs"];
 fn unknown(call: &Call, what: &str, known: &[&str]) -> Diagnostic {
     let near = nearest(&call.name, known.iter().copied());
     let help = match near {
@@ -281,31 +278,16 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
             Method::Contrastive(settings.schedule("steps", true, Schedule::Constant(1.0), Kind::Count(MAX_SWEEPS))?)
         }
         "gibbs" => Method::Gibbs(settings.count("sweeps", true, MAX_SWEEPS)?.unwrap_or(1000)),
-        "layerwise" => match settings.take("by", true) {
-            None => Method::Layerwise(Schedule::Constant(1.0)),
-            Some(Argument::Call(inner)) => match read_method(inner)? {
-                Method::Contrastive(steps) => Method::Layerwise(steps),
-                _ => {
-                    return Err(Diagnostic::at(
-                        Code::NotSupported,
-                        inner.span,
-                        format!("layers cannot be learned by `{}`", inner.name),
-                    )
-                    .help("write `layerwise(cd(1))`"));
-                }
-            },
-            Some(_) => return Err(wants_number("by", call.span)),
-        },
-        "wake_sleep" => {
+        "sampling" => {
             let mut parts = Vec::new();
             for (name, argument) in std::mem::take(&mut settings.left) {
                 let (Some(name), Argument::Call(inner)) = (name, argument) else {
                     return Err(Diagnostic::at(
                         Code::WrongArguments,
                         call.span,
-                        "`wake_sleep` takes the names of undirected parts, each with its engine",
+                        "the names of undirected parts are meant here, each with its engine",
                     )
-                    .help("write `wake_sleep(memory = cd(3))`"));
+                    .help("write `memory = cd(3)`"));
                 };
                 match read_method(inner)? {
                     Method::Contrastive(steps) => parts.push((name.to_string(), steps)),

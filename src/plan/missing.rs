@@ -46,7 +46,7 @@ pub struct Unplanned<'a> {
 }
 
 /// Engines that files may ask for and that are not built, with what they are called and what their numbers are.
-const PLANNED: [(&str, &str, Kind); 20] = [
+const PLANNED: [(&str, &str, Kind); 19] = [
     ("mean_field", "mean field", Kind::LowerBound),
     ("loopy_bp", "loopy belief propagation", Kind::Estimate),
     ("junction_tree", "junction tree", Kind::Exact),
@@ -59,7 +59,6 @@ const PLANNED: [(&str, &str, Kind); 20] = [
     ("importance", "importance sampling", Kind::Estimate),
     ("nuts", "NUTS", Kind::Estimate),
     ("hmc", "Hamiltonian Monte Carlo", Kind::Estimate),
-    ("interleaved", "greedy layers, interleaved", Kind::Estimate),
     ("greedy", "greedy decoding", Kind::Estimate),
     ("ancestral", "ancestral sampling", Kind::Exact),
     ("variational", "variational, reparameterised", Kind::LowerBound),

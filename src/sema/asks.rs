@@ -8,7 +8,7 @@ use crate::syntax::ast::{self, ArgKind, AskKind, Condition, ExprKind};
 use super::Checker;
 
 /// Words that begin a question.
-const QUESTIONS: [&str; 12] = [
+const QUESTIONS: [&str; 11] = [
     "P",
     "argmax",
     "argmax_each",
@@ -19,7 +19,6 @@ const QUESTIONS: [&str; 12] = [
     "chunk_f1",
     "cluster_error",
     "loglik",
-    "elbo",
     "logZ",
 ];
 
@@ -249,7 +248,8 @@ impl Checker<'_> {
             _ => {
                 if let Some(name) = name
                     && matches!(e.bare().kind, ExprKind::Call { .. })
-                    && !matches!(text, "loglik" | "elbo" | "mutual_info" | "log")
+                    && !matches!(text, "loglik" | "log")
+                    && !self.objectives.contains_key(text)
                     && Function::ALL.iter().all(|f| f.name() != text)
                     && !self.nets.contains_key(text)
                 {
@@ -258,7 +258,7 @@ impl Checker<'_> {
                     self.push(match (self.near(text, QUESTIONS), text) {
                         (_, "p" | "prob" | "Pr") => diagnostic.help("a probability is asked with `P(..)`"),
                         (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
-                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `cluster_error`, `loglik`, `elbo` and `logZ`"),
+                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `cluster_error`, `loglik`, `logZ` and the objectives"),
                     });
                     return None;
                 }

@@ -222,7 +222,8 @@ impl Checker<'_> {
         if name.text == ROWS {
             return Some(self.new_axis(ROWS, AxisKind::Rows, name.span));
         }
-        if name.text.starts_with(|c: char| c.is_ascii_lowercase()) {
+        let own = name.text.rsplit('.').next().unwrap_or_default();
+        if own.starts_with(|c: char| c.is_ascii_lowercase()) {
             self.push(
                 Diagnostic::at(Code::UnknownAxis, name.span, format!("`{}` is not an axis", name.text))
                     .help("an axis has a capital name; an index like `t` is introduced by `for t in Axis { .. }`"),

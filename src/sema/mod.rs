@@ -8,8 +8,12 @@ mod calls;
 mod columns;
 mod data;
 mod dists;
+mod expand;
 mod exprs;
+mod forms;
 mod layers;
+mod library;
+mod link;
 mod lists;
 mod models;
 mod nets;
@@ -25,11 +29,12 @@ mod verify;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::schema::Schema;
-use crate::base::span::Span;
+use crate::base::span::{FileId, Span};
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::*;
 use crate::syntax::ast;
 
+pub use library::{library, resolve};
 pub use types::show_type;
 
 /// What a file is checked against besides itself.
@@ -39,6 +44,10 @@ pub struct Input {
     pub schemas: BTreeMap<String, Schema>,
     /// Sizes and other values set from outside, `--set State=16`.
     pub sets: BTreeMap<String, String>,
+    /// The files that it uses, and those that these use, each under the name that [`resolve`] gives.
+    pub used: BTreeMap<String, ast::File>,
+    /// The names of the files that were read, by their ids.
+    pub names: BTreeMap<FileId, String>,
 }
 
 /// A data set that a file reads.
@@ -81,6 +90,13 @@ pub fn sources(file: &ast::File) -> Vec<DataRequest> {
 /// Checks a file. There is a program unless there was an error; warnings go to the collector as well.
 pub fn check(file: &ast::File, input: &Input, problems: &mut Problems) -> Option<Program> {
     let mut own = Problems::new();
+    let linked = link::link(file, input, &mut own);
+    if own.has_errors() {
+        // Whatever else seemed wrong might be what the missing file would bring.
+        problems.extend(own);
+        return None;
+    }
+    let file = linked.as_ref().unwrap_or(file);
     let freed = rows::without_rows(file);
     let file = freed.as_ref().unwrap_or(file);
     let mut checker = Checker {
@@ -96,6 +112,9 @@ pub fn check(file: &ast::File, input: &Input, problems: &mut Problems) -> Option
         models: BTreeMap::new(),
         model_ids: BTreeMap::new(),
         guides: BTreeMap::new(),
+        objectives: BTreeMap::new(),
+        schedules: BTreeMap::new(),
+        unfolding: 0,
         nets: BTreeMap::new(),
         file_params: BTreeMap::new(),
         data: BTreeMap::new(),
@@ -135,6 +154,12 @@ struct Checker<'a> {
     models: BTreeMap<String, &'a ast::Model>,
     model_ids: BTreeMap<String, ModelId>,
     guides: BTreeMap<String, &'a ast::Guide>,
+    /// Expressions with a name, the standard library's where the file has none of that name.
+    objectives: BTreeMap<String, ast::Objective>,
+    /// Training lines with a name, likewise.
+    schedules: BTreeMap<String, ast::Schedule>,
+    /// How many of either are being put in, one inside another.
+    unfolding: usize,
     nets: BTreeMap<String, nets::NetInfo<'a>>,
     file_params: BTreeMap<String, ParamId>,
     data: BTreeMap<String, DataId>,
@@ -176,7 +201,6 @@ impl<'a> Checker<'a> {
         for item in &file.items {
             match item {
                 ast::Item::Param(params) => self.file_params(params),
-                ast::Item::Use(u) => self.unsupported(u.span, "`use`"),
                 _ => {}
             }
         }
@@ -250,6 +274,24 @@ impl<'a> Checker<'a> {
     fn register_items(&mut self) {
         let file = self.file;
         let mut asks: BTreeMap<&str, Span> = BTreeMap::new();
+        let own = |name: &ast::Name| {
+            file.items.iter().any(|i| match i {
+                ast::Item::Objective(o) => o.name.text == name.text,
+                ast::Item::Schedule(s) => s.name.text == name.text,
+                ast::Item::Model(m) => m.name.text == name.text,
+                ast::Item::Net(n) => n.name.text == name.text,
+                _ => false,
+            })
+        };
+        for item in library::KNOWN.iter() {
+            match item {
+                ast::Item::Objective(o) if !own(&o.name) => {
+                    drop(self.objectives.insert(o.name.text.clone(), o.clone()))
+                }
+                ast::Item::Schedule(s) if !own(&s.name) => drop(self.schedules.insert(s.name.text.clone(), s.clone())),
+                _ => {}
+            }
+        }
         for item in &file.items {
             match item {
                 ast::Item::Model(model) => {
@@ -276,6 +318,20 @@ impl<'a> Checker<'a> {
                     }
                 },
                 ast::Item::Net(net) => self.net_item(net),
+                ast::Item::Objective(o) => {
+                    if let Some(first) = self.objectives.get(&o.name.text) {
+                        let first = first.name.span;
+                        self.twice(&o.name, first, "objective");
+                    }
+                    self.objectives.insert(o.name.text.clone(), o.clone());
+                }
+                ast::Item::Schedule(s) => {
+                    if let Some(first) = self.schedules.get(&s.name.text) {
+                        let first = first.name.span;
+                        self.twice(&s.name, first, "schedule");
+                    }
+                    self.schedules.insert(s.name.text.clone(), s.clone());
+                }
                 ast::Item::Ask(ask) => match asks.get(ask.name.text.as_str()) {
                     Some(&first) => self.twice(&ask.name, first, "question"),
                     None => {

@@ -1,13 +1,20 @@
 //! Objectives: expressions over quantities of whole models, each a number a row.
 
+use std::collections::BTreeSet;
+
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, ExprKind};
 
 use super::Checker;
+use super::expand::MOST_DEPTH;
+use super::forms::{known_expectation, known_logarithm, part_named, whole_word};
 use super::scope::Scope;
 use super::types::{binary, call, expr, say_axes};
+
+/// Numbers that change while a stage runs.
+const SCHEDULES: [&str; 2] = ["ramp", "decay"];
 
 impl Checker<'_> {
     /// An objective of a model.
@@ -34,14 +41,19 @@ impl Checker<'_> {
         let deeper = |e: &ast::Expr| self.speaks_of_models(e);
         match &e.kind {
             ExprKind::Group(inner) | ExprKind::Negate(inner) => deeper(inner),
-            ExprKind::Path(path) => matches!(path.text().as_str(), "loglik" | "elbo"),
+            ExprKind::Path(path) => {
+                let text = path.text();
+                text == "loglik" || self.objectives.contains_key(&text)
+            }
             ExprKind::Expect { .. } => true,
             ExprKind::If { then, otherwise, .. } => deeper(then) || deeper(otherwise),
             ExprKind::Binary { left, right, .. } => deeper(left) || deeper(right),
             ExprKind::Call { callee, args, given } => {
                 let name = callee.name().map_or("", |n| n.text.as_str());
                 !given.is_empty()
-                    || matches!(name, "loglik" | "elbo" | "guide" | "mutual_info")
+                    || matches!(name, "loglik" | "guide" | "model" | "layer")
+                    || SCHEDULES.contains(&name)
+                    || self.objectives.contains_key(name)
                     || self.models.contains_key(name)
                     || args.iter().any(|a| deeper(&a.value))
             }
@@ -77,13 +89,13 @@ impl Checker<'_> {
                 let node = Node::If { cond: Box::new(cond?), then: Box::new(a?), other: Box::new(b?) };
                 Some(expr(node, Vec::new(), Domain::Real, span))
             }
-            ExprKind::Path(path) => {
-                let objective = match path.text().as_str() {
-                    "elbo" => Objective::Elbo { model: scope.model, kl_weight: None },
-                    _ => Objective::LogLik { model: scope.model, targets: Vec::new(), given: Vec::new() },
-                };
-                Some(objective_expr(objective, span))
-            }
+            ExprKind::Path(path) => match self.objectives.get(&path.text()).cloned() {
+                Some(named) => self.named_objective(scope, &named, &[], &[], span),
+                None => {
+                    let whole = Objective::LogLik { model: scope.model, targets: Vec::new(), given: Vec::new() };
+                    Some(objective_expr(whole, span))
+                }
+            },
             ExprKind::Call { callee, args, given } => {
                 let Some(name) = callee.name() else {
                     self.error(Code::NotAValue, callee.span, "this cannot be called");
@@ -94,7 +106,14 @@ impl Checker<'_> {
                         let (targets, given) = self.targets_given(scope.model, args, given)?;
                         Some(objective_expr(Objective::LogLik { model: scope.model, targets, given }, span))
                     }
-                    "elbo" => self.elbo(scope, args, span),
+                    text if self.objectives.contains_key(text) => {
+                        let named = self.objectives[text].clone();
+                        self.named_objective(scope, &named, args, given, span)
+                    }
+                    text if SCHEDULES.contains(&text) => {
+                        let argument = self.argument(e)?;
+                        Some(objective_expr(Objective::Scheduled(argument), span))
+                    }
                     "log" => match args.as_slice() {
                         [arg] => self.log_density(scope, &arg.value, span),
                         _ => {
@@ -102,14 +121,14 @@ impl Checker<'_> {
                             None
                         }
                     },
-                    "guide" => {
+                    "guide" | "model" => {
                         self.push(
                             Diagnostic::at(
                                 Code::NotAValue,
                                 span,
                                 "a density stands here; an objective is its logarithm",
                             )
-                            .help("write `log(guide(..))`"),
+                            .help(format!("write `log({}(..))`", name.text)),
                         );
                         None
                     }
@@ -124,7 +143,6 @@ impl Checker<'_> {
                         );
                         None
                     }
-                    "mutual_info" => self.mutual_information(scope, args, given, span),
                     text => match Function::ALL.into_iter().find(|f| f.name() == text) {
                         Some(function) => match args.as_slice() {
                             [arg] => Some(call(function, self.objective_part(scope, &arg.value)?, span)),
@@ -137,65 +155,36 @@ impl Checker<'_> {
                     },
                 }
             }
-            ExprKind::Expect { body, left, source } => self.expectation(scope, body, left, source, span),
+            ExprKind::Expect { body, left, source, times } => {
+                self.expectation(scope, body, left, source, times.as_deref(), span)
+            }
             _ => self.numeric(scope, e),
         }
     }
 
-    fn elbo(&mut self, scope: &Scope, args: &[ast::Arg], span: Span) -> Option<Expr> {
-        let (mut kl_weight, mut draws) = (None, None);
-        for arg in args {
-            match (&arg.kind, &arg.value.bare().kind) {
-                (ArgKind::Named(name), _) if name.text == "kl_weight" => kl_weight = Some(self.argument(&arg.value)?),
-                (ArgKind::Named(name), ExprKind::Number(n)) if name.text == "draws" => {
-                    draws = Some(self.count(n, "a number of draws")?);
-                }
-                _ => {
-                    self.push(Diagnostic::at(Code::UnknownArgument, arg.span, "`elbo` does not take this").help(
-                        "its settings are `kl_weight`, a number or a schedule, `elbo(kl_weight = ramp(0, 1))`, and `draws`, \
-                         the number of draws inside the logarithm, `elbo(draws = 50)`",
-                    ));
-                    return None;
-                }
-            }
-        }
-        if let Some(samples) = draws.filter(|&n| n > 1) {
-            if kl_weight.is_some() {
-                self.push(
-                    Diagnostic::at(Code::WrongArguments, span, "a bound of several draws has no weighted divergence")
-                        .help("take `kl_weight` or `draws`"),
-                );
-                return None;
-            }
-            return Some(objective_expr(Objective::ImportanceBound { model: scope.model, samples }, span));
-        }
-        Some(objective_expr(Objective::Elbo { model: scope.model, kl_weight }, span))
-    }
-
-    /// `mutual_info(c | x)` = E[log guide(c | x) − log m(c)] under the model: a lower bound of the mutual information of c
-    /// and x (Barber & Agakov 2003).
-    fn mutual_information(
+    /// An objective by its name: its body, read where it is called.
+    fn named_objective(
         &mut self,
-        scope: &Scope,
+        scope: &mut Scope,
+        named: &ast::Objective,
         args: &[ast::Arg],
         given: &[ast::Condition],
         span: Span,
     ) -> Option<Expr> {
-        let model = scope.model;
-        let (targets, given) = self.targets_given(model, args, given)?;
-        if self.program.models[model].guide.is_none() {
-            let name = self.program.models[model].name.clone();
+        if self.unfolding >= MOST_DEPTH {
+            let message = format!("objectives inside one another, more than {MOST_DEPTH} deep");
             self.push(
-                Diagnostic::at(Code::UnknownName, span, format!("`{name}` has no guide to recover this by"))
-                    .help(format!("write `guide {name} {{ .. }}`")),
+                Diagnostic::at(Code::TooDeep, span, message)
+                    .label(named.name.span, "the next one")
+                    .help("an objective cannot speak of itself"),
             );
             return None;
         }
-        let vars: Vec<VarId> = targets.iter().chain(&given).copied().collect();
-        let recovered = Objective::LogDensity { of: Subject::Guide(model), targets: targets.clone(), given };
-        let prior = Objective::LogDensity { of: Subject::Model(model), targets, given: Vec::new() };
-        let body = binary(Operator::Sub, objective_expr(recovered, span), objective_expr(prior, span), span);
-        Some(objective_expr(Objective::Expect { body, vars, source: Subject::Model(model) }, span))
+        let body = self.expand_objective(named, args, given, span)?;
+        self.unfolding += 1;
+        let value = self.objective_part(scope, &body);
+        self.unfolding -= 1;
+        value
     }
 
     /// `log(guide(y | x))`, `log(m(y | x))`; any other logarithm is arithmetic.
@@ -203,7 +192,20 @@ impl Checker<'_> {
         if let ExprKind::Call { callee, args, given } = &inner.bare().kind
             && let Some(name) = callee.name()
         {
+            if name.text == "layer" && !self.nets.contains_key("layer") && !self.models.contains_key("layer") {
+                return self.machine(scope.model, args, given, span);
+            }
+            // Of everything: the compiler may yet make a guide where the file has none.
+            let whole = match name.text.as_str() {
+                "guide" => Some(Subject::Guide(scope.model)),
+                "model" => Some(Subject::Model(scope.model)),
+                _ => None,
+            };
+            if let Some((of, part)) = whole.and_then(|of| Some((of, part_named(of, args, given)?))) {
+                return Some(objective_expr(Objective::Part { of, part }, span));
+            }
             let of = match name.text.as_str() {
+                "model" => Some(Subject::Model(scope.model)),
                 "guide" => match self.program.models[scope.model].guide {
                     Some(_) => Some(Subject::Guide(scope.model)),
                     None if self.guides.contains_key(&self.program.models[scope.model].name) => return None,
@@ -227,11 +229,62 @@ impl Checker<'_> {
                     Subject::Model(m) | Subject::Guide(m) => m,
                     Subject::Data(_) => scope.model,
                 };
+                if let Some(part) = part_named(of, args, given) {
+                    return Some(objective_expr(Objective::Part { of, part }, span));
+                }
                 let (targets, given) = self.targets_given(model, args, given)?;
                 return Some(objective_expr(Objective::LogDensity { of, targets, given }, span));
             }
         }
-        Some(call(Function::Log, self.objective_part(scope, inner)?, span))
+        let value = call(Function::Log, self.objective_part(scope, inner)?, span);
+        Some(known_logarithm(&self.program, value))
+    }
+
+    /// `log(layer(h))`.
+    fn machine(&mut self, model: ModelId, args: &[ast::Arg], given: &[ast::Condition], span: Span) -> Option<Expr> {
+        let name = match args {
+            [only] if given.is_empty() => super::asks::dotted(&only.value),
+            _ => None,
+        };
+        let Some(name) = name else {
+            self.push(
+                Diagnostic::at(Code::WrongArguments, span, "`layer` takes the name of what lies above")
+                    .help("write `log(layer(h1))`, or the name of an undirected part"),
+            );
+            return None;
+        };
+        let part = |f: &Factor| {
+            matches!(f.kind, FactorKind::Undirected { .. }) && f.name.as_deref() == Some(name.text.as_str())
+        };
+        let above = match self.program.models[model].factors.iter().any(part) {
+            true => Above::Part(name.text.clone()),
+            false => Above::Var(self.variable(model, &name)?),
+        };
+        Some(objective_expr(Objective::Layer { model, above }, span))
+    }
+
+    /// The layers of a model, bottom up: what its guide draws, then its undirected parts.
+    pub fn layers_of(&self, model: ModelId) -> Vec<String> {
+        let declared = &self.program.models[model];
+        let mut waiting: Vec<&Factor> = declared.guide.iter().flat_map(|g| &g.factors).collect();
+        let guided: BTreeSet<VarId> = waiting.iter().flat_map(|f| f.targets()).collect();
+        let mut names: Vec<String> = Vec::new();
+        let mut drawn: BTreeSet<VarId> = BTreeSet::new();
+        let ready = |f: &Factor, drawn: &BTreeSet<VarId>| {
+            let own = f.targets();
+            f.scope().iter().all(|v| own.contains(v) || !guided.contains(v) || drawn.contains(v))
+        };
+        while let Some(next) = waiting.iter().position(|f| ready(f, &drawn)) {
+            let factor = waiting.remove(next);
+            for var in factor.targets() {
+                if drawn.insert(var) {
+                    names.push(self.program.vars[var].name.clone());
+                }
+            }
+        }
+        let parts = declared.factors.iter().filter(|f| matches!(f.kind, FactorKind::Undirected { .. }));
+        names.extend(parts.filter_map(|f| f.name.clone()));
+        names
     }
 
     /// Whether an `infer` line speaks of a model, which then serves as its guide.
@@ -287,10 +340,12 @@ impl Checker<'_> {
         body: &ast::Expr,
         left: &ast::Left,
         source: &ast::Path,
+        times: Option<&ast::Expr>,
         span: Span,
     ) -> Option<Expr> {
         let subject = match source.single().map(|n| n.text.as_str()) {
             Some("guide") => Subject::Guide(scope.model),
+            Some("model") => Subject::Model(scope.model),
             Some("data") => match self.training_on {
                 Some(data) => Subject::Data(data),
                 None => {
@@ -308,11 +363,24 @@ impl Checker<'_> {
             Subject::Data(_) => scope.model,
         };
         let mut vars = Vec::new();
-        for decl in &left.decls {
+        for decl in left.decls.iter().filter(|d| !whole_word(&d.name.text)) {
             vars.push(self.variable(model, &decl.name)?);
         }
+        let draws = match times.map(|e| &e.bare().kind) {
+            None => None,
+            Some(ExprKind::Number(n)) => Some(self.count(n, "a number of draws")?),
+            Some(_) => {
+                let place = times.map_or(span, |e| e.span);
+                self.push(
+                    Diagnostic::at(Code::NotAValue, place, "a number of draws is meant here")
+                        .help("write it: `times 50`"),
+                );
+                return None;
+            }
+        };
         let body = self.objective_part(scope, body)?;
-        Some(objective_expr(Objective::Expect { body, vars, source: subject }, span))
+        let written = Objective::Expect { body, vars, source: subject, draws };
+        Some(objective_expr(known_expectation(&self.program, written), span))
     }
 
     /// `m`, `m.guide`.
@@ -331,9 +399,6 @@ impl Checker<'_> {
                         .label(place, "its arguments have axes that only a use can tell")
                         .help("ask the model that uses it, or declare the axes with `axis`"),
                     );
-                }
-                // What `use` would bring was refused where it stands.
-                None if self.file.items.iter().any(|i| matches!(i, ast::Item::Use(u) if u.name.text == first.text)) => {
                 }
                 None => self.no_such_model(first),
             }

@@ -7,6 +7,7 @@ use crate::syntax::ast::{self, ExprKind, Step};
 
 use super::Checker;
 use super::dists::Shape;
+use super::expand::MOST_DEPTH;
 use super::scope::{Entry, Scope};
 use super::types::show_type;
 
@@ -29,27 +30,19 @@ impl Checker<'_> {
             }
         }
         self.training_on = Some(on.data);
-        let mut stages = Vec::new();
-        let mut loose = self.empty_stage("train", item.span);
-        let mut any_loose = false;
+        let mut stages: Vec<Stage> = Vec::new();
+        let mut loose = Vec::new();
         for step in item.body.iter().flatten() {
             match step {
                 Step::Stage { name, body, span } => {
-                    if let Some(first) = stages.iter().find(|s: &&Stage| s.name == name.text) {
+                    if let Some(first) = stages.iter().find(|s| s.name == name.text) {
                         let first = first.span;
                         self.twice(name, first, "stage");
                     }
-                    let mut stage = self.empty_stage(&name.text, *span);
-                    for step in body {
-                        let before = self.problems.len();
-                        let done = self.step(&models, &mut stage, step);
-                        self.note_silent(done, before, step.span());
-                    }
-                    self.settle(&models, &mut stage, *span);
-                    stages.push(stage);
+                    let made = self.stage(&models, &name.text, body, *span);
+                    stages.extend(made);
                 }
                 step => {
-                    any_loose = true;
                     if !stages.is_empty() {
                         self.push(
                             Diagnostic::at(
@@ -60,18 +53,49 @@ impl Checker<'_> {
                             .help("put it into a `stage NAME { .. }`, so that the order is plain"),
                         );
                     }
-                    let before = self.problems.len();
-                    let done = self.step(&models, &mut loose, step);
-                    self.note_silent(done, before, step.span());
+                    loose.push(step.clone());
                 }
             }
         }
-        if any_loose || stages.is_empty() {
-            self.settle(&models, &mut loose, item.span);
-            stages.insert(0, loose);
+        if !loose.is_empty() || stages.is_empty() {
+            let made = self.stage(&models, "train", &loose, item.span);
+            stages.splice(..0, made);
         }
         self.program.trains.push(Train { models, on, stages, span: item.span });
         Some(())
+    }
+
+    /// A stage; where stages stand in it, these one after another, each with what the outer one says of ties, starts and ends.
+    fn stage(&mut self, models: &[ModelId], name: &str, body: &[Step], span: Span) -> Vec<Stage> {
+        let mut stage = self.empty_stage(name, span);
+        let mut inner = Vec::new();
+        for step in body {
+            let before = self.problems.len();
+            let done = self.step(models, &mut stage, &mut inner, step);
+            self.note_silent(done, before, step.span());
+        }
+        if inner.is_empty() {
+            self.settle(models, &mut stage, span);
+            return vec![stage];
+        }
+        if let Some(line) = stage.lines.first() {
+            self.push(
+                Diagnostic::at(Code::BadSchedule, line.span, "this line stands beside stages, and in none of them")
+                    .help("put it into a `stage NAME { .. }`, so that the order is plain"),
+            );
+        }
+        let mut inits = std::mem::take(&mut stage.inits);
+        let made = inner.into_iter().map(|part| Stage {
+            name: format!("{name}: {}", part.name),
+            lines: part.lines,
+            ties: stage.ties.iter().copied().chain(part.ties).collect(),
+            // What the outer stage starts from is set once, before its first part.
+            inits: inits.drain(..).chain(part.inits).collect(),
+            epochs: part.epochs.or(stage.epochs),
+            patience: part.patience.or(stage.patience.clone()),
+            span: part.span,
+        });
+        made.collect()
     }
 
     fn empty_stage(&self, name: &str, span: Span) -> Stage {
@@ -94,14 +118,55 @@ impl Checker<'_> {
         }
     }
 
-    fn step(&mut self, models: &[ModelId], stage: &mut Stage, step: &Step) -> Option<()> {
+    fn step(&mut self, models: &[ModelId], stage: &mut Stage, inner: &mut Vec<Stage>, step: &Step) -> Option<()> {
         let main = *models.first()?;
         match step {
-            Step::Stage { span, .. } => {
-                self.push(
-                    Diagnostic::at(Code::BadSchedule, *span, "a stage inside a stage")
-                        .help("stages follow one another"),
-                );
+            Step::Stage { name, body, span } => {
+                if self.unfolding >= MOST_DEPTH {
+                    self.error(Code::TooDeep, *span, format!("stages inside one another, more than {MOST_DEPTH} deep"));
+                    return None;
+                }
+                if let Some(first) = inner.iter().find(|s| s.name == name.text) {
+                    let first = first.span;
+                    self.twice(name, first, "stage");
+                }
+                self.unfolding += 1;
+                let made = self.stage(models, &name.text, body, *span);
+                self.unfolding -= 1;
+                inner.extend(made);
+            }
+            Step::Round { name, over, body, span } => {
+                if over.text() != "layers" {
+                    self.push(
+                        Diagnostic::at(Code::UnknownName, over.span, format!("`{}` cannot be gone through", over.text()))
+                            .help("a training program goes through `layers`: what the guide draws, bottom up, then the undirected parts"),
+                    );
+                    return None;
+                }
+                let layers = self.layers_of(main);
+                if layers.is_empty() {
+                    let name = self.program.models[main].name.clone();
+                    self.push(
+                        Diagnostic::at(
+                            Code::NoEngine,
+                            *span,
+                            format!("`{name}` has no layers: neither a guide nor an undirected part"),
+                        )
+                        .help(format!("write `guide {name} {{ .. }}` with a conditional for each hidden layer")),
+                    );
+                    return None;
+                }
+                for layer in layers {
+                    let parts = layer.split('.').map(|p| ast::Name { text: p.to_string(), span: over.span }).collect();
+                    let value =
+                        ast::Expr { kind: ExprKind::Path(ast::Path { parts, span: over.span }), span: over.span };
+                    for step in self.substitute(body, name, value) {
+                        self.step(models, stage, inner, &step)?;
+                    }
+                }
+            }
+            Step::Maximise(line) if self.schedule_of(line).is_some() => {
+                return self.scheduled(models, stage, inner, line);
             }
             Step::Maximise(line) => {
                 let model = match line.of.as_slice() {
@@ -185,6 +250,69 @@ impl Checker<'_> {
             }
         }
         Some(())
+    }
+
+    /// The schedule that a line is carried out by, with what it is called with.
+    fn schedule_of(&self, line: &ast::Maximise) -> Option<(ast::Schedule, Vec<ast::Arg>)> {
+        let [only] = line.by.as_slice() else { return None };
+        let (name, args) = match &only.bare().kind {
+            ExprKind::Path(path) => (path.text(), Vec::new()),
+            ExprKind::Call { callee, args, given } if given.is_empty() => (callee.name()?.text.clone(), args.clone()),
+            _ => return None,
+        };
+        Some((self.schedules.get(&name)?.clone(), args))
+    }
+
+    /// A line that a schedule carries out: the schedule's lines take its place, with its optimiser where they name none.
+    fn scheduled(
+        &mut self,
+        models: &[ModelId],
+        stage: &mut Stage,
+        inner: &mut Vec<Stage>,
+        line: &ast::Maximise,
+    ) -> Option<()> {
+        let (schedule, args) = self.schedule_of(line)?;
+        let name = &schedule.name.text;
+        if line.objective.name().is_none_or(|n| n.text != "loglik") {
+            self.push(
+                Diagnostic::at(
+                    Code::OverrideRefused,
+                    line.objective.span,
+                    format!("`{name}` learns `loglik`, and this is another objective"),
+                )
+                .help(format!("write `maximise loglik by {name}`, or leave out `by`")),
+            );
+            return None;
+        }
+        if let Some(first) = line.over.first() {
+            self.push(
+                Diagnostic::at(
+                    Code::BadSchedule,
+                    first.span,
+                    format!("`{name}` says itself what each of its lines changes"),
+                )
+                .help("leave out `over`, or write its lines out"),
+            );
+            return None;
+        }
+        if self.unfolding >= MOST_DEPTH {
+            let message = format!("schedules inside one another, more than {MOST_DEPTH} deep");
+            self.push(
+                Diagnostic::at(Code::TooDeep, line.span, message).help("a schedule cannot be carried out by itself"),
+            );
+            return None;
+        }
+        let steps = self.expand_schedule(&schedule, &args, line.span)?;
+        self.unfolding += 1;
+        let mut done = Some(());
+        for mut step in steps {
+            inherit(&mut step, line);
+            if self.step(models, stage, inner, &step).is_none() {
+                done = None;
+            }
+        }
+        self.unfolding -= 1;
+        done
     }
 
     fn init(&mut self, model: ModelId, stage: &mut Stage, targets: &[ast::Path], from: &ast::Expr) -> Option<()> {
@@ -311,8 +439,10 @@ impl Checker<'_> {
     /// What a line may change.
     fn group(&mut self, model: ModelId, path: &ast::Path) -> Option<Group> {
         if let Some(name) = path.single() {
-            if name.text == "guide" {
-                return Some(Group::Guide(model));
+            match name.text.as_str() {
+                "guide" => return Some(Group::Guide(model)),
+                "model" => return Some(Group::Model(model)),
+                _ => {}
             }
             if let Some(&id) = self.model_ids.get(&name.text) {
                 return Some(Group::Model(id));
@@ -327,5 +457,21 @@ impl Checker<'_> {
             return Some(Group::Guide(id));
         }
         self.param_path(model, path).map(Group::Param)
+    }
+}
+
+/// Gives the lines of a schedule the model and the optimiser of the line it carries out, where they name none.
+fn inherit(step: &mut Step, from: &ast::Maximise) {
+    match step {
+        Step::Maximise(line) => {
+            if line.of.is_empty() {
+                line.of.clone_from(&from.of);
+            }
+            if line.with.is_none() {
+                line.with.clone_from(&from.with);
+            }
+        }
+        Step::Stage { body, .. } | Step::Round { body, .. } => body.iter_mut().for_each(|s| inherit(s, from)),
+        Step::Tie { .. } | Step::Init { .. } | Step::Epochs { .. } | Step::Patience { .. } => {}
     }
 }

@@ -96,6 +96,8 @@ pub enum Item {
     Net(Net),
     Model(Model),
     Guide(Guide),
+    Objective(Objective),
+    Schedule(Schedule),
     Infer(Infer),
     Require(Require),
     Train(Train),
@@ -114,6 +116,8 @@ impl Item {
             Item::Net(x) => x.span,
             Item::Model(x) => x.span,
             Item::Guide(x) => x.span,
+            Item::Objective(x) => x.span,
+            Item::Schedule(x) => x.span,
             Item::Infer(x) => x.span,
             Item::Require(x) => x.span,
             Item::Train(x) => x.span,
@@ -285,6 +289,45 @@ pub struct Guide {
     pub span: Span,
 }
 
+/// `objective fool(disc, x) = E[log(sigmoid(disc(x))) for x ~ model]`: an expression with a name.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Objective {
+    pub name: Name,
+    pub formals: Formals,
+    pub value: Expr,
+    pub span: Span,
+}
+
+/// `schedule phases(..parts) { maximise .. }`: training lines with a name.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Schedule {
+    pub name: Name,
+    pub formals: Formals,
+    pub body: Vec<Step>,
+    pub span: Span,
+}
+
+/// What an objective or a schedule is called with.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Formals {
+    /// Before the bar.
+    pub args: Vec<Formal>,
+    /// Behind it.
+    pub given: Vec<Formal>,
+}
+
+/// One argument: a name, with what it is where it is left out, or all that remain.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Formal {
+    pub name: Name,
+    pub rest: bool,
+    pub default: Option<Expr>,
+    pub span: Span,
+}
+
 /// Statements in braces.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -380,6 +423,8 @@ pub struct Train {
 pub enum Step {
     /// A stage of its own.
     Stage { name: Name, body: Vec<Step>, span: Span },
+    /// The same lines for each of several things.
+    Round { name: Name, over: Path, body: Vec<Step>, span: Span },
     /// An objective to raise.
     Maximise(Box<Maximise>),
     /// Parameters that are one for the duration of the stage.
@@ -398,6 +443,7 @@ impl Step {
         match self {
             Step::Maximise(m) => m.span,
             Step::Stage { span, .. }
+            | Step::Round { span, .. }
             | Step::Tie { span, .. }
             | Step::Init { span, .. }
             | Step::Epochs { span, .. }
@@ -508,11 +554,12 @@ pub enum ExprKind {
         base: Box<Expr>,
         indices: Vec<Position>,
     },
-    /// `E[e for (x, z) ~ q]`
+    /// `E[e for (x, z) ~ q times n]`; without `times` the expectation itself, with it the mean of so many draws.
     Expect {
         body: Box<Expr>,
         left: Left,
         source: Path,
+        times: Option<Box<Expr>>,
     },
     /// `table(a, b) { no, no -> 0; .. }`
     Table {

@@ -421,6 +421,16 @@ fn item(item: &Item) -> Laid<'_> {
         Item::Guide(g) => {
             Laid::Braced(format!("guide {}", g.model.text), Body::Statements(&g.body.statements), g.body.span)
         }
+        Item::Objective(o) => {
+            let head = format!("objective {}{}", o.name.text, formals(&o.formals));
+            let column = head.chars().count() + 1;
+            Laid::Flat(format!("{head} = {}", expr(&o.value)), Some(column))
+        }
+        Item::Schedule(s) => {
+            let start = s.formals.given.last().or(s.formals.args.last()).map_or(s.name.span.end, |f| f.span.end);
+            let head = format!("schedule {}{}", s.name.text, formals(&s.formals));
+            Laid::Braced(head, Body::Steps(&s.body), Span { start, ..s.span })
+        }
         Item::Infer(i) => flat(format!("infer {}{}{}", names(&i.names), list(" of ", &i.of), list(" by ", &i.by))),
         Item::Require(r) => flat(format!("require {} {}{}", r.property.text, names(&r.names), list(" of ", &r.of))),
         Item::Train(t) => {
@@ -482,6 +492,10 @@ fn step(step: &Step) -> Laid<'_> {
                     Span { start: name.span.end, ..*span },
                 );
             }
+            Step::Round { name, over, body, span } => {
+                let head = format!("for {} in {}", name.text, over.text());
+                return Laid::Braced(head, Body::Steps(body), Span { start: over.span.end, ..*span });
+            }
             Step::Maximise(m) => {
                 let over = if m.over.is_empty() { String::new() } else { format!(" over {}", paths(&m.over)) };
                 let with = m.with.as_ref().map(|e| format!(" with {}", expr(e))).unwrap_or_default();
@@ -497,6 +511,20 @@ fn step(step: &Step) -> Laid<'_> {
         },
         None,
     )
+}
+
+fn formals(list: &Formals) -> String {
+    let one = |f: &Formal| {
+        let default = f.default.as_ref().map(|e| format!(" = {}", expr(e))).unwrap_or_default();
+        format!("{}{}{default}", if f.rest { ".." } else { "" }, f.name.text)
+    };
+    let all = |list: &[Formal]| list.iter().map(one).collect::<Vec<_>>().join(", ");
+    match (list.args.is_empty(), list.given.is_empty()) {
+        (true, true) => String::new(),
+        (false, true) => format!("({})", all(&list.args)),
+        (true, false) => format!("(| {})", all(&list.given)),
+        (false, false) => format!("({} | {})", all(&list.args), all(&list.given)),
+    }
 }
 
 fn names(list: &[Name]) -> String {
@@ -638,7 +666,10 @@ fn at_level(e: &Expr, least: u8) -> String {
             };
             format!("{}[{}]", at_level(base, 7), indices.iter().map(one).collect::<Vec<_>>().join(", "))
         }
-        ExprKind::Expect { body, left: l, source } => format!("E[{} for {} ~ {}]", expr(body), left(l), source.text()),
+        ExprKind::Expect { body, left: l, source, times } => {
+            let times = times.as_ref().map(|n| format!(" times {}", expr(n))).unwrap_or_default();
+            format!("E[{} for {} ~ {}{times}]", expr(body), left(l), source.text())
+        }
         ExprKind::Table { names: list, rows } => {
             let head = format!("table({})", names(list));
             let rows: Vec<_> = rows.iter().map(row).collect();

@@ -3,6 +3,7 @@
 pub mod ast;
 mod format;
 mod parser;
+pub mod rewrite;
 mod scan;
 mod trouble;
 

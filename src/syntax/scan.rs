@@ -11,9 +11,24 @@ pub const MAX_BYTES: usize = 4 << 20;
 pub const MAX_NESTING: usize = 64;
 
 /// Words that begin an item and nothing else: where one begins a line, every bracket still open was forgotten.
-pub const ITEM_WORDS: [&str; 15] = [
-    "use", "data", "axis", "net", "model", "guide", "infer", "require", "train", "query", "evaluate", "sample",
-    "compare", "report", "param",
+pub const ITEM_WORDS: [&str; 17] = [
+    "use",
+    "data",
+    "axis",
+    "net",
+    "model",
+    "guide",
+    "infer",
+    "require",
+    "train",
+    "query",
+    "evaluate",
+    "sample",
+    "compare",
+    "report",
+    "objective",
+    "schedule",
+    "param",
 ];
 /// Words that begin a statement.
 pub const STATEMENT_WORDS: [&str; 9] = ["param", "var", "factor", "for", "stage", "maximise", "tie", "init", "epochs"];

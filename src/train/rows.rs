@@ -35,10 +35,14 @@ impl Scored {
                         false => scored.targets.extend(targets),
                     }
                 }
-                Objective::Elbo { model, .. } | Objective::ImportanceBound { model, .. } => {
+                Objective::Bound { model, .. } | Objective::ImportanceBound { model, .. } => {
                     scored.targets.extend(own(*model));
                 }
-                Objective::LogDensity { of: Subject::Data(_), .. } | Objective::Expect { .. } => {}
+                Objective::Part { .. }
+                | Objective::Layer { .. }
+                | Objective::Scheduled(_)
+                | Objective::LogDensity { of: Subject::Data(_), .. }
+                | Objective::Expect { .. } => {}
             }
         });
         for leaf in leaves {

@@ -3,9 +3,9 @@
 pub mod beyond;
 pub mod contrastive;
 pub mod em;
-pub mod layerwise;
+pub mod layer;
 pub mod loglik;
 pub mod order;
 pub mod partition;
+pub mod phases;
 pub mod variational;
-pub mod wake_sleep;

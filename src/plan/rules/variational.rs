@@ -58,7 +58,7 @@ pub fn choose_variational(
     {
         return Err(Diagnostic::at(Code::NotSupported, at, "the bound of a model with potentials is not built yet")
             .label(part.span, "an undirected part")
-            .help("use `by wake_sleep`, or write the model with `~` throughout"));
+            .help("learn by wake and sleep phases, or write the model with `~` throughout"));
     }
     let mut draws = Vec::new();
     let mut analytic = Vec::new();
@@ -83,7 +83,7 @@ pub fn choose_variational(
                     format!("`{name}` is drawn from a distribution that cannot be reparameterised"),
                 )
                 .label(q.span, "its draw is not a differentiable function of noise")
-                .help("use `by wake_sleep`, which needs no derivative through draws"));
+                .help("learn by wake and sleep phases, which need no derivative through draws"));
             }
             Expectation::Enumerated
         };

@@ -93,6 +93,7 @@ fn is_mark(rule: Rule) -> bool {
             | k_maximise
             | k_model
             | k_net
+            | k_objective
             | k_of
             | k_on
             | k_over
@@ -104,6 +105,7 @@ fn is_mark(rule: Rule) -> bool {
             | k_require
             | k_row
             | k_sample
+            | k_schedule
             | k_stage
             | k_table
             | k_then
@@ -211,6 +213,18 @@ impl<'p> Builder<'p> {
                 })
             }
             Rule::guide_item => Item::Guide(Guide { model: self.name(c.next()?), body: self.block(c.next()?)?, span }),
+            Rule::objective_item => Item::Objective(Objective {
+                name: self.name(c.next()?),
+                formals: self.formals(&mut c)?,
+                value: self.expression(c.take(Rule::expression)?)?,
+                span,
+            }),
+            Rule::schedule_item => Item::Schedule(Schedule {
+                name: self.name(c.next()?),
+                formals: self.formals(&mut c)?,
+                body: self.schedule(c.take(Rule::schedule)?)?,
+                span,
+            }),
             Rule::infer_item => Item::Infer(Infer {
                 names: self.names(c.take(Rule::names)?),
                 of: self.of(&mut c)?,
@@ -224,7 +238,7 @@ impl<'p> Builder<'p> {
                 span,
             }),
             Rule::train_item => Item::Train(Train {
-                models: self.names(c.take(Rule::names)?),
+                models: self.names(c.take(Rule::models)?),
                 on: self.on(c.take(Rule::on)?)?,
                 body: match c.take(Rule::schedule) {
                     Some(p) => Some(self.schedule(p)?),
@@ -272,11 +286,13 @@ impl<'p> Builder<'p> {
     }
 
     fn check_capital(&mut self, name: &Name) {
-        let mut letters = name.text.chars();
+        // An axis of another file has that file's name before its own.
+        let own = name.text.rsplit('.').next().unwrap_or_default();
+        let mut letters = own.chars();
         if let Some(first) = letters.next().filter(char::is_ascii_lowercase) {
             let capital: String = first.to_ascii_uppercase().to_string() + letters.as_str();
             self.problems.push(
-                Diagnostic::at(Code::NameForm, name.span, format!("the axis `{}` needs a capital letter", name.text))
+                Diagnostic::at(Code::NameForm, name.span, format!("the axis `{own}` needs a capital letter"))
                     .help(format!("write `{capital}`; a small letter is an index or a variable")),
             );
         }
@@ -333,7 +349,7 @@ impl<'p> Builder<'p> {
     fn domain(&mut self, pair: Node) -> Option<Domain> {
         let span = self.span(&pair);
         let mut c = Children::of(pair);
-        let name = self.name(c.take(Rule::name)?);
+        let name = self.name(c.take(Rule::path)?);
         let axes = match c.take(Rule::sizes) {
             Some(p) => self.sizes(p)?,
             None => Vec::new(),
@@ -490,7 +506,7 @@ impl<'p> Builder<'p> {
     }
 
     fn axis_name_in(&mut self, c: &mut Children) -> Option<Name> {
-        let pair = c.take(Rule::name)?;
+        let pair = c.take(Rule::path)?;
         Some(self.axis_name(pair))
     }
 
@@ -514,6 +530,26 @@ impl<'p> Builder<'p> {
 
     // Training and clauses
 
+    fn formals(&mut self, c: &mut Children) -> Option<Formals> {
+        let Some(pair) = c.take(Rule::formals) else { return Some(Formals::default()) };
+        let mut c = Children::of(pair);
+        let mut formals = Formals::default();
+        while let Some(p) = c.take(Rule::formal) {
+            formals.args.push(self.formal(p)?);
+        }
+        if let Some(p) = c.take(Rule::conditions) {
+            formals.given = Children::of(p).rest().map(|p| self.formal(p)).collect::<Option<_>>()?;
+        }
+        Some(formals)
+    }
+
+    fn formal(&mut self, pair: Node) -> Option<Formal> {
+        let span = self.span(&pair);
+        let rest = pair.as_str().starts_with("..");
+        let mut c = Children::of(pair);
+        Some(Formal { name: self.name(c.take(Rule::name)?), rest, default: self.optional(&mut c)?, span })
+    }
+
     fn schedule(&mut self, pair: Node) -> Option<Vec<Step>> {
         Children::of(pair).rest().map(|p| self.step(p)).collect()
     }
@@ -526,6 +562,12 @@ impl<'p> Builder<'p> {
         Some(match rule {
             Rule::stage => Step::Stage {
                 name: self.name(c.take(Rule::name)?),
+                body: self.schedule(c.take(Rule::schedule)?)?,
+                span,
+            },
+            Rule::round => Step::Round {
+                name: self.name(c.take(Rule::name)?),
+                over: self.path(c.take(Rule::path)?),
                 body: self.schedule(c.take(Rule::schedule)?)?,
                 span,
             },
@@ -654,7 +696,8 @@ impl<'p> Builder<'p> {
                 let mut c = Children::of(pair);
                 let body = Box::new(self.expression(c.take(Rule::expression)?)?);
                 let left = self.left(c.take(Rule::left)?)?;
-                ExprKind::Expect { body, left, source: self.path(c.take(Rule::reference)?) }
+                let source = self.path(c.take(Rule::reference)?);
+                ExprKind::Expect { body, left, source, times: self.optional(&mut c)?.map(Box::new) }
             }
             Rule::table => {
                 let mut c = Children::of(pair);

@@ -13,7 +13,7 @@ use crate::plan::method::Schedule;
 use crate::plan::plan::{Refusal, WakeSleepPlan};
 
 /// Plans wake-sleep for a model on data that binds `fixed`.
-pub fn choose_wake_sleep(
+pub fn choose_phases(
     program: &Program,
     model: ModelId,
     fixed: &BTreeSet<VarId>,

@@ -36,12 +36,7 @@ pub fn draw_grey(scope: &mut Scope<'_>) -> Result<(), EmitError> {
 }
 
 /// The sum of both phases' scores, a number a row. Samples carry no derivative.
-pub fn wake_sleep(
-    scope: &mut Scope<'_>,
-    plan: &WakeSleepPlan,
-    epoch: usize,
-    epochs: usize,
-) -> Result<Named, EmitError> {
+pub fn phases(scope: &mut Scope<'_>, plan: &WakeSleepPlan, epoch: usize, epochs: usize) -> Result<Named, EmitError> {
     let program = scope.program;
     let model = &program.models[plan.model];
     let data = scope.values.clone();
