@@ -162,7 +162,10 @@ fn place_text(sources: &Sources, span: Span) -> String {
     let (line, _) = sources.file(span.file).line_column(span.start);
     let text = sources.text(span);
     let first = text.lines().next().unwrap_or("").trim();
-    format!(" (line {line}: `{first}`)")
+    // A place in a file of the standard library is told with that file's name.
+    let file = &sources.file(span.file).name;
+    let of = if file.starts_with("stdlib/") { format!("{file}, ") } else { String::new() };
+    format!(" ({of}line {line}: `{first}`)")
 }
 
 fn update_name(update: &Update) -> String {

@@ -175,6 +175,17 @@ impl Checker<'_> {
         self.new_axis(&name, AxisKind::Alias(axis), span)
     }
 
+    /// A name for an axis that holds inside one model.
+    pub fn alias(&mut self, name: &str, of: AxisId, span: Span) -> AxisId {
+        let found = self.program.axes.iter().find(|(_, a)| a.name == name && a.kind == AxisKind::Alias(of));
+        let new =
+            Axis { name: name.to_string(), kind: AxisKind::Alias(of), extent: None, labels: None, open: false, span };
+        match found {
+            Some((id, _)) => id,
+            None => self.program.axes.push(new),
+        }
+    }
+
     /// The axis made of others laid end to end; equal parts give the same axis.
     pub fn sum_axis(&mut self, parts: Vec<AxisId>, span: Span) -> AxisId {
         let found = self.program.axes.iter().find(|(_, a)| a.kind == AxisKind::Sum(parts.clone())).map(|(id, _)| id);

@@ -173,7 +173,7 @@ fn locals(item: &Item) -> BTreeSet<String> {
                 Stmt::Param(p) => p.list.iter().for_each(|p| add(&p.decl)),
                 Stmt::Var { decls, .. } => decls.iter().for_each(&mut add),
                 Stmt::Random { left, .. } | Stmt::Equal { left, .. } => left.decls.iter().for_each(&mut add),
-                Stmt::Factor { .. } | Stmt::For { .. } => {}
+                Stmt::Axis { .. } | Stmt::Factor { .. } | Stmt::For { .. } => {}
             }
         }
         for statement in list {

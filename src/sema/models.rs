@@ -189,7 +189,16 @@ impl<'a> Checker<'a> {
 
     pub fn declare(&mut self, scope: &mut Scope, statements: &[Stmt], plates: &mut Vec<(String, AxisId)>) {
         for statement in statements {
+            if let Stmt::Axis { name, of, span } = statement
+                && let Some(of) = self.axis_name(Some(scope), of)
+            {
+                let alias = self.alias(&name.text, of, *span);
+                scope.axes.insert(name.text.clone(), alias);
+            }
+        }
+        for statement in statements {
             match statement {
+                Stmt::Axis { .. } => {}
                 Stmt::Param(params) => {
                     for param in &params.list {
                         let name = &param.decl.name;
@@ -234,6 +243,8 @@ impl<'a> Checker<'a> {
                     plates.truncate(before);
                 }
                 Stmt::Random { left, .. } | Stmt::Equal { left, .. } => {
+                    // A sub-model defines whole variables, along all of their axes.
+                    let whole = matches!(statement, Stmt::Random { value, .. } if self.is_submodel(value));
                     for decl in &left.decls {
                         let known = scope.names.contains_key(&decl.name.text);
                         if scope.guide
@@ -245,10 +256,18 @@ impl<'a> Checker<'a> {
                         if !known {
                             scope.by_definition.insert(decl.name.text.clone());
                         }
-                        self.declare_var(scope, decl, plates, false, false);
+                        self.declare_var(scope, decl, plates, false, whole);
                     }
                 }
             }
+        }
+    }
+
+    /// Whether an expression is the use of a model.
+    fn is_submodel(&self, value: &ast::Expr) -> bool {
+        match &value.bare().kind {
+            ast::ExprKind::Call { callee, .. } => callee.name().is_some_and(|n| self.models.contains_key(&n.text)),
+            _ => false,
         }
     }
 
@@ -263,7 +282,7 @@ impl<'a> Checker<'a> {
                     self.poison(scope, &body.statements);
                     Vec::new()
                 }
-                Stmt::Factor { .. } => Vec::new(),
+                Stmt::Axis { .. } | Stmt::Factor { .. } => Vec::new(),
             };
             for name in names {
                 scope.names.entry(name.text.clone()).or_insert((Entry::Poisoned, name.span));
@@ -440,6 +459,7 @@ impl<'a> Checker<'a> {
 
     fn statement(&mut self, scope: &mut Scope, statement: &Stmt, factors: &mut Vec<Factor>) -> Option<()> {
         match statement {
+            Stmt::Axis { .. } => {}
             Stmt::Param(params) => {
                 for param in &params.list {
                     if let Some((Entry::Param(id), span)) = scope.names.get(&param.decl.name.text)

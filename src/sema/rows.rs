@@ -76,7 +76,7 @@ fn free_guide(guide: &Guide, names: &BTreeSet<String>) -> Option<Guide> {
 fn declared(statements: &[Stmt], names: &mut BTreeSet<String>) {
     for statement in statements {
         match statement {
-            Stmt::Param(_) | Stmt::Factor { .. } => {}
+            Stmt::Param(_) | Stmt::Axis { .. } | Stmt::Factor { .. } => {}
             Stmt::Var { decls, .. } => names.extend(decls.iter().map(|d| d.name.text.clone())),
             Stmt::For { body, .. } => declared(&body.statements, names),
             Stmt::Random { left, .. } | Stmt::Equal { left, .. } => {
@@ -113,7 +113,7 @@ fn free_block(statements: Vec<Stmt>, names: &BTreeSet<String>) -> Option<Vec<Stm
 /// Takes the index away from a statement; no if it is used otherwise than to name the row at hand.
 fn free_statement(statement: &mut Stmt, index: &str, names: &BTreeSet<String>) -> bool {
     match statement {
-        Stmt::Param(_) => false,
+        Stmt::Param(_) | Stmt::Axis { .. } => false,
         Stmt::Var { decls, .. } => decls.iter_mut().all(|d| free_decl(d, index)),
         Stmt::Factor { value, .. } => free(value, index, names),
         Stmt::For { binders, body, .. } => {

@@ -28,7 +28,15 @@ impl<'a> Checker<'a> {
     ) -> Option<()> {
         let mut vars = Vec::new();
         for decl in &left.decls {
-            vars.push((self.target(scope, decl)?.var, decl.name.span));
+            let whole = match scope.names.get(&decl.name.text) {
+                Some((Entry::Var(var), _)) if self.program.vars[*var].span == decl.span => Some(*var),
+                _ => None,
+            };
+            let var = match whole {
+                Some(var) => var,
+                None => self.target(scope, decl)?.var,
+            };
+            vars.push((var, decl.name.span));
         }
         let (mut body, inner) = self.instantiate(scope, name, args, label, span)?;
         let undirected = body.iter().any(|f| matches!(f.kind, FactorKind::Potential(_)));

@@ -342,6 +342,8 @@ pub struct Block {
 pub enum Stmt {
     /// Learned numbers.
     Param(Params),
+    /// `axis Before = State`: another name for an axis, inside this model alone.
+    Axis { name: Name, of: Name, span: Span },
     /// `var h: Bool[H]`: a variable that only factors define.
     Var { decls: Vec<Decl>, span: Span },
     /// `factor e as name`: a log-potential.
@@ -359,7 +361,8 @@ impl Stmt {
     pub fn span(&self) -> Span {
         match self {
             Stmt::Param(p) => p.span,
-            Stmt::Var { span, .. }
+            Stmt::Axis { span, .. }
+            | Stmt::Var { span, .. }
             | Stmt::Factor { span, .. }
             | Stmt::For { span, .. }
             | Stmt::Random { span, .. }

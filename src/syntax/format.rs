@@ -461,6 +461,7 @@ fn statement(statement: &Stmt) -> Laid<'_> {
     let label = |label: &Option<Name>| label.as_ref().map(|n| format!(" as {}", n.text)).unwrap_or_default();
     match statement {
         Stmt::Param(p) => Laid::Flat(params(p), None),
+        Stmt::Axis { name, of, .. } => Laid::Flat(format!("axis {} = {}", name.text, of.text), None),
         Stmt::Var { decls: list, .. } => Laid::Flat(format!("var {}", decls(list)), None),
         Stmt::Factor { value, label: l, .. } => Laid::Flat(format!("factor {}{}", expr(value), label(l)), None),
         Stmt::For { binders, body, .. } => {

@@ -273,6 +273,11 @@ fn block(r: &mut impl Rewrite, b: &mut Block) {
     for statement in &mut b.statements {
         match statement {
             Stmt::Param(list) => params(r, list),
+            Stmt::Axis { name: own, of, span } => {
+                r.span(span);
+                r.span(&mut own.span);
+                name(r, of);
+            }
             Stmt::Var { decls, .. } => decls.iter_mut().for_each(|d| decl(r, d)),
             Stmt::Factor { value, .. } => expr(r, value),
             Stmt::For { binders, body, .. } => {

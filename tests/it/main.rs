@@ -6,6 +6,7 @@ mod drawing;
 mod engines;
 mod house;
 mod layering;
+mod library;
 mod models;
 mod oracle;
 mod pages;

@@ -474,6 +474,11 @@ impl<'p> Builder<'p> {
         if pair.as_rule() == Rule::param_item {
             return Some(Stmt::Param(self.params(pair)?));
         }
+        if pair.as_rule() == Rule::mirror {
+            let mut c = Children::of(pair);
+            let (name, of) = (self.axis_name(c.take(Rule::name)?), self.axis_name(c.take(Rule::path)?));
+            return Some(Stmt::Axis { name, of, span });
+        }
         let rule = pair.as_rule();
         let mut c = Children::of(pair);
         Some(match rule {

@@ -23,7 +23,7 @@ pub fn word(rule: Rule) -> Option<Word> {
         Rule::names | Rule::models => Thing("a name"),
         Rule::use_item => Mark("use"),
         Rule::data_item => Mark("data"),
-        Rule::axis_item => Mark("axis"),
+        Rule::axis_item | Rule::mirror => Mark("axis"),
         Rule::param_item => Mark("param"),
         Rule::net_item => Mark("net"),
         Rule::model_item => Mark("model"),
