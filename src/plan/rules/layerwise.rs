@@ -9,7 +9,7 @@ use crate::analysis::{Degree, Situation, find_degree};
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Arg, Expr, Factor, FactorKind, Family, ModelId, Node, Operator, Param, ParamId, Program, VarId};
-use crate::plan::method::Schedule;
+use crate::plan::method::{Method, Schedule};
 use crate::plan::plan::{LayerPlan, Machine};
 
 /// The logit of a Bernoulli or categorical conditional.
@@ -127,7 +127,7 @@ pub fn choose_layers(
             .help("greedy layers go bottom up: add a conditional for it to the guide"));
     }
     for part in undirected {
-        let normaliser = choose_normaliser(&situation, &part, &known, Some(steps), at)?;
+        let normaliser = choose_normaliser(&situation, &part, &known, Some(&Method::Contrastive(steps.clone())), at)?;
         layers.push((
             part.name.clone(),
             LayerPlan {
