@@ -61,8 +61,12 @@ impl<'a> Edits<'a> {
         self.behind(end, format!("\n{}\n{line}", note(reason)));
     }
 
-    /// Inserts a comment above a statement, unless the statement above it has the same.
+    /// Inserts a comment above a statement, unless the statement above it has the same or there is nothing to say.
     pub fn note_before(&mut self, start: u32, reason: &str) {
+        if reason.is_empty() {
+            self.above = None;
+            return;
+        }
         let text = note(reason);
         let said = self.above.as_ref().is_some_and(|(before, last)| {
             let between = self.between(*before as u32, start);

@@ -196,6 +196,7 @@ impl<'a> Writer<'a> {
         let Some(first) = lines.first() else { return };
         let all: Vec<&LinePlan> = found.iter().flat_map(|c| c.lines.iter().copied()).collect();
         let mut reasons: Vec<String> = Vec::new();
+        // Settings of the file's own calls and whole clauses, which follow from nothing in the model.
         let mut defaults: Vec<&str> = Vec::new();
         let mut end = line.of.last().map_or(line.objective.span.end, |e| e.span.end);
         match line.over.last() {
@@ -203,7 +204,7 @@ impl<'a> Writer<'a> {
             None => {
                 if let Some(over) = cover(self.program, self.model_of(first), &all) {
                     self.edits.insert(end, format!(" over {over}"));
-                    defaults.push("over all that the objective depends on");
+                    defaults.push("the group");
                 }
             }
         }
@@ -233,15 +234,15 @@ impl<'a> Writer<'a> {
             (_, Update::Em) => {}
         }
         if !defaults.is_empty() {
-            reasons.push(format!("by default {}", defaults.join(", ")));
+            reasons.push(format!("{} by default", defaults.join(", ")));
         }
         if found.len() > 1 {
             let stages: Vec<&str> = found.iter().map(|c| c.stage.name.as_str()).collect();
             reasons.push(format!("the stages this makes: {}", stages.join(", ")));
         }
-        if !defaults.is_empty() || line.by.is_empty() {
-            self.edits.note_before(line.span.start, &reasons.join("; "));
-        }
+        let told = reasons.join("; ");
+        let adds = !defaults.is_empty() || line.by.is_empty();
+        self.edits.note_before(line.span.start, if adds { &told } else { "" });
     }
 
     /// The model whose guide a line calls `guide`.
@@ -278,9 +279,7 @@ impl<'a> Writer<'a> {
             self.edits.insert(end, format!(" times {times}"));
             reasons.push(format!("{times} draw by default"));
         }
-        if !reasons.is_empty() {
-            self.edits.note_before(ask.span.start, &reasons.join("; "));
-        }
+        self.edits.note_before(ask.span.start, &reasons.join("; "));
     }
 
     /// Says of an item what it waits for; nothing is added to it.
