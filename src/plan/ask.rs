@@ -296,7 +296,11 @@ impl Chooser<'_> {
                     .help("name it where it is used: `~ sub(..) as memory`"),
             ));
         };
-        let normaliser = choose_normaliser(&situation, part, &empty, self.method, span).map_err(|_| {
+        let normaliser = choose_normaliser(&situation, part, &empty, self.method, span).map_err(|told| {
+            // An engine that was asked for says itself why it does not apply.
+            if self.method.is_some() {
+                return told;
+            }
             Diagnostic::at(
                 Code::TooExpensive,
                 span,

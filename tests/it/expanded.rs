@@ -96,3 +96,83 @@ fn expansions_of_the_models_say_the_same_plan() {
     assert!(told.is_empty(), "{told}");
     assert!(seen > 30, "{seen} programs were expanded");
 }
+
+/// Programs of every other kind that the tests keep; those that do not check are not expanded.
+#[test]
+fn expansions_of_other_programs_say_the_same_plan() {
+    let (mut told, mut seen) = (String::new(), 0);
+    for folder in ["tests", "examples"] {
+        for path in files(&root().join(folder)) {
+            if path.extension().is_none_or(|e| e != "ghm") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let path = relative(&path);
+            seen += usize::from(expanded(&path, &text, false).is_ok());
+            if let Some(problem) = wrong(&path, &text, false) {
+                let _ = writeln!(told, "{problem}");
+            }
+        }
+    }
+    assert!(told.is_empty(), "{told}");
+    assert!(seen >= 12, "{seen} programs were expanded");
+}
+
+/// Two files with their expansions, kept to be read; `UPDATE_UI=1` keeps new ones.
+#[test]
+fn expansions_read_well() {
+    for name in ["chain", "stages"] {
+        let place = root().join("tests/it/expanded");
+        let text = fs::read_to_string(place.join(format!("{name}.ghm"))).expect("a program");
+        let path = format!("tests/it/expanded/{name}.ghm");
+        let (_, long) = expanded(&path, &text, true).unwrap_or_else(|told| panic!("{told}"));
+        if let Some(problem) = wrong(&path, &text, true) {
+            panic!("{problem}");
+        }
+        let golden = place.join(format!("{name}.expanded"));
+        if std::env::var_os("UPDATE_UI").is_some() {
+            fs::write(&golden, &long).expect("a kept expansion");
+        }
+        let kept = fs::read_to_string(&golden).expect("a kept expansion: run with UPDATE_UI=1 and read it");
+        assert!(kept == long, "{name}: the expansion has changed; run with UPDATE_UI=1 and read it\n{long}");
+    }
+}
+
+/// What `by` may not ask for is refused, and nothing that it asks for is passed over.
+#[test]
+fn engines_without_a_part_are_refused() {
+    let text = fs::read_to_string(root().join("tests/it/expanded/stages.ghm")).expect("a program");
+    let refused = |line: &str| {
+        let (workspace, file) = Workspace::of_text("lines.ghm", &format!("{text}\n{line}\n"), Settings::default());
+        let mut problems = Problems::new();
+        let tree = workspace.parse(file, &mut problems);
+        if let Some(program) = workspace.check(&tree, &mut problems) {
+            workspace.plan(&program, &mut problems);
+        }
+        problems.sorted().0.iter().map(|d| d.code.number().to_string()).collect::<Vec<_>>()
+    };
+    for line in [
+        "train pairs on rows { maximise loglik by exact }",
+        "train deep on rows { maximise loglik by wake_sleep(memory = cd(2)) }",
+        "query q = P(k | v, row 1) of deep on rows by guide(5)",
+        "query q = logZ(memory) of pairs by exact",
+        "sample q = P(v) of plain by ancestral",
+    ] {
+        assert_eq!(refused(line), Vec::<String>::new(), "{line}");
+    }
+    for line in [
+        "train plain on rows { maximise loglik by cd(1) }",
+        "train plain on rows { maximise loglik by ancestral }",
+        "train plain on rows { maximise loglik by guide }",
+        "query q = P(k | v, row 1) of deep on rows by exact",
+        "query q = mean(g | v, row 1) of deep.guide on rows by guide(5)",
+        "query q = logZ(memory) of deep by guide(5)",
+        "query q = logZ(memory) of deep by forward_backward",
+        "sample q = P(v) of plain by gibbs(10)",
+        "sample q = P(v) of pairs by ancestral",
+        "sample q = P(v) of plain by guide",
+        "infer g of deep by guide",
+    ] {
+        assert_eq!(refused(line).len(), 1, "{line}");
+    }
+}
