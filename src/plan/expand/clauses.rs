@@ -96,9 +96,10 @@ fn settings(optimiser: &Optimiser, batch: Option<usize>) -> (&'static str, Vec<(
 pub fn finish_optimiser(with: &Expr, optimiser: &Optimiser, batch: Option<usize>, edits: &mut Edits<'_>) -> bool {
     let (_, all) = settings(optimiser, batch);
     let (named, positional) = given(with);
-    let lacks = |key: &str| !named.contains(&key) && !(key == "rate" && positional);
+    // The rate is the setting that needs no name.
+    let has = |key: &str| named.contains(&key) || positional && key == "rate";
     let missing: Vec<String> =
-        all.into_iter().filter(|(key, _)| lacks(key)).map(|(key, value)| format!("{key} = {value}")).collect();
+        all.into_iter().filter(|(key, _)| !has(key)).map(|(key, value)| format!("{key} = {value}")).collect();
     add_arguments(with, &missing, edits)
 }
 
