@@ -183,7 +183,7 @@ pub enum Emit {
     Plan,
     /// The tensor programs of the first step of each training line.
     Tensor,
-    /// What the compiler added, as `.ghm` (not built yet).
+    /// The file with what the compiler chose written out: it compiles to the same plan.
     Expanded,
 }
 

@@ -11,7 +11,7 @@ use ghmc::model::graph::FactorGraph;
 use ghmc::model::print::print as print_program;
 use ghmc::model::{FactorKind, Program, VarId};
 use ghmc::pipeline::{Compiled, Failed, Workspace};
-use ghmc::plan::{Plan, Update, explain_json, explain_text};
+use ghmc::plan::{Plan, Update, expand, explain_json, explain_text};
 use ghmc::report::drawing;
 use ghmc::tensor::graph::Graph;
 use ghmc::{syntax, tensor};
@@ -32,16 +32,15 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<u8, Trouble> {
     if pages::is_code(&args.what) && !Path::new(&args.what).exists() {
         return pages::show(&args.what);
     }
-    if args.emit == Emit::Expanded {
-        return Err(Trouble::Usage(
-            "`--emit expanded` is not built yet".to_string(),
-            "`--emit program` shows what sub-models, nets and guides were expanded to".to_string(),
-        ));
-    }
     let json = args.format.is_json();
     if json && (args.emit != Emit::Plan || args.ron) {
         return Err(Trouble::usage(
             "`--format json` is the form of the plan; other stages are printed as text or with `--ron`",
+        ));
+    }
+    if args.ron && args.emit == Emit::Expanded {
+        return Err(Trouble::usage(
+            "`--emit expanded` is a `.ghm` file; the plan behind it is printed by `--emit plan --ron`",
         ));
     }
     if args.svg.is_some() && args.emit == Emit::Ast {
@@ -79,7 +78,8 @@ pub fn explain(args: &ExplainArgs, terminal: &Terminal) -> Result<u8, Trouble> {
             if args.ron { ron(&facts)? } else { facts_text(&facts, &reached.sources) }
         }
         Emit::Tensor => tensors(&reached, args.ron)?,
-        Emit::Ast | Emit::Expanded => String::new(),
+        Emit::Expanded => expanded(&workspace, file, &reached)?,
+        Emit::Ast => String::new(),
     };
     print(&text)?;
     Ok(exit::DONE)
@@ -124,6 +124,16 @@ fn reach(workspace: &Workspace, file: FileId, terminal: &Terminal, json: bool) -
         terminal.say(&format!("note: {}; sizes and costs that depend on it are unknown{help}\n", error.message));
     }
     Ok(Reached { program, plan, sources, compiled: None })
+}
+
+/// The file with the choices of its plan written out.
+fn expanded(workspace: &Workspace, file: FileId, reached: &Reached) -> Result<String, Trouble> {
+    let tree = workspace.parse(file, &mut Problems::new());
+    let text = &workspace.sources.file(file).text;
+    expand(&tree, text, &reached.program, &reached.plan).map_err(|_| {
+        let told = Diagnostic::new(Code::CannotWrite, "the choices of this file's plan cannot be written out");
+        Trouble::of(told.help("this is a fault of `--emit expanded`: please report it with the file"))
+    })
 }
 
 /// Draws a program that means something but cannot be computed: what the plan lacks is not in the picture.

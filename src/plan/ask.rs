@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::choose::{bound_by, choose_leaf, objectives};
-use super::method::{Method, Schedule, read_method};
+use super::method::{GUIDE_DRAWS, Method, SWEEPS, Schedule, read_method};
 use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising, Partition};
 use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
 use super::rules::order::{guide_for, guide_order, order_factors, readable_guide_order};
@@ -15,14 +15,8 @@ use crate::model::{
     Verb,
 };
 
-/// Sweeps of block Gibbs for draws where the file does not say.
-const SWEEPS: usize = 1000;
-
 /// Joint states that a distribution is told of.
 const JOINT_STATES: usize = 1 << 10;
-
-/// Draws of a guide that an answer is averaged over (Hinton, Osindero, Teh 2006, section 6, average over 20 up-passes).
-const GUIDE_DRAWS: usize = 20;
 
 /// Plans the answer to a question.
 pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnostic>> {
@@ -81,13 +75,19 @@ pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnosti
 
 /// Whether an engine asked for can answer such a question at all.
 fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result<(), Box<Diagnostic>> {
-    let exact = matches!(method, Method::Exact | Method::Enumeration | Method::ForwardBackward);
+    let exact = method.is_exact();
     let gibbs = matches!(method, Method::Gibbs(_));
     let draws = ask.verb == Verb::Sample;
     let sums = !matches!(&ask.question, Question::Value(e) if !objectives(e).iter().all(|o| {
         matches!(o, Objective::LogLik { .. } | Objective::LogDensity { .. })
     }));
-    if exact && !draws && sums || gibbs && draws {
+    let posterior = !matches!(&ask.question, Question::Value(_) | Question::LogZ(_));
+    let fits = match method {
+        Method::Gibbs(_) | Method::Ancestral => draws,
+        Method::Guide(_) => posterior && !draws,
+        _ => exact && !draws && sums,
+    };
+    if fits {
         return Ok(());
     }
     if gibbs && sums {
@@ -97,8 +97,10 @@ fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result
         ));
     }
     let help = match (draws, sums) {
-        (true, _) => "draws are made in order, with `gibbs(1000)` for undirected parts",
-        (_, true) => "an answer is made by `exact`, `enumeration` or `forward_backward`; the others learn",
+        (true, _) => "draws are made in order, `ancestral`, with `gibbs(1000)` for undirected parts",
+        (_, true) => {
+            "an answer is made by `exact`, `closed_form`, `enumeration`, `forward_backward` or draws of a `guide`"
+        }
         _ => "this is a bound under the guide, and no other engine has a part in it",
     };
     Err(Box::new(
@@ -294,7 +296,11 @@ impl Chooser<'_> {
                     .help("name it where it is used: `~ sub(..) as memory`"),
             ));
         };
-        let normaliser = choose_normaliser(&situation, part, &empty, None, span).map_err(|_| {
+        let normaliser = choose_normaliser(&situation, part, &empty, self.method, span).map_err(|told| {
+            // An engine that was asked for says itself why it does not apply.
+            if self.method.is_some() {
+                return told;
+            }
             Diagnostic::at(
                 Code::TooExpensive,
                 span,
@@ -340,7 +346,9 @@ impl Chooser<'_> {
         }
         let asked: BTreeSet<VarId> = targets.iter().map(|t| t.0).collect();
         let situation = Situation { program, model: self.model, fixed: &fixed, cut: &cut, asked: &asked };
+        let by_guide = matches!(self.method, Some(Method::Guide(_)));
         let not = match choose_partition(&situation, self.method) {
+            Ok(_) if by_guide => None,
             Ok(partition) => {
                 let kind = Kind::Exact;
                 let shape = self.settle_argmax(shape, &asked, &partition)?;
@@ -360,9 +368,9 @@ impl Chooser<'_> {
                     kind,
                 ));
             }
-            Err(not) => not,
+            Err(not) => Some(not),
         };
-        if let Some(order) = self.below(&targets, &fixed) {
+        if let Some(order) = self.below(&targets, &fixed).filter(|_| !by_guide) {
             let evidence = self.with_ports(evidence);
             let (model, of_guide, draws) = (self.model, false, 1);
             return Ok((
@@ -370,11 +378,21 @@ impl Chooser<'_> {
                 Kind::Exact,
             ));
         }
-        let Some(guide) = &declared.guide else {
-            return Err(Box::new(not.diagnostic(program, self.ask.span)));
+        let unreached = || match &not {
+            Some(not) => Box::new(not.diagnostic(program, self.ask.span)),
+            None => Box::new(
+                Diagnostic::at(Code::OverrideRefused, self.ask.span, "no guide draws anything for this answer")
+                    .help("leave out `by guide`: an exact engine applies"),
+            ),
+        };
+        let Some(guide) = declared.guide.as_ref().filter(|_| !self.method.is_some_and(Method::is_exact)) else {
+            return Err(unreached());
         };
         let guided: Vec<VarId> =
             guide_order(&guide.factors, &fixed).into_iter().filter(|v| !asked.contains(v)).collect();
+        if guided.is_empty() && by_guide {
+            return Err(unreached());
+        }
         let known: BTreeSet<VarId> = fixed.iter().chain(&guided).copied().collect();
         let readable = guide
             .factors
@@ -389,7 +407,7 @@ impl Chooser<'_> {
                 Ok((
                     Answer::Posterior {
                         guided,
-                        draws: GUIDE_DRAWS,
+                        draws: self.guide_draws(),
                         partition,
                         joint,
                         targets,
@@ -400,7 +418,15 @@ impl Chooser<'_> {
                     Kind::Estimate,
                 ))
             }
-            _ => Err(Box::new(not.diagnostic(program, self.ask.span))),
+            _ => Err(unreached()),
+        }
+    }
+
+    /// Draws of a guide that the answer is the mean over.
+    fn guide_draws(&self) -> usize {
+        match self.method {
+            Some(Method::Guide(draws)) => *draws,
+            _ => GUIDE_DRAWS,
         }
     }
 
@@ -523,7 +549,19 @@ impl Chooser<'_> {
                 .help("ask the model itself"),
             ));
         }
-        let (kind, draws) = if order.len() == 1 { (Kind::Exact, 1) } else { (Kind::Estimate, GUIDE_DRAWS) };
+        let one = order.len() == 1;
+        let refused = match self.method {
+            Some(Method::Guide(_)) if one => Some("the guide's conditional answers as it stands, without draws"),
+            Some(method) if method.is_exact() && !one => Some("this answer is a mean over draws of the guide"),
+            _ => None,
+        };
+        if let Some(text) = refused {
+            return Err(Box::new(
+                Diagnostic::at(Code::OverrideRefused, self.ask.span, text)
+                    .help("leave out `by`, or ask the model itself"),
+            ));
+        }
+        let (kind, draws) = if one { (Kind::Exact, 1) } else { (Kind::Estimate, self.guide_draws()) };
         let evidence = self.with_ports(evidence);
         let (model, of_guide) = (self.model, true);
         Ok((Answer::Conditionals { model, of_guide, order, draws, targets, shape, evidence, metric }, kind))
@@ -607,6 +645,16 @@ impl Chooser<'_> {
                 Diagnostic::at(Code::NotSupported, span, "draws from a model with free potentials are not built yet")
                     .help("make them an undirected sub-model: `(a, b) ~ m(..)`"),
             ));
+        }
+        let refused = match self.method {
+            Some(Method::Ancestral) if !gibbs.is_empty() => Some("an undirected part is not drawn in order"),
+            Some(Method::Gibbs(_)) if gibbs.is_empty() => {
+                Some("nothing is drawn here by sweeps: all is drawn in order")
+            }
+            _ => None,
+        };
+        if let Some(text) = refused {
+            return Err(Box::new(Diagnostic::at(Code::OverrideRefused, span, text).help("leave out `by`")));
         }
         let kind = if gibbs.is_empty() { Kind::Exact } else { Kind::Estimate };
         let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), order, gibbs };

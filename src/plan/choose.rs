@@ -315,6 +315,12 @@ fn choose_line(
                     .help("use `cd(k)` for undirected parts, or a guide"),
             ));
         }
+        Some(Method::Ancestral | Method::Guide(_)) => {
+            return Err(Box::new(
+                Diagnostic::at(Code::OverrideRefused, line.span, "this engine makes answers and learns nothing")
+                    .help("leave out `by`: `ghmc explain` says what is chosen"),
+            ));
+        }
         _ => {}
     }
     let (expr, leaves) = match &line.objective {
@@ -340,11 +346,29 @@ fn choose_line(
                 .help("name the right group after `over`, or declare a `param`"),
         ));
     }
+    if let Some(method) = &method {
+        check_part(method, &leaves, line.span)?;
+    }
     let (update, reason) = choose_update(program, &leaves, &group, method.as_ref(), optimiser, line.span)?;
     Ok((
         LinePlan { objective: ObjectivePlan::Expression { expr, leaves }, group, update, reason, span: line.span },
         batch,
     ))
+}
+
+/// Errors: an engine that was asked for has no part in any quantity of the objective.
+fn check_part(method: &Method, leaves: &[Leaf], at: Span) -> Result<(), Box<Diagnostic>> {
+    let mut sums = leaves.iter().filter_map(|leaf| if let Leaf::LogLik(plan) = leaf { Some(plan) } else { None });
+    let text = match method {
+        Method::Contrastive(_) if !sums.any(|plan| plan.normalisers.iter().any(is_contrastive)) => {
+            "contrastive divergence learns undirected parts, and this objective has none to normalise"
+        }
+        method if method.is_exact() && sums.next().is_none() => {
+            "this objective sums nothing, so no engine has a part in it"
+        }
+        _ => return Ok(()),
+    };
+    Err(Box::new(Diagnostic::at(Code::OverrideRefused, at, text).help("leave out `by`")))
 }
 
 fn phases_line(

@@ -92,6 +92,8 @@ pub enum Rule {
 pub enum Method {
     /// Exact, by whichever engine is.
     Exact,
+    /// Sums in closed form.
+    ClosedForm,
     /// Enumeration.
     Enumeration,
     /// Forward-backward.
@@ -106,10 +108,48 @@ pub enum Method {
     WakeSleep(Vec<(String, Schedule)>),
     /// Block Gibbs.
     Gibbs(usize),
+    /// Draws in order, parents first.
+    Ancestral,
+    /// So many draws of the guide, with the rest exact.
+    Guide(usize),
+}
+
+impl Method {
+    /// Whether it is a way of summing exactly, and so has a part in how a block is summed.
+    pub fn is_exact(&self) -> bool {
+        match self {
+            Method::Exact | Method::ClosedForm | Method::Enumeration | Method::ForwardBackward => true,
+            Method::Em
+            | Method::Gradient
+            | Method::Contrastive(_)
+            | Method::WakeSleep(_)
+            | Method::Gibbs(_)
+            | Method::Ancestral
+            | Method::Guide(_) => false,
+        }
+    }
 }
 
 /// Words after `by` that are understood, for suggestions.
-const METHODS: [&str; 8] = ["exact", "enumeration", "forward_backward", "em", "gradient", "cd", "sampling", "gibbs"];
+const METHODS: [&str; 11] = [
+    "exact",
+    "closed_form",
+    "enumeration",
+    "forward_backward",
+    "em",
+    "gradient",
+    "cd",
+    "sampling",
+    "gibbs",
+    "ancestral",
+    "guide",
+];
+
+/// Whether a word after `by` is an engine, built or not.
+pub fn is_method(word: &str) -> bool {
+    METHODS.contains(&word) || planned(word).is_some()
+}
+
 fn unknown(call: &Call, what: &str, known: &[&str]) -> Diagnostic {
     let near = nearest(&call.name, known.iter().copied());
     let help = match near {
@@ -219,6 +259,11 @@ impl Kind {
     }
 }
 
+/// Sweeps of block Gibbs for draws where the file does not say.
+pub const SWEEPS: usize = 1000;
+/// Draws of a guide that an answer is averaged over (Hinton, Osindero, Teh 2006, section 6, average over 20 up-passes).
+pub const GUIDE_DRAWS: usize = 20;
+
 /// Sweeps and steps of a chain beyond this are a slip of the pen.
 const MAX_SWEEPS: f64 = 1e7;
 /// Epochs and rows beyond this as well.
@@ -270,6 +315,7 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
     let mut settings = Settings::of(call);
     let method = match call.name.as_str() {
         "exact" => Method::Exact,
+        "closed_form" => Method::ClosedForm,
         "enumeration" => Method::Enumeration,
         "forward_backward" => Method::ForwardBackward,
         "em" => Method::Em,
@@ -277,7 +323,10 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         "cd" => {
             Method::Contrastive(settings.schedule("steps", true, Schedule::Constant(1.0), Kind::Count(MAX_SWEEPS))?)
         }
-        "gibbs" => Method::Gibbs(settings.count("sweeps", true, MAX_SWEEPS)?.unwrap_or(1000)),
+        "gibbs" => Method::Gibbs(settings.count("sweeps", true, MAX_SWEEPS)?.unwrap_or(SWEEPS)),
+        "guide" => Method::Guide(settings.count("draws", true, MAX_COUNT)?.unwrap_or(GUIDE_DRAWS)),
+        // With settings it is an engine that is not built.
+        "ancestral" if call.args.is_empty() => Method::Ancestral,
         "sampling" => {
             let mut parts = Vec::new();
             for (name, argument) in std::mem::take(&mut settings.left) {

@@ -6,6 +6,7 @@
 mod ask;
 mod choose;
 mod cost;
+mod expand;
 mod explain;
 mod method;
 mod missing;
@@ -16,6 +17,7 @@ mod rules;
 
 pub use ask::choose_ask;
 pub use choose::choose_plan;
+pub use expand::expand;
 pub use explain::{Work, brief_line, explain_json, explain_text, works};
 pub use method::{Optimiser, Rule, Schedule};
 pub use missing::Missing;

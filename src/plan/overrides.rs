@@ -23,13 +23,12 @@ pub fn check_overrides(program: &Program, plan: &Plan, problems: &mut Problems) 
                 continue;
             }
         };
-        let fits = |block: &Block| {
-            matches!(
-                (&method, &block.engine),
-                (Method::Exact, _)
-                    | (Method::Enumeration, Engine::Enumeration { .. })
-                    | (Method::ForwardBackward, Engine::ForwardBackward { .. })
-            )
+        let fits = |block: &Block| match (&method, &block.engine) {
+            (Method::Exact, _)
+            | (Method::Enumeration, Engine::Enumeration { .. })
+            | (Method::ForwardBackward, Engine::ForwardBackward { .. }) => true,
+            (Method::ClosedForm, Engine::Enumeration { kept, .. }) => kept.is_empty(),
+            _ => false,
         };
         for &var in &infer.vars {
             let missing = plan.missing.iter().any(|m| m.vars.contains(&var));

@@ -6,7 +6,7 @@ use super::partition::{MAX_LOG2_STATES, choose_block, names, refs};
 use crate::analysis::{Component, Piece, Reason, Situation, find_factor_degree};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{FactorKind, Program, VarId};
-use crate::plan::method::Schedule;
+use crate::plan::method::{Method, Schedule};
 use crate::plan::plan::{Engine, Normaliser, NormaliserOf, Normalising, Refusal};
 
 /// What is to be normalised: its variables and summands.
@@ -87,7 +87,7 @@ pub fn choose_normaliser(
     situation: &Situation<'_>,
     part: &Undirected<'_>,
     visible: &BTreeSet<VarId>,
-    asked: Option<&Schedule>,
+    asked: Option<&Method>,
     at: crate::base::span::Span,
 ) -> Result<Normaliser, Diagnostic> {
     let program = situation.program;
@@ -102,11 +102,22 @@ pub fn choose_normaliser(
         reason,
         rejected,
     };
-    match choose_block(situation, &whole, None) {
-        Ok(block) if asked.is_none() && is_affordable(program, &whole, &block.engine) => {
+    let steps = match asked {
+        Some(Method::Contrastive(steps)) => Some(steps),
+        _ => None,
+    };
+    let wants_exact = asked.is_some_and(Method::is_exact);
+    match choose_block(situation, &whole, asked) {
+        Ok(block) if steps.is_none() && (wants_exact || is_affordable(program, &whole, &block.engine)) => {
             let reason = format!("log Z of {} exactly: {}", part.name, block.reason);
             return Ok(make(Normalising::Exact(Box::new(block)), reason, rejected));
         }
+        Err(not) if wants_exact => return Err(not.diagnostic(program, at)),
+        Ok(block) if steps.is_none() => rejected.push(Refusal {
+            engine: block.engine.name(),
+            reason: Reason::of(format!("{} are too many to be summed at every step", block.reason)),
+            mend: Some("`by exact`".to_string()),
+        }),
         Ok(_) => rejected.push(Refusal {
             engine: "exact",
             reason: Reason::of("contrastive divergence was asked for"),
@@ -145,7 +156,7 @@ pub fn choose_normaliser(
         let block = choose_block(situation, &below, None).map_err(|not| not.diagnostic(program, at))?;
         Some(Box::new(block))
     };
-    let steps = asked.cloned().unwrap_or(Schedule::Constant(1.0));
+    let steps = steps.cloned().unwrap_or(Schedule::Constant(1.0));
     let reason =
         format!("log Z of {} is out of reach; its gradient by CD-{steps} from {}", part.name, names(program, &seen));
     Ok(make(Normalising::Contrastive { steps, sweep, visible: seen, hidden: inner }, reason, rejected))

@@ -62,7 +62,8 @@ pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
     for part in find_undirected(&situation) {
         // A part that counts in both log-partitions cancels from their difference.
         if !free_parts.iter().any(|p| p.of == part.of) {
-            normalisers.push(choose_normaliser(&situation, &part, &request.fixed, steps, request.at).map_err(told)?);
+            normalisers
+                .push(choose_normaliser(&situation, &part, &request.fixed, request.method, request.at).map_err(told)?);
         }
     }
     let mut free = None;
@@ -87,8 +88,9 @@ pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
                 let vars = find_components(&below).into_iter().flat_map(|c| c.vars).collect();
                 let name = request.program.models[request.model].name.clone();
                 let part = Undirected { of: NormaliserOf::Model, name, vars, pieces };
-                normalisers
-                    .push(choose_normaliser(&situation, &part, &request.fixed, steps, request.at).map_err(told)?);
+                normalisers.push(
+                    choose_normaliser(&situation, &part, &request.fixed, request.method, request.at).map_err(told)?,
+                );
             }
         }
     }

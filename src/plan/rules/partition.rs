@@ -47,6 +47,8 @@ pub fn choose_block(
 ) -> Result<Block, NotExact> {
     let program = situation.program;
     let mut refusals = Vec::new();
+    // What moves parameters or makes draws has no part in how a block is summed.
+    let asked = asked.filter(|method| method.is_exact());
     let inferred = find_override(program, &component.vars).filter(|_| asked.is_none());
     let method = match inferred.map(|i| read_method(&i.by)) {
         Some(Ok(method)) => Some(method),
@@ -88,6 +90,7 @@ pub fn choose_block(
     let parts = find_parts(program, component);
     let forced_chain = matches!(asked, Some(Method::ForwardBackward));
     let forced_enumeration = matches!(asked, Some(Method::Enumeration));
+    let forced_closed = matches!(asked, Some(Method::ClosedForm));
     if parts.kept.is_empty() && !forced_chain {
         let reason = format!(
             "given the rest, {} independent entries: log p̃ is affine in {}",
@@ -111,7 +114,7 @@ pub fn choose_block(
             });
         }
     }
-    if !forced_enumeration {
+    if !forced_enumeration && !forced_closed {
         match find_chain(program, component) {
             Ok(chain) => match log2_chain_states(program, component, chain.along) {
                 Some(bits) if bits.is_nan() || bits > MAX_CHAIN_LOG2_STATES => refusals.push(Refusal {
@@ -134,7 +137,7 @@ pub fn choose_block(
             Err(reason) => refusals.push(Refusal { engine: "forward-backward", reason, mend: None }),
         }
     }
-    if !forced_chain {
+    if !forced_chain && !forced_closed {
         match component.log2_states(program, &parts.kept) {
             Some(bits) if bits <= MAX_LOG2_STATES => {
                 let summed = if parts.summed.is_empty() {

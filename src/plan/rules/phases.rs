@@ -9,7 +9,7 @@ use crate::analysis::Situation;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{FactorKind, ModelId, Program, VarId};
-use crate::plan::method::Schedule;
+use crate::plan::method::{Method, Schedule};
 use crate::plan::plan::{Refusal, WakeSleepPlan};
 
 /// Plans wake-sleep for a model on data that binds `fixed`.
@@ -54,9 +54,9 @@ pub fn choose_phases(
         .help("add a conditional for it to the guide"));
     }
     for part in &undirected {
-        let default = Schedule::Constant(1.0);
-        let steps = parts.iter().find(|(n, _)| *n == part.name).map_or(&default, |(_, s)| s);
-        normalisers.push(choose_normaliser(&situation, part, &known, Some(steps), at)?);
+        let steps = parts.iter().find(|(n, _)| *n == part.name).map_or(Schedule::Constant(1.0), |(_, s)| s.clone());
+        let method = Method::Contrastive(steps);
+        normalisers.push(choose_normaliser(&situation, part, &known, Some(&method), at)?);
     }
     let conditionals = order_factors(&declared.factors)
         .into_iter()

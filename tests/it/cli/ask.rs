@@ -133,7 +133,17 @@ fn stages_are_shown() {
     for key in ["variables", "engine", "kind", "reason", "cost", "rejected"] {
         assert!(block.get(key).is_some(), "no {key} in {block}");
     }
-    assert_eq!(code(&place.run(&["explain", "learner.ghm", "--emit", "expanded"])), 2);
+    let output = place.run(&["explain", "learner.ghm", "--emit", "expanded"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    place.write("longer.ghm", &out(&output));
+    assert_eq!(code(&place.run(&["fmt", "--check", "longer.ghm"])), 0);
+    assert_eq!(out(&place.run(&["explain", "longer.ghm", "--emit", "expanded"])), out(&output));
+    for wrong in [&["expanded", "--ron"][..], &["expanded", "--format", "json"], &["expansion"]] {
+        let output = place.run(&[&["explain", "learner.ghm", "--emit"], wrong].concat());
+        assert_eq!(code(&output), 2, "{wrong:?}");
+    }
+    let told = err(&place.run(&["explain", "learner.ghm", "--emit", "expansion"]));
+    assert!(told.contains("ast, program, model, facts, plan, tensor, expanded"), "{told}");
 }
 
 #[test]
