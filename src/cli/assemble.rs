@@ -7,6 +7,7 @@ use ghmc::plan::StagePlan;
 use ghmc::report::{Better, Chart, Curve, Environment, Figure, RunReport, Stage, StageSummary, Summary, drawing};
 use ghmc::train::Answered;
 use ghmc::train::fit::StageRecord;
+use sha2::{Digest, Sha256};
 
 use super::answer_json::answer_json;
 use super::answer_text::{figure, is_figure};
@@ -26,8 +27,9 @@ pub struct Made {
 pub fn figures(trained: &Trained, answers: &[Answered]) -> Vec<Figure> {
     let compiled = trained.compiled();
     let seed = Some(compiled.settings().seed);
+    let program = compiled.program();
     let mut figures: Vec<Figure> =
-        answers.iter().zip(&compiled.plan().asks).filter_map(|(a, plan)| figure(a, plan, seed)).collect();
+        answers.iter().zip(&compiled.plan().asks).filter_map(|(a, plan)| figure(program, a, plan, seed)).collect();
     let named = &compiled.program().report;
     figures.sort_by_key(|f| named.iter().position(|n| *n == f.name).unwrap_or(named.len()));
     figures
@@ -54,7 +56,13 @@ pub fn summary(trained: &Trained, answers: &[Answered], made: &Made) -> Summary 
         stages: stages.collect(),
         seconds: made.seconds,
         threads: made.threads,
+        compare: None,
     }
+}
+
+/// A digest of a program's text.
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn last_objective(record: &StageRecord) -> Option<f64> {
@@ -88,13 +96,16 @@ pub fn report(trained: &Trained, answers: &[Answered], made: &Made) -> RunReport
             seconds: made.seconds,
             version: env!("CARGO_PKG_VERSION").to_string(),
             command: made.command.clone(),
+            program: digest(&file.text),
         },
+        against: None,
     }
 }
 
 fn stage(record: &StageRecord, plan: &StagePlan) -> Stage {
     let curve = |name: String, values: Vec<Option<f64>>| Curve {
         name,
+        earlier: false,
         points: values.iter().enumerate().map(|(i, v)| ((i + 1) as f64, v.unwrap_or(f64::NAN))).collect(),
     };
     let lines = record.epochs.first().map_or(0, |e| e.objectives.len());

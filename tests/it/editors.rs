@@ -231,8 +231,7 @@ fn programs() -> Vec<(String, String)> {
     let folders = ["models", "tests/programs", "tests/it/syntax/sketches", "tests/it/sema/ok", "stdlib"];
     let there = folders.map(|folder| root().join(folder)).into_iter().filter(|folder| folder.is_dir());
     let paths = there.flat_map(|f| files(&f)).filter(|p| p.extension().is_some_and(|e| e == "ghm"));
-    let mut list: Vec<_> =
-        paths.map(|p| (relative(&p), fs::read_to_string(&p).expect("a readable program"))).collect();
+    let mut list: Vec<_> = paths.map(|p| (relative(&p), fs::read_to_string(&p).expect("a readable program"))).collect();
     list.push(("the rest".to_string(), REST.to_string()));
     list
 }
@@ -358,7 +357,8 @@ fn domains_are_those_of_the_compiler() {
 fn the_extension_holds_together() {
     let folder = root().join("editors/vscode");
     let read = |name: &str| -> Value {
-        serde_json::from_str(&fs::read_to_string(folder.join(name)).expect(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+        serde_json::from_str(&fs::read_to_string(folder.join(name)).expect(name))
+            .unwrap_or_else(|e| panic!("{name}: {e}"))
     };
     let package = read("package.json");
     let (language, grammar) = (&package["contributes"]["languages"][0], &package["contributes"]["grammars"][0]);

@@ -11,7 +11,9 @@ fn a_run_leaves_its_directory() {
     place.learner(30);
     let output = place.run(&["run", "learner.ghm"]);
     assert_eq!(code(&output), 0, "{}", err(&output));
-    for name in ["plan.txt", "metrics.jsonl", "params.safetensors", "checkpoint", "summary.json", "report.html"] {
+    for name in
+        ["plan.txt", "metrics.jsonl", "params.safetensors", "checkpoint", "summary.json", "report.html", "report.json"]
+    {
         assert!(place.path("runs/learner-1").join(name).exists(), "no {name}");
     }
     let told = out(&output);
