@@ -124,7 +124,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// `ghmc run`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "The run directory holds plan.txt, metrics.jsonl, checkpoint/, params.safetensors, summary.json and report.html.
+    after_help = "The run directory holds plan.txt, metrics.jsonl, checkpoint/, params.safetensors, summary.json, report.html and,
+for `--compare`, report.json.
 Ctrl-C writes a checkpoint and stops; `--resume` goes on to the same bits. A second Ctrl-C stops at once."
 )]
 pub struct RunArgs {

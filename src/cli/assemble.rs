@@ -4,7 +4,9 @@ use std::path::Path;
 
 use ghmc::pipeline::Trained;
 use ghmc::plan::StagePlan;
-use ghmc::report::{Better, Chart, Curve, Environment, Figure, RunReport, Stage, StageSummary, Summary, drawing};
+use ghmc::report::{
+    Better, Chart, Curve, Environment, Figure, Panel, RunReport, Stage, StageSummary, Summary, drawing,
+};
 use ghmc::train::Answered;
 use ghmc::train::fit::StageRecord;
 use sha2::{Digest, Sha256};
@@ -69,8 +71,8 @@ fn last_objective(record: &StageRecord) -> Option<f64> {
     record.epochs.last()?.objectives.last().copied().flatten().filter(|v| v.is_finite())
 }
 
-/// The page.
-pub fn report(trained: &Trained, answers: &[Answered], made: &Made) -> RunReport {
+/// The page. `reconstructions` are its panels of pictures that were made again.
+pub fn report(trained: &Trained, answers: &[Answered], reconstructions: Vec<Panel>, made: &Made) -> RunReport {
     let compiled = trained.compiled();
     let file = compiled.sources().file(compiled.file());
     let stem = Path::new(&file.name).file_stem().map_or_else(|| file.name.clone(), |s| s.to_string_lossy().into());
@@ -79,6 +81,7 @@ pub fn report(trained: &Trained, answers: &[Answered], made: &Made) -> RunReport
     shown.sort_by_key(|a| named.iter().position(|n| *n == a.name).unwrap_or(named.len()));
     let shown: Vec<Answered> = shown.into_iter().cloned().collect();
     let mut panels = answer_panels(trained, &shown);
+    panels.extend(reconstructions);
     panels.extend(parameter_panels(trained));
     let plans = compiled.plan().trains.iter().flat_map(|t| &t.stages);
     RunReport {

@@ -17,6 +17,7 @@ mod open;
 mod pages;
 mod panels;
 mod query;
+mod reconstruct;
 mod run;
 mod sample;
 mod terminal;

@@ -20,6 +20,7 @@ use super::assemble::{Made, report, summary};
 use super::compare::{comparison_text, tell_remark};
 use super::open::compile;
 use super::panels::side_of;
+use super::reconstruct::reconstruction_panels;
 use super::terminal::{Terminal, clip};
 use super::trouble::{Trouble, exit, print};
 use super::watch::Watch;
@@ -74,7 +75,8 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
         return interrupted(args, dir.path(), "after training, with questions left", terminal);
     }
     let made = Made { threads, seconds: began.elapsed().as_secs_f64(), command: command(args, None) };
-    let mut report = report(&trained, &answers, &made);
+    let reconstructions = reconstruction_panels(&mut trained);
+    let mut report = report(&trained, &answers, reconstructions, &made);
     report.against = against.map(Box::new);
     let both = report.against.as_deref().map(|that| Comparison { this: &report, that });
     let mut summary = summary(&trained, &answers, &made);

@@ -116,7 +116,7 @@ fn card(figure: &Figure) -> Markup {
         div.card {
             div.name { (figure.name) }
             div.value {
-                @if !matches!(figure.kind, Sign::Measured | Sign::Exact) { span.sign { (figure.kind.text()) } }
+                @if figure.kind != Sign::Measured { span.sign { (figure.kind.text()) } }
                 (plain.text())
                 @if !figure.unit.is_empty() && figure.unit != "%" { small { (figure.unit) } }
             }
@@ -336,17 +336,22 @@ fn text(block: &TextBlock) -> Markup {
     }
 }
 
+/// A command, broken between its words alone.
+fn code(command: &str) -> Markup {
+    html! { code { @for word in command.split(' ') { span.word { (word) } " " } } }
+}
+
 fn environment(report: &RunReport) -> Markup {
     let Environment { seed, threads, seconds: wall, version, command, .. } = &report.environment;
     html! {
         dl {
-            @if !command.is_empty() { dt { "Again" } dd { code { (command) } } }
+            @if !command.is_empty() { dt { "Again" } dd { (code(command)) } }
             dt { "Seed" } dd { (seed) }
             dt { "Threads" } dd { (threads) " (the results do not depend on it)" }
             dt { "Time" } dd { (seconds(*wall)) }
             dt { "Version" } dd { (version) }
             @if let Some(that) = &report.against {
-                dt { "That run" } dd { (that.name) @if !that.report.environment.command.is_empty() { ", " code { (that.report.environment.command) } } }
+                dt { "That run" } dd { (that.name) @if !that.report.environment.command.is_empty() { ", " (code(&that.report.environment.command)) } }
             }
         }
     }
