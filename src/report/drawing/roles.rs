@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::Seen;
-use crate::model::{DataId, DataSource, ModelId, Program, Subject, Transform, VarId, Verb};
+use crate::model::{DataId, DataSource, Factor, FactorKind, ModelId, Program, Subject, Transform, VarId, Verb};
 use crate::plan::{Answer, Leaf, Missing, Plan, Work, bound_by, works};
 
 /// An engine in the legend.
@@ -95,8 +95,15 @@ fn unbuilt(program: &Program, plan: &Plan, model: ModelId) -> (Vec<Work>, Vec<Wo
     let drawn = |m: &&Missing| question(m).is_some_and(|ask| ask.verb == Verb::Sample);
     let (asking, learning): (Vec<&Missing>, Vec<&Missing>) =
         own.filter(|m| !drawn(m)).partition(|m| question(m).is_some());
+    // What its parents define needs no engine.
+    let all = &program.models[model];
+    let guide = all.guide.iter().flat_map(|guide| &guide.factors);
+    let defined: BTreeSet<VarId> = (all.factors.iter().chain(guide))
+        .filter(|f| matches!(f.kind, FactorKind::Deterministic { .. }))
+        .flat_map(Factor::targets)
+        .collect();
     let work = |m: &Missing| Work {
-        vars: m.vars.clone(),
+        vars: m.vars.iter().copied().filter(|v| !defined.contains(v)).collect(),
         engine: format!("{}, not built yet", m.engine),
         kind: m.kind.sign().to_string(),
         normaliser: false,
@@ -126,9 +133,13 @@ fn seen(program: &Program, plan: &Plan, model: ModelId) -> BTreeMap<VarId, Seen>
             seen.extend(fixed.map(|v| (v, Seen::Always)));
         }
         for ask in program.asks.iter().filter(|a| a.of == Subject::Model(model) && a.verb != Verb::Sample) {
-            let Some(missing) = plan.missing.iter().find(|m| m.what == format!("`{}`", ask.name)) else { continue };
+            if !plan.missing.iter().any(|m| m.what == format!("`{}`", ask.name)) {
+                continue;
+            }
+            // What one question sums over is not shown as seen because another, or its measure, reads it off the data.
+            let summed = |v: &VarId| plan.missing.iter().any(|m| m.model == model && m.vars.contains(v));
             let bound = ask.on.iter().flat_map(|on| bound_by(program, model, on.data));
-            seen.extend(bound.filter(|v| !missing.vars.contains(v)).map(|v| (v, Seen::Always)));
+            seen.extend(bound.filter(|v| !summed(v)).map(|v| (v, Seen::Always)));
         }
     }
     seen.extend(vars.iter().filter(|&&v| program.vars[v].given).map(|&v| (v, Seen::Given)));
