@@ -1,7 +1,7 @@
 //! Answers for people: figures with sign, n and seed in one table, other answers a line each, sampled pictures as shades.
 
 use ghmc::diag::Diagnostic;
-use ghmc::model::{Metric, Verb};
+use ghmc::model::{DataRef, DataSource, Metric, Program, Transform, Verb};
 use ghmc::plan::{Answer, AskPlan, Kind};
 use ghmc::report::{Figure, Sign, shade_row, short, table};
 use ghmc::train::answers::{Drawn, Entries};
@@ -24,7 +24,7 @@ pub fn sign(kind: Kind) -> Sign {
 }
 
 /// An answer that is one number, as a figure; `seed` is that of a trained or sampled value.
-pub fn figure(answered: &Answered, plan: &AskPlan, seed: Option<u64>) -> Option<Figure> {
+pub fn figure(program: &Program, answered: &Answered, plan: &AskPlan, seed: Option<u64>) -> Option<Figure> {
     let value = match &answered.value {
         AnswerValue::Number(value) | AnswerValue::Confusion { figure: value, .. } => *value,
         AnswerValue::Failed(told) if answered.verb == Verb::Evaluate => {
@@ -52,12 +52,41 @@ pub fn figure(answered: &Answered, plan: &AskPlan, seed: Option<u64>) -> Option<
         interval: None,
         n: answered.rows.map(|n| n as u64),
         seed,
+        data: plan.on.as_ref().map_or_else(String::new, |on| data_text(program, on)),
         note: match answered.unset.first() {
             Some(name) if note.is_empty() => format!("`{name}` at its start"),
             Some(name) => format!("{note}, `{name}` at its start"),
             None => note.to_string(),
         },
     })
+}
+
+/// A data set by its name, with what was done to grey values and labels on the way: `digits.test, x soft`.
+pub fn data_text(program: &Program, on: &DataRef) -> String {
+    let split = on.split.iter().map(|split| format!(".{split}")).collect::<String>();
+    let mut parts = vec![format!("{}{split}", program.data[on.data].name)];
+    let mut told: Vec<&str> = Vec::new();
+    let mut at = Some(on.data);
+    // A chain of sets made of each other is no longer than there are sets; the nearest binding of a name is the one in force.
+    for _ in program.data.ids() {
+        let Some(set) = at.map(|id| &program.data[id]) else { break };
+        for binding in set.bindings.iter().filter(|b| !told.contains(&b.name.as_str())).collect::<Vec<_>>() {
+            let name = &binding.name;
+            told.push(name);
+            parts.extend(match &binding.transform {
+                Transform::Soft => Some(format!("{name} soft")),
+                Transform::Binarise => Some(format!("{name} binarised by draws")),
+                Transform::Above(threshold) => Some(format!("{name} binarised at {}", short(*threshold))),
+                Transform::Reveal { rows, .. } => Some(format!("{name} kept in {rows} rows")),
+                Transform::Plain | Transform::Words | Transform::Computed(_) => None,
+            });
+        }
+        at = match &set.source {
+            DataSource::Of(of) => Some(of.data),
+            DataSource::Read { .. } | DataSource::Sample { .. } => None,
+        };
+    }
+    parts.join(", ")
 }
 
 /// A failure in one line.

@@ -23,6 +23,8 @@ Start with `ghmc run FILE` on a file of the folder models/; `ghmc explain FILE` 
 pub enum Command {
     /// Train as the file says, then evaluate, answer its queries and draw its samples
     Run(RunArgs),
+    /// Show two finished runs side by side, without running anything
+    Compare(CompareArgs),
     /// Show every problem of some files without running them
     Check(CheckArgs),
     /// Show how a file will be computed and why, or the page of a diagnostic code
@@ -122,7 +124,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// `ghmc run`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "The run directory holds plan.txt, metrics.jsonl, checkpoint/, params.safetensors, summary.json and report.html.
+    after_help = "The run directory holds plan.txt, metrics.jsonl, checkpoint/, params.safetensors, summary.json, report.html and,
+for `--compare`, report.json.
 Ctrl-C writes a checkpoint and stops; `--resume` goes on to the same bits. A second Ctrl-C stops at once."
 )]
 pub struct RunArgs {
@@ -143,12 +146,35 @@ pub struct RunArgs {
     /// Seconds between two checkpoints, at least: what a killed run loses
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub checkpoint_every: Duration,
+    /// Show the figures, curves and pictures beside those of an earlier run (`ghmc compare` does it for two finished ones)
+    #[arg(long, value_name = "RUN")]
+    pub compare: Option<PathBuf>,
     /// Print the results for people or as the content of summary.json
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// No plan and no progress on standard error
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// `ghmc compare`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "A run is named by its directory. Differences are this minus that; `ghmc run FILE --compare RUN` compares while it runs."
+)]
+pub struct CompareArgs {
+    /// The directory of a finished run: this one
+    #[arg(value_name = "RUN")]
+    pub this: PathBuf,
+    /// The directory of the run it is compared with: that one
+    #[arg(value_name = "RUN")]
+    pub that: PathBuf,
+    /// Write a page that shows both runs side by side: figures, curves, pictures
+    #[arg(long, value_name = "OUT")]
+    pub html: Option<PathBuf>,
+    /// Print the comparison for people or as JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `ghmc check`.

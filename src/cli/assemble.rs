@@ -4,9 +4,12 @@ use std::path::Path;
 
 use ghmc::pipeline::Trained;
 use ghmc::plan::StagePlan;
-use ghmc::report::{Better, Chart, Curve, Environment, Figure, RunReport, Stage, StageSummary, Summary, drawing};
+use ghmc::report::{
+    Better, Chart, Curve, Environment, Figure, Panel, RunReport, Stage, StageSummary, Summary, drawing,
+};
 use ghmc::train::Answered;
 use ghmc::train::fit::StageRecord;
+use sha2::{Digest, Sha256};
 
 use super::answer_json::answer_json;
 use super::answer_text::{figure, is_figure};
@@ -26,8 +29,9 @@ pub struct Made {
 pub fn figures(trained: &Trained, answers: &[Answered]) -> Vec<Figure> {
     let compiled = trained.compiled();
     let seed = Some(compiled.settings().seed);
+    let program = compiled.program();
     let mut figures: Vec<Figure> =
-        answers.iter().zip(&compiled.plan().asks).filter_map(|(a, plan)| figure(a, plan, seed)).collect();
+        answers.iter().zip(&compiled.plan().asks).filter_map(|(a, plan)| figure(program, a, plan, seed)).collect();
     let named = &compiled.program().report;
     figures.sort_by_key(|f| named.iter().position(|n| *n == f.name).unwrap_or(named.len()));
     figures
@@ -54,15 +58,21 @@ pub fn summary(trained: &Trained, answers: &[Answered], made: &Made) -> Summary 
         stages: stages.collect(),
         seconds: made.seconds,
         threads: made.threads,
+        compare: None,
     }
+}
+
+/// A digest of a program's text.
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn last_objective(record: &StageRecord) -> Option<f64> {
     record.epochs.last()?.objectives.last().copied().flatten().filter(|v| v.is_finite())
 }
 
-/// The page.
-pub fn report(trained: &Trained, answers: &[Answered], made: &Made) -> RunReport {
+/// The page. `reconstructions` are its panels of pictures that were made again.
+pub fn report(trained: &Trained, answers: &[Answered], reconstructions: Vec<Panel>, made: &Made) -> RunReport {
     let compiled = trained.compiled();
     let file = compiled.sources().file(compiled.file());
     let stem = Path::new(&file.name).file_stem().map_or_else(|| file.name.clone(), |s| s.to_string_lossy().into());
@@ -71,6 +81,7 @@ pub fn report(trained: &Trained, answers: &[Answered], made: &Made) -> RunReport
     shown.sort_by_key(|a| named.iter().position(|n| *n == a.name).unwrap_or(named.len()));
     let shown: Vec<Answered> = shown.into_iter().cloned().collect();
     let mut panels = answer_panels(trained, &shown);
+    panels.extend(reconstructions);
     panels.extend(parameter_panels(trained));
     let plans = compiled.plan().trains.iter().flat_map(|t| &t.stages);
     RunReport {
@@ -88,13 +99,16 @@ pub fn report(trained: &Trained, answers: &[Answered], made: &Made) -> RunReport
             seconds: made.seconds,
             version: env!("CARGO_PKG_VERSION").to_string(),
             command: made.command.clone(),
+            program: digest(&file.text),
         },
+        against: None,
     }
 }
 
 fn stage(record: &StageRecord, plan: &StagePlan) -> Stage {
     let curve = |name: String, values: Vec<Option<f64>>| Curve {
         name,
+        earlier: false,
         points: values.iter().enumerate().map(|(i, v)| ((i + 1) as f64, v.unwrap_or(f64::NAN))).collect(),
     };
     let lines = record.epochs.first().map_or(0, |e| e.objectives.len());

@@ -1,13 +1,14 @@
 //! The door: arguments in; results on standard output, progress and diagnostics on standard error, and an exit code out.
 //!
 //! It is the first client of `ghmc::pipeline` and lives in the program, not in the library, so that nothing can import it.
-//! A file a verb: `run`, `check`, `explain`, `query`, `sample`, `layout` (`fmt`). `trouble` says how each failure leaves the process.
+//! A file a verb: `run`, `compare`, `check`, `explain`, `query`, `sample`, `layout` (`fmt`). `trouble` says how each failure leaves the process.
 
 mod answer_json;
 mod answer_text;
 mod args;
 mod assemble;
 mod check;
+mod compare;
 mod evidence;
 mod explain;
 mod facts;
@@ -16,6 +17,7 @@ mod open;
 mod pages;
 mod panels;
 mod query;
+mod reconstruct;
 mod run;
 mod sample;
 mod terminal;
@@ -36,6 +38,7 @@ pub fn main() -> ExitCode {
     let terminal = Terminal::of_process();
     let (done, json) = match &args.command {
         Command::Run(a) => (run::run(a, &terminal), a.format.is_json()),
+        Command::Compare(a) => (compare::compare(a, &terminal), a.format.is_json()),
         Command::Check(a) => (check::check(a, &terminal), a.format.is_json()),
         Command::Explain(a) => (explain::explain(a, &terminal), a.format.is_json()),
         Command::Query(a) => (query::query(a, &terminal), a.format.is_json()),

@@ -45,6 +45,7 @@ fn value_panels(program: &Program, title: &str, asked: &str, value: &AnswerValue
         AnswerValue::Confusion { labels, counts, .. } => {
             vec![Panel::Confusion(Confusion {
                 title: title.to_string(),
+                note: asked.to_string(),
                 labels: labels.clone(),
                 counts: counts.clone(),
             })]
@@ -56,7 +57,7 @@ fn value_panels(program: &Program, title: &str, asked: &str, value: &AnswerValue
         }
         AnswerValue::Entries(entries) => {
             if entries.iter().all(|e| e.values.len() == 1) {
-                return vec![text_panel(title, value)];
+                return vec![text_panel(title, asked, value)];
             }
             entries.iter().map(|e| entries_panel(program, title, asked, e)).collect()
         }
@@ -66,14 +67,14 @@ fn value_panels(program: &Program, title: &str, asked: &str, value: &AnswerValue
             };
             answers.iter().take(SETTINGS).flat_map(one).collect()
         }
-        AnswerValue::Draws(drawn) => drawn.iter().map(|d| drawn_panel(program, title, d)).collect(),
-        AnswerValue::Failed(_) => vec![text_panel(title, value)],
+        AnswerValue::Draws(drawn) => drawn.iter().map(|d| drawn_panel(program, title, asked, d)).collect(),
+        AnswerValue::Failed(_) => vec![text_panel(title, asked, value)],
     }
 }
 
-fn text_panel(title: &str, value: &AnswerValue) -> Panel {
+fn text_panel(title: &str, asked: &str, value: &AnswerValue) -> Panel {
     let text = answer_lines(value, LINE).join("\n");
-    Panel::Text(TextBlock { title: title.to_string(), text, fixed: true })
+    Panel::Text(TextBlock { title: title.to_string(), note: asked.to_string(), text, fixed: true })
 }
 
 /// The side of the pictures that a variable of that name holds.
@@ -110,7 +111,7 @@ fn entries_panel(program: &Program, title: &str, asked: &str, entries: &Entries)
         None => short(*v),
     };
     let words: Vec<String> = entries.values.iter().map(word).collect();
-    Panel::Text(TextBlock { title: heading, text: wrapped(&words), fixed: true })
+    Panel::Text(TextBlock { title: heading, note: asked.to_string(), text: wrapped(&words), fixed: true })
 }
 
 /// Numbers along one axis as a curve, probabilities of states along one axis as a curve a state.
@@ -130,7 +131,11 @@ fn curves(program: &Program, title: &str, entries: &Entries) -> Option<Chart> {
     Some(Chart {
         title: title.to_string(),
         x: program.axes[along].name.clone(),
-        curves: states.iter().enumerate().map(|(i, name)| Curve { name: name.clone(), points: points(i) }).collect(),
+        curves: states
+            .iter()
+            .enumerate()
+            .map(|(i, name)| Curve { name: name.clone(), points: points(i), earlier: false })
+            .collect(),
         ..Chart::default()
     })
 }
@@ -154,9 +159,9 @@ fn wrapped(words: &[String]) -> String {
     out
 }
 
-fn drawn_panel(program: &Program, title: &str, drawn: &Drawn) -> Panel {
+fn drawn_panel(program: &Program, title: &str, asked: &str, drawn: &Drawn) -> Panel {
     let Some(side) = side_of(program, &drawn.name).filter(|s| drawn.shape == [s * s]) else {
-        return text_panel(title, &AnswerValue::Draws(vec![drawn.clone()]));
+        return text_panel(title, asked, &AnswerValue::Draws(vec![drawn.clone()]));
     };
     let values = drawn.means.as_ref().unwrap_or(&drawn.values);
     let images = values.chunks(side * side).map(|d| d.iter().map(|&v| v as f32).collect()).collect();
@@ -167,7 +172,7 @@ fn drawn_panel(program: &Program, title: &str, drawn: &Drawn) -> Panel {
     let what = if drawn.means.is_some() { "Means of" } else { "Draws of" };
     Panel::Images(ImageGrid {
         title: title.to_string(),
-        note: format!("{what} {}, {} in all.", drawn.name, drawn.settings.len()),
+        note: format!("{asked}. {what} {}, {} in all.", drawn.name, drawn.settings.len()),
         height: side,
         width: side,
         columns: columns.max(1),
@@ -201,7 +206,12 @@ pub fn parameter_panels(trained: &Trained) -> Vec<Panel> {
             }
             _ if flat.len() <= NUMBERS && pictured.is_none() && param.axes.len() <= 2 => {
                 let text = numbers(program, &param.axes, values.shape(), &flat);
-                panels.push(Panel::Text(TextBlock { title: param.name.clone(), text, fixed: true }));
+                panels.push(Panel::Text(TextBlock {
+                    title: param.name.clone(),
+                    note: String::new(),
+                    text,
+                    fixed: true,
+                }));
             }
             _ => {}
         }
@@ -258,7 +268,7 @@ fn label(program: &Program, axis: AxisId, i: usize) -> String {
 /// A small parameter as a table with the names of its states.
 fn numbers(program: &Program, axes: &[AxisId], shape: &[usize], values: &[f64]) -> String {
     let (&[first, last], &[_, width]) = (axes, shape) else {
-        return values.iter().map(|v| short(*v)).collect::<Vec<_>>().join(" ");
+        return wrapped(&values.iter().map(|v| short(*v)).collect::<Vec<_>>());
     };
     let header: Vec<String> = (0..width).map(|i| label(program, last, i)).collect();
     let mut heads = vec![program.axes[first].name.as_str()];

@@ -9,16 +9,18 @@ use ghmc::diag::Problems;
 use ghmc::model::Program;
 use ghmc::pipeline::{Compiled, Failed, Precision, Trained};
 use ghmc::plan::brief_line;
-use ghmc::report::{Occupied, ReportError, RunDir, figures_table, write_page};
+use ghmc::report::{Against, Comparison, Occupied, ReportError, RunDir, RunReport, figures_table, write_page};
 use ghmc::train::checkpoint::save_params;
 use ghmc::train::{AnswerValue, Answered, Outcome};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::answer_text::{answers_table, picture_row, unset_note};
 use super::args::RunArgs;
-use super::assemble::{Made, figures, report, summary};
+use super::assemble::{Made, report, summary};
+use super::compare::{comparison_text, tell_remark};
 use super::open::compile;
 use super::panels::side_of;
+use super::reconstruct::reconstruction_panels;
 use super::terminal::{Terminal, clip};
 use super::trouble::{Trouble, exit, print};
 use super::watch::Watch;
@@ -43,6 +45,8 @@ pub fn run(args: &RunArgs, terminal: &Terminal) -> Result<u8, Trouble> {
 fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, Trouble> {
     let began = Instant::now();
     let json = args.format.is_json();
+    // A directory that is no run is told of before an hour of work, not after it.
+    let against = args.compare.as_deref().map(Against::read).transpose()?;
     let compiled = compile(&args.file, &args.inputs, terminal, json)?;
     compiled.verify()?;
     let dir = run_dir(args)?;
@@ -71,12 +75,21 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
         return interrupted(args, dir.path(), "after training, with questions left", terminal);
     }
     let made = Made { threads, seconds: began.elapsed().as_secs_f64(), command: command(args, None) };
-    let summary = summary(&trained, &answers, &made);
+    let reconstructions = reconstruction_panels(&mut trained);
+    let mut report = report(&trained, &answers, reconstructions, &made);
+    report.against = against.map(Box::new);
+    let both = report.against.as_deref().map(|that| Comparison { this: &report, that });
+    let mut summary = summary(&trained, &answers, &made);
+    summary.compare = both.map(|both| both.json());
     summary.write(&dir.summary())?;
-    write_page(&report(&trained, &answers, &made), &dir.report())?;
+    report.keep(&dir.kept())?;
+    write_page(&report, &dir.report())?;
+    if let Some(both) = &both {
+        tell_remark(both, terminal);
+    }
     match json {
         true => print(&format!("{:#}\n", summary.json()))?,
-        false => print(&results(&trained, &answers, terminal))?,
+        false => print(&results(&trained, &answers, &report, terminal))?,
     }
     if !args.quiet {
         for answered in &answers {
@@ -202,10 +215,16 @@ fn answer(trained: &mut Trained, stop: &AtomicBool, quiet: bool, terminal: &Term
 }
 
 /// What is printed at the end for people.
-fn results(trained: &Trained, answers: &[Answered], terminal: &Terminal) -> String {
+fn results(trained: &Trained, answers: &[Answered], report: &RunReport, terminal: &Terminal) -> String {
     let program: &Program = trained.compiled().program();
     let width = terminal.width.min(120);
-    let mut parts = vec![figures_table(&figures(trained, answers))];
+    let mut parts = vec![match &report.against {
+        Some(that) => {
+            let both = Comparison { this: report, that };
+            format!("that: {}\n\n{}", that.name, comparison_text(&both))
+        }
+        None => figures_table(&report.figures),
+    }];
     let pictured = |a: &Answered| match &a.value {
         AnswerValue::Draws(drawn) => drawn.iter().any(|d| side_of(program, &d.name).is_some()),
         _ => false,
@@ -259,6 +278,9 @@ fn command(args: &RunArgs, resume: Option<&Path>) -> String {
     }
     if let Some(bytes) = args.inputs.max_memory {
         words.extend(["--max-memory".to_string(), bytes.to_string()]);
+    }
+    if let Some(run) = &args.compare {
+        words.extend(["--compare".to_string(), run.display().to_string()]);
     }
     if let Some(threads) = args.threads.filter(|_| resume.is_some()) {
         words.extend(["--threads".to_string(), threads.to_string()]);

@@ -99,7 +99,7 @@ impl From<Failed> for Trouble {
 impl From<ReportError> for Trouble {
     fn from(error: ReportError) -> Trouble {
         match error {
-            ReportError::Occupied { .. } | ReportError::NoRun { .. } => {
+            ReportError::Occupied { .. } | ReportError::NoRun { .. } | ReportError::NotFinished { .. } => {
                 Trouble::Usage(error.to_string(), error.help().to_string())
             }
             ReportError::Write { .. } | ReportError::ImageSize { .. } => {

@@ -119,7 +119,7 @@ codes! {
     OtherModel E0905 "parameters of another model";
     OtherRun E0906 "a checkpoint of another run";
     Occupied E0907 "a folder that already holds a run";
-    NoRun E0908 "no run to go on with";
+    NoRun E0908 "no run there";
     ImageSize E0909 "an image that does not fill its frame";
     Busy E0910 "a folder that another process is at work in";
 }

@@ -29,6 +29,18 @@ pub struct Missing {
     pub problem: Diagnostic,
 }
 
+/// What stands for an engine where a question names several.
+const EACH: &str = "each of the engines named";
+/// What stands for an engine where none is known to fit.
+const NONE: &str = "none of the engines built";
+
+impl Missing {
+    /// Whether one engine is known to fit, and named.
+    pub fn names_engine(&self) -> bool {
+        self.engine != EACH && self.engine != NONE
+    }
+}
+
 /// What could not be planned, and where it stands.
 pub struct Unplanned<'a> {
     /// What needs it: `train m`, a question's name.
@@ -87,14 +99,14 @@ pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) 
         .filter(|v| !unplanned.fixed.contains(v) && !program.vars[*v].given)
         .collect();
     let (engine, kind, vars, reason) = if let Some((engine, kind)) = asked.first() {
-        let engine = if unplanned.by.len() > 1 { "each of the engines named".to_string() } else { engine.to_string() };
+        let engine = if unplanned.by.len() > 1 { EACH.to_string() } else { engine.to_string() };
         (engine, *kind, latent, "asked for by name".to_string())
     } else if let Some((engine, kind, reason)) = unplanned.objective.and_then(expectation) {
         (engine.to_string(), kind, latent, reason.to_string())
     } else if let Some(found) = find_beyond(program, unplanned.model, &unplanned.fixed, unplanned.learning) {
         found
     } else if problem.code == Code::NotSupported {
-        ("none of the engines built".to_string(), Kind::Estimate, latent, problem.message.clone())
+        (NONE.to_string(), Kind::Estimate, latent, problem.message.clone())
     } else {
         return Err(Box::new(problem));
     };

@@ -16,7 +16,7 @@ mod plan;
 mod rules;
 
 pub use ask::choose_ask;
-pub use choose::choose_plan;
+pub use choose::{bound_by, choose_plan};
 pub use expand::expand;
 pub use explain::{Work, brief_line, explain_json, explain_text, works};
 pub use method::{Optimiser, Rule, Schedule};

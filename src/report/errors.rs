@@ -27,6 +27,14 @@ pub enum ReportError {
         /// The directory.
         path: PathBuf,
     },
+    /// E0908: there is no finished run to compare with.
+    #[error("`{}` holds no finished run: {why}", .path.display())]
+    NotFinished {
+        /// The directory.
+        path: PathBuf,
+        /// What is missing or wrong there.
+        why: String,
+    },
     /// E0909: an image's numbers do not fill its frame.
     #[error("image {index} of `{title}` has {found} values where {height} by {width} are drawn")]
     ImageSize {
@@ -49,7 +57,7 @@ impl ReportError {
         match self {
             ReportError::Write { .. } => Code::CannotWrite,
             ReportError::Occupied { .. } => Code::Occupied,
-            ReportError::NoRun { .. } => Code::NoRun,
+            ReportError::NoRun { .. } | ReportError::NotFinished { .. } => Code::NoRun,
             ReportError::ImageSize { .. } => Code::ImageSize,
         }
     }
@@ -62,6 +70,9 @@ impl ReportError {
             }
             ReportError::Occupied { .. } => "Go on with it by `--resume`, or name another directory with `--out`.",
             ReportError::NoRun { .. } => "Name the run's directory with `--out`, or start without `--resume`.",
+            ReportError::NotFinished { .. } => {
+                "Name the directory that an earlier `ghmc run` has written its report to, such as `runs/MODEL-1`."
+            }
             ReportError::ImageSize { .. } => "Give the height and width that the image has.",
         }
     }

@@ -1,10 +1,10 @@
 //! A figure: one number that answers a question, with the sign that says how far it can be trusted.
 
-use super::number::short;
-use serde::Serialize;
+use super::number::{gaps, short};
+use serde::{Deserialize, Serialize};
 
 /// How a figure stands to the truth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Sign {
     /// It is the truth, up to rounding.
     #[serde(rename = "=")]
@@ -38,22 +38,27 @@ impl Sign {
 }
 
 /// One result.
-#[derive(Clone, Debug, PartialEq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Figure {
     /// What it is called in the program.
     pub name: String,
     /// How it stands to the truth.
     pub kind: Sign,
     /// The number.
+    #[serde(deserialize_with = "gaps::value")]
     pub value: f64,
     /// Unit or nothing: `nats`, `%` (the number is then shown a hundredfold).
     pub unit: String,
     /// An interval around it, where it is an estimate.
+    #[serde(deserialize_with = "gaps::interval")]
     pub interval: Option<(f64, f64)>,
     /// How many rows or samples it is taken over.
     pub n: Option<u64>,
     /// The seed behind it, where it is not the run's.
     pub seed: Option<u64>,
+    /// The data it is taken on, and how grey values became states there: `digits.test, x soft`.
+    #[serde(default)]
+    pub data: String,
     /// Anything to be said about it.
     pub note: String,
 }

@@ -8,7 +8,7 @@ use super::number::{seconds, short};
 use super::run_report::{
     BarTable, Better, Chart, Confusion, Curve, Environment, ImageGrid, Panel, RunReport, Shading, Stage, TextBlock,
 };
-use super::svg;
+use super::{compare::Comparison, pairs, svg};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::path::Path;
 
@@ -26,13 +26,14 @@ pub fn write_page(report: &RunReport, path: &Path) -> Result<(), ReportError> {
 
 /// The page. E0909 where an image does not fill its frame.
 pub fn page(report: &RunReport) -> Result<String, ReportError> {
-    let mut panels = Vec::new();
-    for panel in &report.panels {
-        panels.push(show(panel)?);
-    }
+    let both = report.against.as_deref().map(|that| Comparison { this: report, that });
+    let panels = match &both {
+        Some(both) => pairs::panels(both)?,
+        None => report.panels.iter().map(show).collect::<Result<Vec<_>, _>>()?,
+    };
     let sections: [(&str, &str, bool); 5] = [
-        ("figures", "Figures", !report.figures.is_empty()),
-        ("pictures", "Pictures", !panels.is_empty()),
+        ("figures", "Figures", both.map_or(!report.figures.is_empty(), |b| !b.figures().is_empty())),
+        ("pictures", "Answers and pictures", !panels.is_empty()),
         ("training", "Training", !report.stages.is_empty()),
         ("plan", "Plan", !report.plan.is_empty() || report.graph.is_some()),
         ("run", "Run", true),
@@ -56,6 +57,7 @@ pub fn page(report: &RunReport) -> Result<String, ReportError> {
                     header {
                         h1 { (report.title) }
                         (facts(report))
+                        @if let Some(both) = &both { (pairs::beside(both)) }
                         @if !report.about.is_empty() { p.about { (report.about) } }
                         @if !report.figures.is_empty() {
                             div.cards { @for figure in report.figures.iter().take(CARDS) { (card(figure)) } }
@@ -66,18 +68,25 @@ pub fn page(report: &RunReport) -> Result<String, ReportError> {
                             }
                         }
                     }
-                    @if present("figures") { section { (heading("figures")) (figures(&report.figures)) } }
+                    @if present("figures") {
+                        section {
+                            (heading("figures"))
+                            @if let Some(both) = &both { (pairs::figures(both)) } @else { (figures(&report.figures)) }
+                        }
+                    }
                     @if present("pictures") {
                         section { (heading("pictures")) div.panels { @for panel in &panels { (panel) } } }
                     }
                     @if present("training") {
-                        section { (heading("training")) @for (i, stage) in report.stages.iter().enumerate() { (training(i, stage)) } }
+                        section { (heading("training"))
+                            @for (i, stage) in report.stages.iter().enumerate() { (training(i, stage, both.as_ref())) }
+                        }
                     }
                     @if present("plan") {
                         section {
                             (heading("plan"))
                             @if let Some(graph) = &report.graph { figure.framed { (PreEscaped(graph)) } br; }
-                            @if !report.plan.is_empty() { pre { (report.plan) } }
+                            @if !report.plan.is_empty() { (plan(&report.plan)) }
                         }
                     }
                     section { (heading("run")) (environment(report)) }
@@ -107,7 +116,7 @@ fn card(figure: &Figure) -> Markup {
         div.card {
             div.name { (figure.name) }
             div.value {
-                @if !matches!(figure.kind, Sign::Measured | Sign::Exact) { span.sign { (figure.kind.text()) } }
+                @if figure.kind != Sign::Measured { span.sign { (figure.kind.text()) } }
                 (plain.text())
                 @if !figure.unit.is_empty() && figure.unit != "%" { small { (figure.unit) } }
             }
@@ -128,6 +137,7 @@ fn figures(figures: &[Figure]) -> Markup {
     let any = |has: fn(&Figure) -> bool| figures.iter().any(has);
     let interval = any(|f| f.interval.is_some());
     let (n, seed) = (any(|f| f.n.is_some()), any(|f| f.seed.is_some()));
+    let data = any(|f| !f.data.is_empty());
     html! {
         div.scroll {
             table.figures {
@@ -137,6 +147,7 @@ fn figures(figures: &[Figure]) -> Markup {
                         @if interval { th.right { "interval" } }
                         @if n { th.right { "over" } }
                         @if seed { th.right { "seed" } }
+                        @if data { th { "data" } }
                     }
                 }
                 tbody {
@@ -147,6 +158,7 @@ fn figures(figures: &[Figure]) -> Markup {
                             @if interval { td.right.quiet.more data-name="interval" { (figure.interval_text()) } }
                             @if n { td.right.quiet.more data-name="over" { @if let Some(n) = figure.n { (n) } } }
                             @if seed { td.right.quiet.more data-name="seed" { @if let Some(seed) = figure.seed { (seed) } } }
+                            @if data { td.quiet.more data-name="on" { (figure.data) } }
                         }
                     }
                 }
@@ -155,16 +167,38 @@ fn figures(figures: &[Figure]) -> Markup {
     }
 }
 
-fn training(at: usize, stage: &Stage) -> Markup {
+/// The plan, a line an element, so that a long line goes on below its own beginning.
+fn plan(text: &str) -> Markup {
+    let inner = |line: &str| line.chars().take_while(|c| *c == ' ').count();
+    html! {
+        pre.plan {
+            @for line in text.lines() {
+                @let depth = inner(line);
+                span style=(format!("padding-left:{}ch;text-indent:-2ch", depth + 2)) { (line.trim_start()) "\n" }
+            }
+        }
+    }
+}
+
+fn training(at: usize, stage: &Stage, both: Option<&Comparison>) -> Markup {
+    let that = both.and_then(|both| both.stage(at));
+    let charts = match that {
+        Some(that) => pairs::overlaid(&stage.charts, &that.charts),
+        None => stage.charts.clone(),
+    };
     html! {
         div.stage {
             header {
                 h3 { (at + 1) ". " (stage.name) }
                 span.quiet { (stage.epochs) @if stage.epochs == 1 { " epoch" } @else { " epochs" } }
                 span.quiet { (seconds(stage.seconds)) }
-                @if let Some(objective) = stage.objective { span.quiet { "objective " (short(objective)) } }
+                @match stage.objective {
+                    Some(objective) => span.quiet { "objective " (short(objective)) },
+                    None => span.quiet { "value of the objective unknown" },
+                }
+                @if both.is_some() { (pairs::stage(that)) }
             }
-            div.charts { @for drawing in &stage.charts { (chart(drawing)) } }
+            div.charts { @for drawing in &charts { (chart(drawing)) } }
         }
     }
 }
@@ -191,7 +225,10 @@ fn chart(chart: &Chart) -> Markup {
                 span.quiet { (about.join(" · ")) }
                 div.legend {
                     @for (i, curve) in chart.curves.iter().enumerate() {
-                        span style=(format!("--c:var(--c{})", i % 8)) { (curve.name) b { (last_value(curve)) } }
+                        span.earlier[curve.earlier] style=(svg::colour(chart, i)) {
+                            @if curve.earlier { "that: " }
+                            (curve.name) b { (last_value(curve)) }
+                        }
                     }
                 }
             }
@@ -200,7 +237,7 @@ fn chart(chart: &Chart) -> Markup {
     }
 }
 
-fn show(panel: &Panel) -> Result<Markup, ReportError> {
+pub(super) fn show(panel: &Panel) -> Result<Markup, ReportError> {
     Ok(match panel {
         Panel::Images(grid) => images(grid)?,
         Panel::Confusion(matrix) => confusion(matrix),
@@ -261,11 +298,13 @@ fn images(grid: &ImageGrid) -> Result<Markup, ReportError> {
 }
 
 fn confusion(matrix: &Confusion) -> Markup {
-    let all: u64 = matrix.counts.iter().flatten().sum();
-    let right: u64 = matrix.counts.iter().enumerate().filter_map(|(i, row)| row.get(i)).sum();
+    let all = matrix.counts.iter().flatten().fold(0u64, |sum, n| sum.saturating_add(*n));
+    let hits = matrix.counts.iter().enumerate().filter_map(|(i, row)| row.get(i));
+    let right = hits.fold(0u64, |sum, n| sum.saturating_add(*n));
+    let asked = if matrix.note.is_empty() { String::new() } else { format!("{}. ", matrix.note) };
     let note = format!(
-        "{right} of {all} right: {} wrong. Shade is the share of a row; misses are drawn stronger than they are.",
-        all - right
+        "{asked}{right} of {all} right: {} wrong. Shade is the share of a row; misses are drawn stronger than they are.",
+        all.saturating_sub(right)
     );
     html! { figure.framed.wide[matrix.labels.len() > 14] { (caption(&matrix.title, &note)) (svg::confusion(matrix)) } }
 }
@@ -291,21 +330,29 @@ fn bars(table: &BarTable) -> Markup {
 fn text(block: &TextBlock) -> Markup {
     html! {
         figure.framed {
-            (caption(&block.title, ""))
+            (caption(&block.title, &block.note))
             @if block.fixed { pre { (block.text) } } @else { p.prose { (block.text) } }
         }
     }
 }
 
+/// A command, broken between its words alone.
+fn code(command: &str) -> Markup {
+    html! { code { @for word in command.split(' ') { span.word { (word) } " " } } }
+}
+
 fn environment(report: &RunReport) -> Markup {
-    let Environment { seed, threads, seconds: wall, version, command } = &report.environment;
+    let Environment { seed, threads, seconds: wall, version, command, .. } = &report.environment;
     html! {
         dl {
-            @if !command.is_empty() { dt { "Again" } dd { code { (command) } } }
+            @if !command.is_empty() { dt { "Again" } dd { (code(command)) } }
             dt { "Seed" } dd { (seed) }
             dt { "Threads" } dd { (threads) " (the results do not depend on it)" }
             dt { "Time" } dd { (seconds(*wall)) }
             dt { "Version" } dd { (version) }
+            @if let Some(that) = &report.against {
+                dt { "That run" } dd { (that.name) @if !that.report.environment.command.is_empty() { ", " (code(&that.report.environment.command)) } }
+            }
         }
     }
 }

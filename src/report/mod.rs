@@ -3,6 +3,7 @@
 //! Plain data comes in (a [`RunReport`], figures, curves, images); out go a self-contained page, tables and small pictures for a
 //! terminal (as strings), `summary.json`, `metrics.jsonl`, and the run directory that holds them. Nothing here computes a result.
 
+mod compare;
 pub mod drawing;
 mod errors;
 mod figure;
@@ -11,12 +12,14 @@ mod html;
 mod image;
 mod metrics;
 mod number;
+mod pairs;
 mod run_dir;
 mod run_report;
 mod summary;
 mod svg;
 mod table;
 
+pub use compare::{Against, Compared, Comparison};
 pub use errors::ReportError;
 pub use figure::{Figure, Sign};
 pub use glyph::{shade, shade_row, sparkline};

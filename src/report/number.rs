@@ -45,6 +45,38 @@ pub fn seconds(value: f64) -> String {
     format!("{} h {:02} min", whole / 3600, whole / 60 % 60)
 }
 
+/// Reading back numbers that JSON cannot hold: what was not finite was written as `null`, and becomes NaN.
+pub mod gaps {
+    use serde::{Deserialize, Deserializer};
+
+    fn number(value: Option<f64>) -> f64 {
+        value.unwrap_or(f64::NAN)
+    }
+
+    /// One number.
+    pub fn value<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Option::<f64>::deserialize(from).map(number)
+    }
+
+    /// Two numbers, or nothing.
+    pub fn interval<'de, D: Deserializer<'de>>(from: D) -> Result<Option<(f64, f64)>, D::Error> {
+        let read = Option::<(Option<f64>, Option<f64>)>::deserialize(from)?;
+        Ok(read.map(|(low, high)| (number(low), number(high))))
+    }
+
+    /// The points of a curve.
+    pub fn points<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(f64, f64)>, D::Error> {
+        let read = Vec::<(Option<f64>, Option<f64>)>::deserialize(from)?;
+        Ok(read.into_iter().map(|(x, y)| (number(x), number(y))).collect())
+    }
+
+    /// Images.
+    pub fn images<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Vec<f32>>, D::Error> {
+        let read = Vec::<Vec<Option<f32>>>::deserialize(from)?;
+        Ok(read.into_iter().map(|image| image.into_iter().map(|v| v.unwrap_or(f32::NAN)).collect()).collect())
+    }
+}
+
 /// A mark on an axis: its place and its label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tick {

@@ -21,7 +21,8 @@ pub struct RunDir {
 }
 
 /// The files of a run.
-const FILES: [&str; 5] = ["summary.json", "metrics.jsonl", "params.safetensors", "plan.txt", "report.html"];
+const FILES: [&str; 6] =
+    ["summary.json", "metrics.jsonl", "params.safetensors", "plan.txt", "report.html", "report.json"];
 
 impl RunDir {
     /// Makes `<runs>/<name>-<n>` with the smallest n above all that are there.
@@ -110,6 +111,11 @@ impl RunDir {
     /// `report.html`.
     pub fn report(&self) -> PathBuf {
         self.path.join("report.html")
+    }
+
+    /// `report.json`: what `report.html` shows, as data, so that a later run can be shown beside it.
+    pub fn kept(&self) -> PathBuf {
+        self.path.join("report.json")
     }
 
     /// Writes `plan.txt`.

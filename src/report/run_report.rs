@@ -1,10 +1,12 @@
 //! All that a report page shows, as plain data: whoever ran the program fills it in, the page only draws.
 
+use super::compare::Against;
 use super::figure::Figure;
-use serde::Serialize;
+use super::number::gaps;
+use serde::{Deserialize, Serialize};
 
 /// A run, ready to be drawn.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RunReport {
     /// The run's title.
     pub title: String,
@@ -14,7 +16,9 @@ pub struct RunReport {
     pub about: String,
     /// The plan as text.
     pub plan: String,
-    /// A drawing of the program's graph, as an SVG element of our own making; it is not escaped.
+    /// A drawing of the program's graph, as an SVG element of our own making; it is not escaped, and
+    /// not kept with the rest: what is read from a directory is anyone's making.
+    #[serde(skip)]
     pub graph: Option<String>,
     /// The stages of training, in order.
     pub stages: Vec<Stage>,
@@ -24,10 +28,13 @@ pub struct RunReport {
     pub panels: Vec<Panel>,
     /// How it was run.
     pub environment: Environment,
+    /// An earlier run that it is shown beside.
+    #[serde(skip)]
+    pub against: Option<Box<Against>>,
 }
 
 /// How a run was made.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Environment {
     /// The seed.
     pub seed: u64,
@@ -39,10 +46,12 @@ pub struct Environment {
     pub version: String,
     /// The command that repeats it.
     pub command: String,
+    /// A digest of the program's text: two runs of one program have the same.
+    pub program: String,
 }
 
 /// A stage of training.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Stage {
     /// Its name.
     pub name: String,
@@ -57,7 +66,7 @@ pub struct Stage {
 }
 
 /// Which way a curve should go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Better {
     /// Down.
     Lower,
@@ -69,7 +78,7 @@ pub enum Better {
 }
 
 /// Curves over a common axis.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Chart {
     /// What is drawn.
     pub title: String,
@@ -86,16 +95,20 @@ pub struct Chart {
 }
 
 /// A curve.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Curve {
     /// Its name in the legend.
     pub name: String,
     /// Points by ascending x; a value that is not finite leaves a gap.
+    #[serde(deserialize_with = "gaps::points")]
     pub points: Vec<(f64, f64)>,
+    /// Whether it is that of an earlier run, drawn beside this one's.
+    #[serde(default)]
+    pub earlier: bool,
 }
 
 /// Something to look at.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Panel {
     /// Small images in rows.
     Images(ImageGrid),
@@ -110,7 +123,7 @@ pub enum Panel {
 }
 
 /// How the values of an image become shades.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shading {
     /// 0 is the page, 1 is ink: writing, masks.
     #[default]
@@ -122,7 +135,7 @@ pub enum Shading {
 }
 
 /// Images of one size.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ImageGrid {
     /// What they are.
     pub title: String,
@@ -135,6 +148,7 @@ pub struct ImageGrid {
     /// Images side by side.
     pub columns: usize,
     /// The images, row-major, row after row of the grid.
+    #[serde(deserialize_with = "gaps::images")]
     pub images: Vec<Vec<f32>>,
     /// Labels of the grid's rows, if any.
     pub row_labels: Vec<String>,
@@ -145,18 +159,21 @@ pub struct ImageGrid {
 }
 
 /// Counts of (truth, prediction).
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Confusion {
     /// What was predicted.
     pub title: String,
     /// The labels.
     pub labels: Vec<String>,
+    /// What was asked, or nothing.
+    #[serde(default)]
+    pub note: String,
     /// Counts: a row a true label, a column a predicted one.
     pub counts: Vec<Vec<u64>>,
 }
 
 /// Named values as bars.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BarTable {
     /// What they are.
     pub title: String,
@@ -169,21 +186,25 @@ pub struct BarTable {
 }
 
 /// A bar.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Bar {
     /// Its name.
     pub label: String,
     /// Its length.
+    #[serde(deserialize_with = "gaps::value")]
     pub value: f64,
 }
 
 /// A piece of text.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TextBlock {
     /// Its title.
     pub title: String,
     /// The text.
     pub text: String,
+    /// What was asked, or nothing.
+    #[serde(default)]
+    pub note: String,
     /// Whether its columns must line up.
     pub fixed: bool,
 }

@@ -34,6 +34,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Worker threads.
     pub threads: usize,
+    /// How it compares with an earlier run, where that was asked for: [`super::Comparison::json`].
+    pub compare: Option<Value>,
 }
 
 impl Summary {
@@ -57,7 +59,7 @@ impl Summary {
             if let Some(seed) = figure.seed {
                 mark.insert("seed".into(), json!(seed));
             }
-            for (key, text) in [("unit", &figure.unit), ("note", &figure.note)] {
+            for (key, text) in [("unit", &figure.unit), ("data", &figure.data), ("note", &figure.note)] {
                 if !text.is_empty() {
                     mark.insert(key.into(), json!(text));
                 }
@@ -76,6 +78,9 @@ impl Summary {
         });
         if let (false, Some(object)) = (marks.is_empty(), all.as_object_mut()) {
             object.insert("marks".into(), Value::Object(marks));
+        }
+        if let (Some(compare), Some(object)) = (&self.compare, all.as_object_mut()) {
+            object.insert("compare".into(), compare.clone());
         }
         all
     }

@@ -107,6 +107,15 @@ fn path(points: &[(f64, f64)], x: &Axis, y: &Axis) -> (String, Option<(f64, f64)
     (path, last)
 }
 
+/// The colour of a curve, as a style. An earlier run's curve has that of the one it stands beside.
+pub fn colour(chart: &Chart, at: usize) -> String {
+    let curve = &chart.curves[at];
+    let own = || chart.curves[..at].iter().filter(|c| c.earlier == curve.earlier).count();
+    let beside = || chart.curves.iter().filter(|c| !c.earlier).position(|c| c.name == curve.name);
+    let place = if curve.earlier { beside().unwrap_or_else(own) } else { own() };
+    format!("--c:var(--c{})", place % 8)
+}
+
 /// Curves over common axes. The legend is the page's.
 pub fn lines(chart: &Chart) -> Markup {
     let all = || chart.curves.iter().flat_map(|curve| curve.points.iter().copied());
@@ -140,7 +149,7 @@ pub fn lines(chart: &Chart) -> Markup {
             }
             @for (i, curve) in chart.curves.iter().enumerate() {
                 @let (whole, last) = path(&curve.points, &x, &y);
-                g style=(format!("--c:var(--c{})", i % 8)) {
+                g.earlier[curve.earlier] style=(colour(chart, i)) {
                     title { (named(&curve.name)) }
                     @if let Some(course) = course(&curve.points) {
                         path.raw d=(whole) {}
@@ -171,7 +180,7 @@ pub fn confusion(matrix: &Confusion) -> Markup {
     let (width, height) = (left + side + 52.0, top + side + 6.0);
     let count =
         |row: usize, column: usize| matrix.counts.get(row).and_then(|counts| counts.get(column)).copied().unwrap_or(0);
-    let total = |row: usize| (0..n).map(|column| count(row, column)).sum::<u64>();
+    let total = |row: usize| (0..n).map(|column| count(row, column)).fold(0u64, u64::saturating_add);
     let middle = |at: usize| coord((at as f64 + 0.5) * cell);
     let cut = |label: &str| label.chars().take(12).collect::<String>();
     html! {
@@ -244,7 +253,7 @@ mod tests {
     #[test]
     fn a_curve_breaks_where_it_has_no_value() {
         let points = vec![(0.0, 1.0), (1.0, 2.0), (2.0, f64::NAN), (3.0, 1.0), (4.0, 2.0)];
-        let chart = Chart { curves: vec![Curve { name: "a".into(), points }], ..Chart::default() };
+        let chart = Chart { curves: vec![Curve { name: "a".into(), points, earlier: false }], ..Chart::default() };
         let text = lines(&chart).into_string();
         assert_eq!(text.matches("d=\"M").count(), 1);
         let d = text.split("d=\"").nth(1).unwrap_or_default().split('"').next().unwrap_or_default();
@@ -256,7 +265,7 @@ mod tests {
     fn nothing_to_show_is_said() {
         let text = lines(&Chart {
             log: true,
-            curves: vec![Curve { name: String::new(), points: vec![(0.0, -1.0)] }],
+            curves: vec![Curve { name: String::new(), points: vec![(0.0, -1.0)], earlier: false }],
             ..Chart::default()
         });
         assert!(text.into_string().contains("No value"));

@@ -37,9 +37,15 @@ pub fn figures_table(figures: &[Figure]) -> String {
     let count = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
     let rows: Vec<Vec<String>> = figures
         .iter()
-        .map(|f| vec![f.name.clone(), f.text(), f.interval_text(), count(f.n), count(f.seed), f.note.clone()])
+        .map(|f| {
+            vec![f.name.clone(), f.text(), f.interval_text(), count(f.n), count(f.seed), f.data.clone(), f.note.clone()]
+        })
         .collect();
-    table(&["figure", "value", "interval", "n", "seed", "note"], &[false, true, false, true, true, false], &rows)
+    table(
+        &["figure", "value", "interval", "n", "seed", "data", "note"],
+        &[false, true, false, true, true, false, false],
+        &rows,
+    )
 }
 
 #[cfg(test)]

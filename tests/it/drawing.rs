@@ -5,7 +5,7 @@ use std::fs;
 
 use ghmc::diag::Problems;
 use ghmc::pipeline::{Settings, Workspace};
-use ghmc::report::drawing::{Figure, Frame, Placed, Rect, Role, figures, file};
+use ghmc::report::drawing::{Figure, Frame, Placed, Rect, Role, Seen, Shape, figures, file};
 
 use super::house::{files, relative, root};
 
@@ -150,6 +150,28 @@ fn models_are_drawn_without_overlap() {
         }
     }
     assert!(count >= 20, "{count} figures");
+}
+
+/// What the data shows is filled, and the engine named, whether or not that engine is built.
+#[test]
+fn a_missing_engine_hides_nothing() {
+    let text = "data digits = dataset(\"digits\") { x: Bool[Pixel] = soft(image) }
+axis H = 8
+model m {
+  h: Bool[H] ~ Bernoulli(0.5)
+  param W: Real[Pixel, H]
+  x: Bool[Pixel] ~ Bernoulli(logit = W @ h)
+}
+train m on digits.train { maximise loglik by mean_field }
+";
+    let drawn = drawn("m", text).expect("a program that means something");
+    let nodes = &drawn[0].panels[0].scene.nodes;
+    let node = |name: &str| nodes.iter().find(|n| n.names.iter().any(|m| m.base == name)).expect("a node");
+    assert!(matches!(node("x").shape, Shape::Variable { seen: Seen::Always, .. }), "{:?}", node("x"));
+    assert!(matches!(node("h").shape, Shape::Variable { seen: Seen::Never, .. }));
+    assert_eq!((node("h").tint, node("x").tint), (Some(0), None));
+    let svg = file(&drawn);
+    assert!(svg.contains("h: ≥ mean field, not built yet") && svg.contains("observed"), "{svg}");
 }
 
 #[test]

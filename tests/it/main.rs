@@ -3,6 +3,7 @@
 mod cli;
 mod data;
 mod drawing;
+mod editors;
 mod engines;
 mod expanded;
 mod house;

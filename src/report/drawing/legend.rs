@@ -76,7 +76,12 @@ pub fn legend(program: &Program, roles: &Roles, panels: &[Placed], without_param
         match (engine.normaliser, boxed) {
             (false, _) => list.push((Mark::Tint(at), format!("{}: {}", of(&engine.vars), engine.text))),
             (true, true) => list.push((Mark::Group(at), format!("log Z {}", engine.text))),
-            (true, false) => list.push((Mark::Squares, format!("log Z {}", engine.text))),
+            (true, false) => {
+                let squares = (Mark::Squares, format!("log Z {}", engine.text));
+                if !list.contains(&squares) {
+                    list.push(squares);
+                }
+            }
         }
     }
     let mut add = |there: bool, mark: Mark, text: &str| {

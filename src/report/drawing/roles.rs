@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::Seen;
-use crate::model::{DataId, DataSource, ModelId, Program, Transform, VarId};
-use crate::plan::{Answer, Leaf, Plan, Work, works};
+use crate::model::{DataId, DataSource, Factor, FactorKind, ModelId, Program, Subject, Transform, VarId, Verb};
+use crate::plan::{Answer, Leaf, Missing, Plan, Work, bound_by, works};
 
 /// An engine in the legend.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,10 +29,12 @@ impl Roles {
     /// The roles of a model's variables.
     pub fn new(program: &Program, plan: &Plan, model: ModelId) -> Roles {
         let vars = &program.models[model].vars;
-        let seen = seen(program, plan, vars);
+        let seen = seen(program, plan, model);
         let mut roles = Roles { seen, engines: Vec::new() };
         let mut claimed: BTreeSet<VarId> = BTreeSet::new();
-        for work in works(program, plan).into_iter().filter(|w| w.engine != "direct") {
+        let built = works(program, plan).into_iter().filter(|w| w.engine != "direct");
+        let (learning, asking) = unbuilt(program, plan, model);
+        for work in learning.into_iter().chain(built).chain(asking) {
             let own: Vec<VarId> = work.vars.iter().copied().filter(|v| vars.contains(v)).collect();
             if own.is_empty() {
                 continue;
@@ -85,12 +87,42 @@ impl Roles {
     }
 }
 
-/// What the data shows of these variables: in training, or else in the questions about them.
-fn seen(program: &Program, plan: &Plan, vars: &[VarId]) -> BTreeMap<VarId, Seen> {
+/// The engines that fit a model and are not built yet: of its training, and of its questions. Draws are left out, as they are of the
+/// engines at work.
+fn unbuilt(program: &Program, plan: &Plan, model: ModelId) -> (Vec<Work>, Vec<Work>) {
+    let question = |m: &Missing| program.asks.iter().find(|a| m.what == format!("`{}`", a.name));
+    let own = plan.missing.iter().filter(|m| m.model == model && m.names_engine());
+    let drawn = |m: &&Missing| question(m).is_some_and(|ask| ask.verb == Verb::Sample);
+    let (asking, learning): (Vec<&Missing>, Vec<&Missing>) =
+        own.filter(|m| !drawn(m)).partition(|m| question(m).is_some());
+    // What its parents define needs no engine.
+    let all = &program.models[model];
+    let guide = all.guide.iter().flat_map(|guide| &guide.factors);
+    let defined: BTreeSet<VarId> = (all.factors.iter().chain(guide))
+        .filter(|f| matches!(f.kind, FactorKind::Deterministic { .. }))
+        .flat_map(Factor::targets)
+        .collect();
+    let work = |m: &Missing| Work {
+        vars: m.vars.iter().copied().filter(|v| !defined.contains(v)).collect(),
+        engine: format!("{}, not built yet", m.engine),
+        kind: m.kind.sign().to_string(),
+        normaliser: false,
+    };
+    (learning.into_iter().map(work).collect(), asking.into_iter().map(work).collect())
+}
+
+/// What the data shows of a model's variables: in training, or else in the questions about them. What is bound does not hang on
+/// an engine being there.
+fn seen(program: &Program, plan: &Plan, model: ModelId) -> BTreeMap<VarId, Seen> {
+    let vars = &program.models[model].vars;
     let mut seen = BTreeMap::new();
-    for train in plan.trains.iter().filter(|t| t.bound.iter().any(|v| vars.contains(v))) {
+    for train in program.trains.iter().filter(|t| t.models.contains(&model)) {
+        let bound = bound_by(program, model, train.on.data);
+        if bound.is_empty() {
+            continue;
+        }
         seen.clear();
-        for &var in train.bound.iter().filter(|v| vars.contains(v)) {
+        for var in bound {
             let partly = is_partly_revealed(program, train.on.data, &program.vars[var].name);
             seen.insert(var, if partly { Seen::Partly } else { Seen::Always });
         }
@@ -99,6 +131,15 @@ fn seen(program: &Program, plan: &Plan, vars: &[VarId]) -> BTreeMap<VarId, Seen>
         for ask in plan.asks.iter().filter(|a| a.on.is_some()) {
             let fixed = fixed(&ask.answer).into_iter().filter(|v| vars.contains(v));
             seen.extend(fixed.map(|v| (v, Seen::Always)));
+        }
+        for ask in program.asks.iter().filter(|a| a.of == Subject::Model(model) && a.verb != Verb::Sample) {
+            if !plan.missing.iter().any(|m| m.what == format!("`{}`", ask.name)) {
+                continue;
+            }
+            // What one question sums over is not shown as seen because another, or its measure, reads it off the data.
+            let summed = |v: &VarId| plan.missing.iter().any(|m| m.model == model && m.vars.contains(v));
+            let bound = ask.on.iter().flat_map(|on| bound_by(program, model, on.data));
+            seen.extend(bound.filter(|v| !summed(v)).map(|v| (v, Seen::Always)));
         }
     }
     seen.extend(vars.iter().filter(|&&v| program.vars[v].given).map(|&v| (v, Seen::Given)));

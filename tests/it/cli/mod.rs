@@ -1,6 +1,7 @@
 //! The command line as other programs see it: exit codes, what goes to which stream, JSON shapes, run directories.
 
 mod ask;
+mod compare;
 mod look;
 mod run;
 

@@ -11,7 +11,9 @@ fn a_run_leaves_its_directory() {
     place.learner(30);
     let output = place.run(&["run", "learner.ghm"]);
     assert_eq!(code(&output), 0, "{}", err(&output));
-    for name in ["plan.txt", "metrics.jsonl", "params.safetensors", "checkpoint", "summary.json", "report.html"] {
+    for name in
+        ["plan.txt", "metrics.jsonl", "params.safetensors", "checkpoint", "summary.json", "report.html", "report.json"]
+    {
         assert!(place.path("runs/learner-1").join(name).exists(), "no {name}");
     }
     let told = out(&output);
@@ -158,4 +160,69 @@ fn a_closed_pipe_is_no_panic() {
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!((code(&output), err(&output).as_str()), (0, ""));
+}
+
+/// What a run writes on a terminal, which `script` (of util-linux) makes.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(place: &Place, colours: bool, more: &str) -> String {
+    let line = format!("{} run learner.ghm --seed 2 {more}", program());
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).current_dir(place.dir.path()).stdin(Stdio::null());
+    command.env("TERM", "xterm").env_remove("NO_COLOR").env_remove("GHM_DATA");
+    if !colours {
+        command.env("NO_COLOR", "1");
+    }
+    let output = command.output().expect("`script` makes a terminal");
+    assert!(output.status.success(), "{}", out(&output));
+    out(&output)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn bars_and_colours_are_for_terminals() {
+    let place = Place::new();
+    place.learner(3000);
+    let (bar, colour) = ("\u{2501}", "\u{1b}[2m");
+    let told = on_a_terminal(&place, true, "");
+    assert!(told.contains(bar) && told.contains(colour) && told.contains("left"), "{told:?}");
+    let told = on_a_terminal(&place, false, "");
+    assert!(told.contains(bar) && !told.contains(colour) && !told.contains("\u{1b}[36m"), "{told:?}");
+    let told = on_a_terminal(&place, true, "--quiet");
+    assert!(!told.contains(bar) && !told.contains('\u{1b}') && told.contains("figure"), "{told:?}");
+}
+
+/// Where a file holds pictures against their predicted means, the report shows both; a figure says how grey values were read.
+#[test]
+fn reconstructions_stand_below_the_data() {
+    let place = Place::new();
+    place.write(
+        "again.ghm",
+        "data digits = dataset(\"digits\") { x: Bool[Pixel] = soft(image); target: Bool[Pixel] = image > 0.5 }
+model again(given x: Bool[Pixel]) {
+  param b: Real[Pixel]
+  target: Bool[Pixel] ~ Bernoulli(logit = 9 * x + b)
+}
+train again on digits.train { maximise loglik(target) with sgd(0.1, batch = 100); epochs 1 }
+evaluate error = squared_error(target, mean(target | x)) on digits.test
+",
+    );
+    let output = place.run(&["run", "again.ghm", "--out", "r", "--quiet"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(out(&output).contains("digits.test, x soft, target binarised at 0.5"), "{}", out(&output));
+    let page = std::fs::read_to_string(place.path("r/report.html")).expect("a page");
+    for shown in ["error: reconstructions", "The first 10 rows of digits.test", "<span>data</span><span>made</span>"] {
+        assert!(page.contains(shown), "no {shown}");
+    }
+    let kept = json(&std::fs::read_to_string(place.path("r/report.json")).expect("a report"));
+    let panels = kept["panels"].as_array().expect("panels");
+    let grid = panels.iter().find_map(|p| p["Images"].as_object().filter(|g| g["title"] == "error: reconstructions"));
+    let images = grid.expect("a grid")["images"].as_array().expect("images");
+    assert_eq!(images.len(), 20);
+    // Ink stays ink: where the data has a one, the model makes more than where it has a zero.
+    let pixels = |i: usize| images[i].as_array().expect("pixels").iter().map(|v| v.as_f64().expect("a number"));
+    let mean = |of: f64| {
+        let made: Vec<f64> = pixels(0).zip(pixels(10)).filter(|(data, _)| *data == of).map(|(_, made)| made).collect();
+        made.iter().sum::<f64>() / made.len() as f64
+    };
+    assert!(mean(1.0) > mean(0.0) + 0.1, "{} {}", mean(1.0), mean(0.0));
 }

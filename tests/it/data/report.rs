@@ -52,8 +52,14 @@ fn texts_are_escaped() {
     report.plan = evil.into();
     report.stages[0].charts[0].curves[0].name = evil.into();
     report.figures[0].note = evil.into();
-    report.panels.push(Panel::Text(TextBlock { title: evil.into(), text: evil.into(), fixed: false }));
+    report.panels.push(Panel::Text(TextBlock {
+        note: String::new(),
+        title: evil.into(),
+        text: evil.into(),
+        fixed: false,
+    }));
     report.panels.push(Panel::Confusion(Confusion {
+        note: String::new(),
         title: evil.into(),
         labels: vec![evil.into()],
         counts: vec![vec![1]],
@@ -61,6 +67,39 @@ fn texts_are_escaped() {
     let text = page(&report).unwrap();
     assert!(!text.contains("<script"));
     check_nesting(&text);
+}
+
+/// What a run shows beside another is all of both, nested as a page must be, and escaped like the rest.
+#[test]
+fn two_runs_share_a_page() {
+    let mut report = sample();
+    let mut that = sample();
+    let evil = "<script>alert(1)</script>";
+    that.title = evil.into();
+    that.environment.command = evil.into();
+    that.stages[0].charts[0].curves[0].name = evil.into();
+    that.figures[0].note = evil.into();
+    that.figures.remove(1);
+    that.graph = Some(evil.into());
+    that.panels.truncate(2);
+    report.against = Some(Box::new(Against { name: evil.into(), report: that }));
+    let text = page(&report).unwrap();
+    check_nesting(&text);
+    assert!(!text.contains("<script"));
+    for shown in ["Beside", "only in this run", ": has none", "class=\"earlier\"", "difference"] {
+        assert!(text.contains(shown), "{shown}");
+    }
+    assert_eq!(text, page(&report).unwrap());
+}
+
+/// The lines of a plan are all there, in order, the deeper ones further in.
+#[test]
+fn the_plan_keeps_its_lines() {
+    let plan = "query q (=)\n    `a` by enumeration =\n      because `a < b`\n";
+    let text = page(&RunReport { plan: plan.into(), ..RunReport::default() }).unwrap();
+    let at = |line: &str| text.find(line).unwrap_or_else(|| panic!("{line}"));
+    assert!(at("padding-left:2ch;text-indent:-2ch\">query q") < at("padding-left:6ch;text-indent:-2ch\">`a` by"));
+    assert!(at("`a` by") < at("padding-left:8ch;text-indent:-2ch\">because `a &lt; b`"));
 }
 
 #[test]
@@ -113,6 +152,7 @@ fn the_summary_keeps_its_contract() {
         stages: vec![StageSummary { name: "layer 1".into(), epochs: 30, seconds: 9.5, objective: Some(21.5) }],
         seconds: 46.25,
         threads: 2,
+        compare: None,
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("summary.json");

@@ -11,7 +11,7 @@ fn wobble(i: usize) -> f64 {
 
 fn decay(name: &str, n: usize, from: f64, to: f64, rate: f64, noise: f64, salt: usize) -> Curve {
     let value = |i: usize| to + (from - to) * (-(i as f64) * rate).exp() + noise * (wobble(i + salt) - 0.5);
-    Curve { name: name.into(), points: (0..=n).map(|i| (i as f64, value(i))).collect() }
+    Curve { name: name.into(), points: (0..=n).map(|i| (i as f64, value(i))).collect(), earlier: false }
 }
 
 fn stage(name: &str, epochs: usize, seconds: f64, objective: f64) -> Stage {
@@ -33,6 +33,7 @@ fn stage(name: &str, epochs: usize, seconds: f64, objective: f64) -> Stage {
         log: true,
         better: Better::Neither,
         curves: vec![Curve {
+            earlier: false,
             name: "‖Δθ‖ / ‖θ‖".into(),
             points: (0..epochs * 72)
                 .map(|i| (i as f64, 0.08 * (-(i as f64) / 500.0).exp() * (0.5 + wobble(i)) + 4e-4))
@@ -80,6 +81,7 @@ pub fn sample() -> RunReport {
     });
     let pairs: Vec<Vec<f32>> = originals.iter().cloned().chain(blurred).collect();
     RunReport {
+        against: None,
         title: "A deep belief net on digits".into(),
         file: "models/deep.ghm".into(),
         about: "Two layers of binary units under an undirected top with label units, trained a layer at a time and then together. \
@@ -143,7 +145,7 @@ pub fn sample() -> RunReport {
                 row_labels: names.clone(),
                 ..ImageGrid::default()
             }),
-            Panel::Confusion(Confusion { title: "Digits told apart".into(), labels: names.clone(), counts }),
+            Panel::Confusion(Confusion { note: String::new(), title: "Digits told apart".into(), labels: names.clone(), counts }),
             Panel::Images(ImageGrid {
                 title: "Filters of layer 1".into(),
                 note: "Weights into each of 60 units: blue is positive, orange negative, each image scaled to its largest.".into(),
@@ -185,13 +187,14 @@ pub fn sample() -> RunReport {
                 shading: Shading::Grey,
                 ..ImageGrid::default()
             }),
-            Panel::Text(TextBlock {
+            Panel::Text(TextBlock { note: String::new(),
                 title: "Most likely path".into(),
                 text: "rolls   3 1 5 1 1 6 2 4 6 4 4 6 6 4 6 6 6 6 1 6\npath    F F F F F F F F F F L L L L L L L L L L".into(),
                 fixed: true,
             }),
         ],
         environment: Environment {
+            program: "1d6a".into(),
             seed: 1,
             threads: 2,
             seconds: 46.3,
