@@ -1,6 +1,6 @@
 //! From plan to tensor programs: each engine turns a block of variables and their summands into nodes of one graph.
 //!
-//! `scope` evaluates a program's expressions with some variables given values; the engines in `exact`, `gibbs`,
+//! `scope` evaluates a program's expressions with some variables given values, `recurrence` those that read their own past; the engines in `exact`, `gibbs`,
 //! `contrastive`, `variational` and `wake_sleep` build on it, and `objective`, `answer`, `draws` and `update` put their
 //! pieces together into the programs that `train` runs. No gradient is written by hand: every one is a derivative of a graph.
 
@@ -11,6 +11,7 @@ pub mod error;
 pub mod exact;
 pub mod gibbs;
 pub mod objective;
+mod recurrence;
 pub mod scope;
 pub mod update;
 pub mod variational;
