@@ -1,13 +1,15 @@
 //! One training step as a program: objective, its derivative, new parameters; and the two halves of expectation-maximisation.
 //!
 //! Constrained parameters are kept as they are read (a simplex sums to one) and stepped in unconstrained coordinates:
-//! logits for a simplex or a unit number, logarithms for a positive one.
+//! logits for a simplex or a unit number, logarithms for a positive one, a Cholesky factor with the logarithms of its diagonal for a
+//! covariance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
 use super::objective::{When, objective};
 use super::scope::Scope;
+use crate::dist::joint::{Lower, MOST_ROWS, Square, covariance_at};
 use crate::dist::{Label, Named, Space, Value};
 use crate::model::{AxisKind, Domain, ParamId, Program, VarId};
 use crate::plan::{LinePlan, Optimiser, Rule, StagePlan};
@@ -331,6 +333,15 @@ pub fn unconstrain(space: &mut Space, domain: &Domain, value: &Named) -> Named {
             let (a, b) = (floored_log(space, value), floored_log(space, &other));
             space.sub(&a, &b)
         }
+        Domain::Cov => match value.labels[..] {
+            [.., rows, columns] if space.extent(rows) <= MOST_ROWS => {
+                let size = space.extent(rows);
+                let (lower, _) = Lower::of(space, &Square { array: value, rows, columns }, size);
+                let free = lower.free(space, rows, columns);
+                space.align(&free, &value.labels)
+            }
+            _ => value.clone(),
+        },
         _ => value.clone(),
     }
 }
@@ -350,6 +361,10 @@ pub fn constrain(space: &mut Space, domain: &Domain, free: &Named) -> Named {
         },
         Domain::Positive => space.map(Unary::Exp, free),
         Domain::Unit => space.map(Unary::Sigmoid, free),
+        Domain::Cov => match free.labels[..] {
+            [.., rows, columns] if space.extent(rows) <= MOST_ROWS => covariance_at(space, free, rows, columns),
+            _ => free.clone(),
+        },
         _ => free.clone(),
     }
 }

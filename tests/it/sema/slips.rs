@@ -344,3 +344,26 @@ evaluate e = {q} on d
     assert_eq!(codes("squared_error(y, mean(z | x))"), ["E0403"]);
     assert_eq!(codes("error(v, argmax(c | x))"), ["E0201"]);
 }
+
+#[test]
+fn parentheses_tell_the_order_of_contractions() {
+    let model = |e: &str| {
+        format!(
+            "axis I = 2\naxis J = 2\nmodel m {{ param a: Real[I, J], c: Real[J]; x: Real[J] ~ Normal({e}, sd = 1) }}\n"
+        )
+    };
+    gives(&["E0304"], &model("c @ a @ a"));
+    checks(&model("(c @ a) @ a"));
+}
+
+#[test]
+fn layers_before_a_recurrent_one_keep_to_the_prefix() {
+    let model = |layers: &str| {
+        format!(
+            "axis T = 3\naxis W = 4\nnet f(word[T]: W) -> Real[W] {{ {layers}; dense }}\nmodel m {{ for t in T {{ word[t]: W ~ Categorical(logit = f(word[<t])) }} }}\n"
+        )
+    };
+    checks(&model("embed(word = 2); dense(2, tanh); norm; gru(2); lstm(2)"));
+    gives(&["E0206"], &model("conv(2, width = 2, tanh); gru(2)"));
+    gives(&["E0206"], &model("pool(mean); gru(2)"));
+}

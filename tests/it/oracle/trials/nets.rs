@@ -129,7 +129,6 @@ pub fn features(stream: &mut Stream) -> Trial {
     let length = if ragged { 1 + stream.below(longest) } else { longest };
     let mut layers = Vec::new();
     let mut positions = length;
-    let mut most = longest;
     for _ in 0..stream.below(4) {
         let f = *stream.pick(&ACTIVATIONS);
         layers.push(match stream.below(6) {
@@ -138,7 +137,6 @@ pub fn features(stream: &mut Stream) -> Trial {
             3 => Layer::Norm,
             4 if form != 0 && positions >= 2 => {
                 positions /= 2;
-                most /= 2;
                 Layer::Pool(2, *stream.pick(&["max", "mean", "sum"]))
             }
             _ => Layer::Dropout,
