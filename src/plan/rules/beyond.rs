@@ -18,8 +18,14 @@ pub type Fit = (String, Kind, Vec<VarId>, String);
 
 /// The engine that fits the first part of a model that no exact engine reaches.
 pub fn find_beyond(program: &Program, model: ModelId, fixed: &BTreeSet<VarId>, learning: bool) -> Option<Fit> {
-    let situation = Situation::new(program, model, fixed);
-    let components = find_components(&situation);
+    let mut situation = Situation::new(program, model, fixed);
+    let mut components = find_components(&situation);
+    let all: BTreeSet<VarId> = program.models[model].vars.iter().copied().collect();
+    if components.is_empty() {
+        // Nothing observed hangs below what is asked for, which then stands for itself.
+        situation.asked = &all;
+        components = find_components(&situation);
+    }
     let hardest = components.iter().max_by(|a, b| rank(program, a).total_cmp(&rank(program, b)))?;
     Some(fit(&situation, hardest, learning))
 }

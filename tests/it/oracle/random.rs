@@ -428,7 +428,8 @@ impl Writer {
         self.line("  var s[t]: Color");
         self.line("  factor T[s[t-1], s[t]]");
         let layers = ["conv(2, width = 3, tanh)", "gru(2)", "lstm(2)", "rnn(2); norm", "dropout(0.3); dense(2, tanh)"];
-        if given && self.stream.chance(0.5) {
+        // Brute force runs a net for each joint state.
+        if given && length <= 3 && self.stream.chance(0.5) {
             let layer = *self.stream.pick(&layers);
             self.outside = format!("net f(z[Step]: Bool) -> (score[Step]: Real[Color]) {{ {layer}; dense }}\n");
             self.line("  factor f(z)[t, s[t]]");
