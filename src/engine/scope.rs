@@ -9,10 +9,10 @@ use super::error::EmitError;
 use super::recurrence::Step;
 use crate::base::span::Span;
 use crate::diag::Code;
-use crate::dist::{Args, Label, Named, Space, Value, log_density};
+use crate::dist::{Args, Label, Named, Space, Value};
 use crate::model::{
-    Arg, AxisId, AxisKind, Compare, Dist, Domain, Expr, Factor, FactorKind, Family, Function, IndexId, Node, Operator,
-    ParamId, Program, Reduction, Subscript, Target, VarId,
+    Arg, AxisId, AxisKind, Compare, Dist, Domain, Expr, Factor, FactorKind, Function, IndexId, Node, Operator, ParamId,
+    Program, Reduction, Subscript, Target, VarId,
 };
 use crate::tensor::op::{Binary, Law, Semiring, SiteId, Unary};
 

@@ -96,7 +96,9 @@ pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) 
         found
     } else if problem.code == Code::NotSupported {
         ("none of the engines built".to_string(), Kind::Estimate, latent, problem.message.clone())
-    } else if let Some(found) = find_beyond(program, unplanned.model, &unplanned.fixed, unplanned.learning, true) {
+    } else if problem.code == Code::NoEngine
+        && let Some(found) = find_beyond(program, unplanned.model, &unplanned.fixed, unplanned.learning, true)
+    {
         found
     } else {
         return Err(Box::new(problem));
