@@ -11,6 +11,7 @@ use crate::oracle::random::Stream;
 /// A vector for each position.
 type Features = Vec<Vec<f64>>;
 
+const POOLS: [&str; 3] = ["max", "mean", "sum"];
 const ACTIVATIONS: [&str; 4] = ["tanh", "sigmoid", "softplus", "sin"];
 
 fn act(name: &str, x: f64) -> f64 {
@@ -131,13 +132,14 @@ pub fn features(stream: &mut Stream) -> Trial {
     let mut positions = length;
     for _ in 0..stream.below(4) {
         let f = *stream.pick(&ACTIVATIONS);
+        let how = *stream.pick(&POOLS);
         layers.push(match stream.below(6) {
             0 => Layer::Dense(1 + stream.below(3), f),
             1 | 2 => Layer::Conv(1 + stream.below(3), 1 + stream.below(4), f),
             3 => Layer::Norm,
             4 if form != 0 && positions >= 2 => {
                 positions /= 2;
-                Layer::Pool(2, *stream.pick(&["max", "mean", "sum"]))
+                Layer::Pool(2, how)
             }
             _ => Layer::Dropout,
         });
@@ -147,7 +149,8 @@ pub fn features(stream: &mut Stream) -> Trial {
         layers.insert(0, Layer::Dense(2, "tanh"));
     }
     if form == 2 {
-        layers.push(Layer::PoolAll(*stream.pick(&["max", "mean", "sum"])));
+        let how = *stream.pick(&POOLS);
+        layers.push(Layer::PoolAll(how));
     }
     let mut written: Vec<String> = layers.iter().map(Layer::text).collect();
     let first = usize::from(embedded.is_some()) + 1;

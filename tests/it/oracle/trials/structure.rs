@@ -254,7 +254,10 @@ impl Tree {
         let one = Box::new(Tree::random(stream, depth - 1));
         let (i, j) = one.axes();
         match stream.below(6) {
-            0 | 1 => Tree::Call(*stream.pick(&CALLS), one),
+            0 | 1 => {
+                let call = *stream.pick(&CALLS);
+                Tree::Call(call, one)
+            }
             2 | 3 => {
                 let other = Box::new(Tree::random(stream, depth - 1));
                 let (k, l) = other.axes();
