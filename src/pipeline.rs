@@ -172,6 +172,12 @@ impl Workspace {
 
     /// Syntax tree → typed program. Reads the headers of its data, never the bodies.
     pub fn check(&self, tree: &syntax::ast::File, problems: &mut Problems) -> Option<Program> {
+        let mut troubles = Problems::new();
+        let (used, _) = self.used(tree, &mut troubles);
+        if troubles.has_errors() {
+            problems.extend(troubles);
+            return None;
+        }
         let mut schemas = BTreeMap::new();
         for request in sema::sources(tree) {
             if let Some(table) = self.settings.tables.get(&request.name) {
@@ -187,10 +193,6 @@ impl Workspace {
                     problems.push(Diagnostic::at(error.code(), request.span, error.to_string()).help(error.help()))
                 }
             }
-        }
-        let (used, _) = self.used(tree, problems);
-        if problems.has_errors() {
-            return None;
         }
         let names = used.values().chain([tree]).map(|t| (t.file, self.sources.file(t.file).name.clone())).collect();
         let input = sema::Input { schemas, sets: self.settings.sets.clone(), used, names };

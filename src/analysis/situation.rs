@@ -79,9 +79,11 @@ impl<'a> Situation<'a> {
         &self.program.models[self.model]
     }
 
-    /// Variables that are not fixed, in the model's order.
+    /// Variables that are neither fixed nor defined by what is, in the model's order.
     pub fn latent(&self) -> Vec<VarId> {
-        self.model().vars.iter().copied().filter(|v| !self.fixed.contains(v)).collect()
+        let determined = find_determined(self.program, self.model, self.fixed);
+        let known = |v: &VarId| self.fixed.contains(v) || determined.contains(v) && !self.asked.contains(v);
+        self.model().vars.iter().copied().filter(|v| !known(v)).collect()
     }
 
     /// Latent variables whose factors sum to one whatever the rest is: nothing fixed hangs below them.
@@ -96,38 +98,56 @@ impl<'a> Situation<'a> {
         self.model().factors.iter().map(Factor::scope).collect()
     }
 
-    /// Barren variables, given what each factor touches: a factor goes once nothing else touches its targets, which may free those
-    /// that it reads.
+    /// Barren variables, given what each factor touches: those of the largest set of factors that normalise variables which are
+    /// neither fixed nor asked for and which no factor outside the set touches. Variables that read each other along a plate go together.
     fn prune(&self, scopes: &[BTreeSet<VarId>]) -> BTreeSet<VarId> {
-        let factors = &self.model().factors;
-        let mut touching: BTreeMap<VarId, usize> = BTreeMap::new();
-        for &var in scopes.iter().flatten() {
-            *touching.entry(var).or_default() += 1;
-        }
+        let targets: Vec<Vec<VarId>> = self.model().factors.iter().map(Factor::targets).collect();
         let mut home: BTreeMap<VarId, Vec<usize>> = BTreeMap::new();
-        let targets: Vec<Vec<VarId>> = factors.iter().map(Factor::targets).collect();
         for (position, list) in targets.iter().enumerate() {
             list.iter().for_each(|&v| home.entry(v).or_default().push(position));
         }
-        let mut barren: BTreeSet<VarId> = BTreeSet::new();
-        let mut open: Vec<usize> = (0..factors.len()).collect();
-        while let Some(position) = open.pop() {
-            let stays = |v: &VarId| self.fixed.contains(v) || self.asked.contains(v) || barren.contains(v);
-            let list = &targets[position];
-            if list.is_empty() || list.iter().any(stays) || list.iter().any(|v| touching[v] != 1) {
-                continue;
-            }
-            barren.extend(list);
-            for var in &scopes[position] {
-                if let Some(count) = touching.get_mut(var) {
-                    *count -= 1;
-                    if *count == 1 {
-                        open.extend(home.get(var).into_iter().flatten());
+        let stays = |v: &VarId| self.fixed.contains(v) || self.asked.contains(v);
+        let mut inside: Vec<bool> = targets.iter().map(|list| !list.is_empty() && !list.iter().any(stays)).collect();
+        let mut outside: Vec<usize> = (0..targets.len()).filter(|&position| !inside[position]).collect();
+        while let Some(position) = outside.pop() {
+            for of_var in scopes[position].iter().filter_map(|v| home.get(v)) {
+                for &other in of_var {
+                    if std::mem::replace(&mut inside[other], false) {
+                        outside.push(other);
                     }
                 }
             }
         }
-        barren
+        let gone = targets.iter().zip(&inside).filter(|(_, inside)| **inside);
+        gone.flat_map(|(list, _)| list.iter().copied()).collect()
+    }
+}
+
+/// Variables that `=` defines by known ones alone, in a model or its guide: also those that read each other along a plate.
+pub fn find_determined(program: &Program, model: ModelId, known: &BTreeSet<VarId>) -> BTreeSet<VarId> {
+    let guide = program.models[model].guide.iter().flat_map(|g| &g.factors);
+    let definitions: Vec<(VarId, BTreeSet<VarId>)> = program.models[model]
+        .factors
+        .iter()
+        .chain(guide)
+        .filter_map(|f| match &f.kind {
+            FactorKind::Deterministic { target, value } if !known.contains(&target.var) => {
+                Some((target.var, value.reads().into_iter().map(|r| r.var).collect()))
+            }
+            _ => None,
+        })
+        .collect();
+    let mut found: BTreeSet<VarId> = definitions.iter().map(|d| d.0).collect();
+    loop {
+        let before = found.len();
+        for (var, reads) in &definitions {
+            if reads.iter().any(|v| !known.contains(v) && !found.contains(v)) {
+                found.remove(var);
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
     }
 }
 

@@ -212,7 +212,7 @@ pub fn log_density(space: &mut Space, form: Form, args: &Args, value: &Value) ->
             let minus = [second, third].iter().fold(log_gamma, |sum, part| space.add(&sum, part));
             space.sub(&first, &minus)
         }
-        // Refused by `Form::of` before it comes to this.
+        // One density for many entries: these are `joint`'s.
         Family::Multinomial | Family::Wishart | Family::InverseWishart => zero,
         Family::Dirichlet => {
             // Σ(αₖ−1) log xₖ + log Γ(Σα) − Σ log Γ(αₖ)

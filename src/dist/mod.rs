@@ -6,6 +6,7 @@
 pub mod density;
 pub mod divergence;
 pub mod draw;
+pub mod joint;
 pub mod space;
 pub mod value;
 

@@ -6,15 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
+use super::recurrence::Step;
 use crate::base::span::Span;
 use crate::diag::Code;
-use crate::dist::density::Form;
-use crate::dist::{Args, Label, Named, Space, Value, log_density};
+use crate::dist::{Args, Label, Named, Space, Value};
 use crate::model::{
-    Arg, AxisId, Compare, Dist, Domain, Expr, Factor, FactorKind, Family, Function, IndexId, Node, Operator, ParamId,
+    Arg, AxisId, AxisKind, Compare, Dist, Domain, Expr, Factor, FactorKind, Function, IndexId, Node, Operator, ParamId,
     Program, Reduction, Subscript, Target, VarId,
 };
-use crate::tensor::op::{Binary, Semiring, Unary};
+use crate::tensor::op::{Binary, Law, Semiring, SiteId, Unary};
 
 /// A plate that an engine walks along: at one step, values of its variables here and one position before.
 #[derive(Clone, Debug)]
@@ -47,6 +47,12 @@ pub struct Scope<'p> {
     pub walk: Option<Walk>,
     /// Variables that stand as slots: their entries are summed or drawn in closed form from finite slopes.
     pub summed: BTreeSet<VarId>,
+    /// Whether entries are dropped where a net says so: while learning.
+    pub dropping: bool,
+    /// Inside the step of a recursion, what it reads.
+    pub(super) step: Option<Step>,
+    /// The random site of each place where entries are dropped: one mask a step, however often it is read.
+    dropped: BTreeMap<usize, SiteId>,
     axes: BTreeMap<AxisId, Label>,
     indices: BTreeMap<IndexId, Label>,
 }
@@ -63,6 +69,9 @@ impl<'p> Scope<'p> {
             lengths: BTreeMap::new(),
             walk: None,
             summed: BTreeSet::new(),
+            dropping: false,
+            step: None,
+            dropped: BTreeMap::new(),
             axes: BTreeMap::new(),
             indices: BTreeMap::new(),
         }
@@ -112,25 +121,6 @@ impl<'p> Scope<'p> {
         }
     }
 
-    /// The family's form for a variable.
-    pub fn form(&mut self, family: Family, var: VarId) -> Result<Form, EmitError> {
-        let declared = &self.program.vars[var];
-        let class = match (&declared.domain, declared.event.last()) {
-            (Domain::Cat(axis), _) => Some(self.axis(*axis)?),
-            (Domain::Simplex, Some(&axis)) => Some(self.axis(axis)?),
-            _ => None,
-        };
-        let floor = self.summed.contains(&var);
-        if matches!(family, Family::Multinomial | Family::Wishart | Family::InverseWishart) {
-            return Err(EmitError::at(
-                declared.span,
-                format!("the density of `{}` is not built yet", family.name()),
-                "use another family, or wait",
-            ));
-        }
-        Ok(Form { family, spin: declared.domain == Domain::Spin, class, floor })
-    }
-
     /// The arguments of a distribution.
     pub fn args(&mut self, dist: &Dist) -> Result<Args, EmitError> {
         let mut args = Vec::new();
@@ -151,15 +141,8 @@ impl<'p> Scope<'p> {
     pub fn factor(&mut self, factor: &Factor) -> Result<Named, EmitError> {
         let value = match &factor.kind {
             FactorKind::Conditional { target, dist } => {
-                let args = self.args(dist)?;
-                let form = self.form(dist.family, target.var)?;
                 let value = self.read(target.var, &target.at, factor.span)?;
-                let entries = log_density(&mut self.space, form, &args, &value);
-                let mut event = self.axis_labels(&self.program.vars[target.var].event)?;
-                event.retain(|l| {
-                    Some(*l) != form.class || !matches!(self.program.vars[target.var].domain, Domain::Simplex)
-                });
-                self.space.total(&entries, &event)
+                self.log_density(dist, self.entries_of(target.var), &value)?
             }
             FactorKind::Potential(expr) => self.potential(expr)?,
             FactorKind::Deterministic { target, value } if self.values.contains_key(&target.var) => {
@@ -304,7 +287,7 @@ impl<'p> Scope<'p> {
                 }
                 let label = self.index(*index)?;
                 let position = self.space.positions(label);
-                let bound = match (*offset < 0, self.lengths.get(&axis).cloned()) {
+                let bound = match (*offset < 0, self.length(axis)) {
                     (true, _) => self.space.scalar(-*offset as f64),
                     (false, None) => self.space.scalar(self.space.extent(label) as f64 - *offset as f64),
                     (false, Some(length)) => {
@@ -369,10 +352,59 @@ impl<'p> Scope<'p> {
 
     /// 1 at the positions of a ragged plate that a row has, by the index's label; none where the plate is not ragged.
     pub fn inside(&mut self, axis: AxisId, index: IndexId) -> Result<Option<Named>, EmitError> {
-        let Some(length) = self.lengths.get(&axis).cloned() else { return Ok(None) };
+        let Some(length) = self.length(axis) else { return Ok(None) };
         let label = self.index(index)?;
         let position = self.space.positions(label);
         Ok(Some(self.space.zip(Binary::Lt, &position, &length)))
+    }
+
+    /// The length of an axis in each row, where that differs: of a ragged axis, another name for it, or the whole blocks on it.
+    pub fn length(&mut self, axis: AxisId) -> Option<Named> {
+        if let Some(length) = self.lengths.get(&axis) {
+            return Some(length.clone());
+        }
+        match self.program.axes[axis].kind {
+            AxisKind::Alias(of) => self.length(of),
+            AxisKind::Blocks(of, size) => {
+                let length = self.length(of)?;
+                let blocks = self.space.scale(&length, 1.0 / size.max(1) as f64);
+                Some(self.space.map(Unary::Floor, &blocks))
+            }
+            AxisKind::Plain | AxisKind::Rows | AxisKind::Ragged | AxisKind::Sum(_) => None,
+        }
+    }
+
+    /// The array with another number wherever it lies behind the end of its row, along those of the axes that are ragged.
+    fn within(&mut self, array: &Named, axes: &[AxisId], outside: f64) -> Result<Named, EmitError> {
+        let mut array = array.clone();
+        for &axis in axes {
+            let Some(length) = self.length(axis) else { continue };
+            let label = self.axis(axis)?;
+            let position = self.space.positions(label);
+            let inside = self.space.zip(Binary::Lt, &position, &length);
+            let outside = self.space.scalar(outside);
+            array = self.space.select(&inside, &array, &outside);
+        }
+        Ok(array)
+    }
+
+    /// The sum of a variable's entries over its axes, those behind the end of a row left out.
+    pub fn total_within(&mut self, entries: &Named, axes: &[AxisId]) -> Result<Named, EmitError> {
+        let entries = self.within(entries, axes, 0.0)?;
+        let labels = self.axis_labels(axes)?;
+        Ok(self.space.total(&entries, &labels))
+    }
+
+    /// The array with a share of its entries set to 0 and the others raised by as much (Srivastava et al. 2014).
+    fn dropout(&mut self, place: &Expr, array: &Named, share: f64) -> Named {
+        let fresh = self.space.site();
+        let site = *self.dropped.entry(std::ptr::from_ref(place) as usize).or_insert(fresh);
+        let shape = self.space.shape(&array.labels);
+        let drawn = Named { node: self.space.graph.random(Law::Uniform, &shape, site), labels: array.labels.clone() };
+        let bound = self.space.scalar(share);
+        let kept = self.space.zip(Binary::Le, &bound, &drawn);
+        let raised = self.space.scale(array, 1.0 / (1.0 - share));
+        self.space.mul_zero(&kept, &raised)
     }
 
     fn unavailable(&self, expr: &Expr, what: &str) -> EmitError {
@@ -393,20 +425,32 @@ impl<'p> Scope<'p> {
             (Some(walk), Some(-1)) => walk.before.get(&var).cloned(),
             _ => None,
         };
-        let was_walked = walked.is_some();
-        let mut value = match walked.or_else(|| self.values.get(&var).cloned()) {
-            Some(value) => value,
-            None => {
-                return Err(EmitError::at(
-                    span,
-                    format!("`{}` has no value here", declared.name),
-                    "bind it to data, or ask with it fixed",
-                ));
-            }
+        // The subscript that a walk or the step of a recursion has settled.
+        let mut settled = walked.is_some().then_some(slot).flatten();
+        let value = match walked {
+            Some(value) => Some(value),
+            None => match self.step.as_ref().and_then(|step| step.read(var, at)) {
+                Some((value, slot)) => {
+                    settled = Some(slot);
+                    Some(value)
+                }
+                None => match self.values.get(&var).cloned() {
+                    Some(value) => Some(value),
+                    None if self.step.is_none() => self.recursion(var)?,
+                    None => None,
+                },
+            },
+        };
+        let Some(mut value) = value else {
+            return Err(EmitError::at(
+                span,
+                format!("`{}` has no value here", declared.name),
+                "bind it to data, or ask with it fixed",
+            ));
         };
         let axes = declared.axes();
         for (i, (subscript, axis)) in at.iter().zip(axes).enumerate() {
-            if was_walked && Some(i) == slot {
+            if Some(i) == settled {
                 continue;
             }
             let label = self.axis(axis)?;
@@ -439,8 +483,9 @@ impl<'p> Scope<'p> {
                 Ok(state.select_linear(&mut self.space, &array, label))
             }
             Subscript::Last => {
-                let last = match self.lengths.iter().find(|(axis, _)| self.axes.get(axis) == Some(&label)) {
-                    Some((_, length)) => length.clone(),
+                let axis = self.axes.iter().find(|(_, l)| **l == label).map(|(axis, _)| *axis);
+                let last = match axis.and_then(|axis| self.length(axis)) {
+                    Some(length) => length,
                     None => return Ok(self.space.at(&array, label, self.space.extent(label).saturating_sub(1))),
                 };
                 let one = self.space.scalar(1.0);
@@ -465,6 +510,9 @@ impl<'p> Scope<'p> {
 
     /// What an expression evaluates to.
     pub fn value(&mut self, expr: &Expr) -> Result<Value, EmitError> {
+        if let Some(ready) = self.step.as_ref().and_then(|step| step.ready(expr)) {
+            return Ok(ready);
+        }
         let named = match &expr.node {
             Node::Number(v) => self.space.scalar(*v),
             Node::State(state) => match expr.ty.domain {
@@ -513,18 +561,31 @@ impl<'p> Scope<'p> {
             }
             Node::Contract { left, right, over } => {
                 let (a, b) = (self.number(left)?, self.number(right)?);
+                let a = self.within(&a, over, 0.0)?;
                 let over = self.axis_labels(over)?;
                 self.space.contract(&a, &b, &over)
             }
             Node::Reduce(reduction, inner, over) => {
                 let a = self.number(inner)?;
+                let outside = match reduction {
+                    Reduction::Sum | Reduction::Mean => 0.0,
+                    Reduction::Max | Reduction::LogSumExp => f64::NEG_INFINITY,
+                };
+                let a = self.within(&a, over, outside)?;
+                let axes = over;
                 let over = self.axis_labels(over)?;
                 match reduction {
                     Reduction::Sum => self.space.total(&a, &over),
                     Reduction::Mean => {
                         let sum = self.space.total(&a, &over);
-                        let n: usize = over.iter().map(|&l| self.space.extent(l)).product();
-                        self.space.scale(&sum, 1.0 / n.max(1) as f64)
+                        let mut mean = sum;
+                        for (&axis, &label) in axes.iter().zip(&over) {
+                            mean = match self.length(axis) {
+                                Some(length) => self.space.zip(Binary::Div, &mean, &length),
+                                None => self.space.scale(&mean, 1.0 / self.space.extent(label).max(1) as f64),
+                            };
+                        }
+                        mean
                     }
                     Reduction::Max => {
                         let mut a = a;
@@ -544,6 +605,7 @@ impl<'p> Scope<'p> {
             }
             Node::Softmax(inner, axis) => {
                 let a = self.number(inner)?;
+                let a = self.within(&a, &[*axis], f64::NEG_INFINITY)?;
                 let label = self.axis(*axis)?;
                 self.space.softmax(&a, label)
             }
@@ -607,7 +669,7 @@ impl<'p> Scope<'p> {
                 let axis = self.program.plate(*index);
                 let position = self.space.positions(label);
                 let one = self.space.scalar(1.0);
-                let length = match self.lengths.get(&axis).cloned() {
+                let length = match self.length(axis) {
                     Some(length) => length,
                     None => self.space.scalar(self.space.extent(label) as f64),
                 };
@@ -645,7 +707,7 @@ impl<'p> Scope<'p> {
                 }
                 table
             }
-            Node::Size(axis) => match self.lengths.get(axis).cloned() {
+            Node::Size(axis) => match self.length(*axis) {
                 Some(length) => length,
                 None => {
                     let label = self.axis(*axis)?;
@@ -655,15 +717,8 @@ impl<'p> Scope<'p> {
             Node::Window { of, along, window } => {
                 let array = self.number(of)?;
                 let (label, window) = (self.axis(*along)?, self.axis(*window)?);
-                let array = match self.lengths.get(along).cloned() {
-                    // What lies behind a row's end is outside.
-                    Some(length) => {
-                        let position = self.space.positions(label);
-                        let inside = self.space.zip(Binary::Lt, &position, &length);
-                        self.space.mul_zero(&inside, &array)
-                    }
-                    None => array,
-                };
+                // What lies behind a row's end is outside.
+                let array = self.within(&array, &[*along], 0.0)?;
                 let width = self.space.extent(window);
                 let parts: Vec<Named> =
                     (0..width).map(|w| self.space.shift(&array, label, w as i64 - (width / 2) as i64)).collect();
@@ -679,7 +734,13 @@ impl<'p> Scope<'p> {
                 let (from, to) = (self.axis(*from)?, self.axis(*to)?);
                 self.space.rename(&array, from, to)
             }
-            Node::Dropout(..) => return Err(self.unavailable(expr, "dropout")),
+            Node::Dropout(inner, share) => {
+                let array = self.number(inner)?;
+                match self.dropping {
+                    true => self.dropout(expr, &array, *share),
+                    false => array,
+                }
+            }
             Node::Column(..) => return Err(self.unavailable(expr, "a column inside a density")),
             Node::IsObserved(_) => return Err(self.unavailable(expr, "`is observed`")),
             Node::Objective(_) => {

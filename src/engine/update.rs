@@ -1,14 +1,16 @@
 //! One training step as a program: objective, its derivative, new parameters; and the two halves of expectation-maximisation.
 //!
 //! Constrained parameters are kept as they are read (a simplex sums to one) and stepped in unconstrained coordinates:
-//! logits for a simplex or a unit number, logarithms for a positive one.
+//! logits for a simplex or a unit number, logarithms for a positive one, a Cholesky factor with the logarithms of its diagonal for a
+//! covariance.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
 use super::objective::{When, objective};
 use super::scope::Scope;
-use crate::dist::{Args, Label, Named, Space, Value, log_density};
+use crate::dist::joint::{Lower, MOST_ROWS, Square, covariance_at};
+use crate::dist::{Label, Named, Space, Value};
 use crate::model::{AxisKind, Domain, ParamId, Program, VarId};
 use crate::plan::{LinePlan, Optimiser, Rule, StagePlan};
 use crate::tensor::graph::Graph;
@@ -88,20 +90,9 @@ fn mean_over_rows(scope: &mut Scope<'_>, value: &Named) -> Named {
 
 /// log prior of some parameters, divided by the number of rows: counted once per data set.
 fn log_prior(scope: &mut Scope<'_>, group: &[ParamId], rows: usize) -> Result<Option<Named>, EmitError> {
-    let program = scope.program;
     let mut sum: Option<Named> = None;
     for &id in group {
-        let Some(dist) = &program.params[id].prior else { continue };
-        let args: Args = scope.args(dist)?;
-        let class = match (&program.params[id].domain, program.params[id].axes.last()) {
-            (Domain::Simplex, Some(&axis)) => Some(scope.axis(axis)?),
-            _ => None,
-        };
-        let form = crate::dist::density::Form { family: dist.family, spin: false, class, floor: false };
-        let value = Value::Number(scope.params[&id].clone());
-        let entries = log_density(&mut scope.space, form, &args, &value);
-        let over: Vec<Label> = scope.params[&id].labels.iter().copied().filter(|l| Some(*l) != class).collect();
-        let total = scope.space.total(&entries, &over);
+        let Some(total) = scope.log_prior(id)? else { continue };
         let share = scope.space.scale(&total, 1.0 / rows.max(1) as f64);
         sum = Some(match sum {
             Some(sum) => scope.space.add(&sum, &share),
@@ -161,6 +152,7 @@ impl StepSpec<'_> {
 pub fn gradient_step(spec: &StepSpec<'_>, optimiser: &Optimiser) -> Result<Graph, EmitError> {
     let program = spec.program;
     let mut scope = spec.opening().scope()?;
+    scope.dropping = true;
     let moving = spec.moving();
     let mut free: BTreeMap<ParamId, Named> = BTreeMap::new();
     for &id in &moving {
@@ -341,6 +333,15 @@ pub fn unconstrain(space: &mut Space, domain: &Domain, value: &Named) -> Named {
             let (a, b) = (floored_log(space, value), floored_log(space, &other));
             space.sub(&a, &b)
         }
+        Domain::Cov => match value.labels[..] {
+            [.., rows, columns] if space.extent(rows) <= MOST_ROWS => {
+                let size = space.extent(rows);
+                let (lower, _) = Lower::of(space, &Square { array: value, rows, columns }, size);
+                let free = lower.free(space, rows, columns);
+                space.align(&free, &value.labels)
+            }
+            _ => value.clone(),
+        },
         _ => value.clone(),
     }
 }
@@ -360,6 +361,10 @@ pub fn constrain(space: &mut Space, domain: &Domain, free: &Named) -> Named {
         },
         Domain::Positive => space.map(Unary::Exp, free),
         Domain::Unit => space.map(Unary::Sigmoid, free),
+        Domain::Cov => match free.labels[..] {
+            [.., rows, columns] if space.extent(rows) <= MOST_ROWS => covariance_at(space, free, rows, columns),
+            _ => free.clone(),
+        },
         _ => free.clone(),
     }
 }

@@ -144,8 +144,7 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
             let p = lifted_args(scope, Conditional { factor, dist })?;
             let form = scope.form(dist.family, target.var)?;
             if let Some(entries) = kl_divergence(&mut scope.space, form, q, &p) {
-                let axes = scope.axis_labels(&program.vars[target.var].axes())?;
-                let kl = scope.space.total(&entries, &axes);
+                let kl = scope.total_within(&entries, &program.vars[target.var].axes())?;
                 divergence = scope.space.add(&divergence, &kl);
                 continue;
             }
@@ -163,8 +162,7 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
         let form = scope.form(guide_of(scope, plan.model, *var)?.dist.family, *var)?;
         let value = scope.values[var].clone();
         let entries = log_density(&mut scope.space, form, args, &value);
-        let axes = scope.axis_labels(&program.vars[*var].axes())?;
-        let log_q = scope.space.total(&entries, &axes);
+        let log_q = scope.total_within(&entries, &program.vars[*var].axes())?;
         divergence = scope.space.add(&divergence, &log_q);
     }
     let weighted = scope.space.scale(&divergence, kl_weight);

@@ -41,6 +41,19 @@ pub enum Argument {
     Call(Call),
 }
 
+impl Call {
+    /// Whether another call says the same, wherever the two stand.
+    pub fn says_as(&self, other: &Call) -> bool {
+        let same = |a: &Argument, b: &Argument| match (a, b) {
+            (Argument::Call(a), Argument::Call(b)) => a.says_as(b),
+            (a, b) => a == b,
+        };
+        self.name == other.name
+            && self.args.len() == other.args.len()
+            && self.args.iter().zip(&other.args).all(|((k, a), (l, b))| k == l && same(a, b))
+    }
+}
+
 /// Parameters that a training line may change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Group {

@@ -232,8 +232,13 @@ fn are_phases(wake: &Line, sleep: &Line) -> bool {
         && of(sleep) == Some((model, guide, Part::Latent))
         && wake.over == [Group::Model(wake.model)]
         && sleep.over == [Group::Guide(wake.model)]
-        && wake.by.iter().map(|c| (&c.name, &c.args)).eq(sleep.by.iter().map(|c| (&c.name, &c.args)))
-        && wake.with == sleep.with
+        && wake.by.len() == sleep.by.len()
+        && wake.by.iter().zip(&sleep.by).all(|(a, b)| a.says_as(b))
+        && match (&wake.with, &sleep.with) {
+            (Some(a), Some(b)) => a.says_as(b),
+            (None, None) => true,
+            _ => false,
+        }
 }
 
 /// Errors: a stage stops by an objective whose value nobody knows.

@@ -103,10 +103,14 @@ pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) 
         (engine, *kind, latent, "asked for by name".to_string())
     } else if let Some((engine, kind, reason)) = unplanned.objective.and_then(expectation) {
         (engine.to_string(), kind, latent, reason.to_string())
-    } else if let Some(found) = find_beyond(program, unplanned.model, &unplanned.fixed, unplanned.learning) {
+    } else if let Some(found) = find_beyond(program, unplanned.model, &unplanned.fixed, unplanned.learning, false) {
         found
     } else if problem.code == Code::NotSupported {
         (NONE.to_string(), Kind::Estimate, latent, problem.message.clone())
+    } else if problem.code == Code::NoEngine
+        && let Some(found) = find_beyond(program, unplanned.model, &unplanned.fixed, unplanned.learning, true)
+    {
+        found
     } else {
         return Err(Box::new(problem));
     };

@@ -96,8 +96,16 @@ impl Checker<'_> {
     /// The models that a question without `of` may mean: those that no other is made of.
     fn askable(&self) -> Vec<(String, ModelId)> {
         let all = || self.model_ids.iter().map(|(name, &id)| (name.clone(), id));
-        let own: Vec<(String, ModelId)> = all().filter(|(name, _)| !self.parts.contains(name)).collect();
-        if own.is_empty() { all().collect() } else { own }
+        // Models of other files and models that others are made of are meant where there is nothing else.
+        let here = |id: &ModelId| self.program.models[*id].span.file == self.file.file;
+        let whole = |name: &String| !self.parts.contains(name);
+        let own: Vec<(String, ModelId)> = all().filter(|(name, id)| here(id) && whole(name)).collect();
+        let used: Vec<(String, ModelId)> = all().filter(|(name, _)| whole(name)).collect();
+        match (own.is_empty(), used.is_empty()) {
+            (false, _) => own,
+            (true, false) => used,
+            (true, true) => all().collect(),
+        }
     }
 
     /// `| row 17` alone: all that the row holds of the model is known, but what is asked for.

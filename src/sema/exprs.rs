@@ -284,7 +284,22 @@ impl Checker<'_> {
     fn contraction(&mut self, scope: &mut Scope, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<Expr> {
         let a = self.numeric(scope, left);
         let b = self.numeric(scope, right);
-        self.contract(a?, b?, span)
+        let (a, b) = (a?, b?);
+        // W @ x @ y where y still shares an axis that the first `@` could have summed over would depend on the order of reading.
+        if !matches!(left.kind, ast::ExprKind::Group(_))
+            && let Node::Contract { over: inner, .. } = &a.node
+            && let Some(&shared) = inner.iter().find(|axis| b.ty.axes.contains(axis))
+        {
+            let name = self.program.axes[shared].name.clone();
+            let diagnostic =
+                Diagnostic::new(Code::Contraction, format!("three operands of `@` share the axis `{name}`"))
+                    .primary(b.span, "the third")
+                    .label(a.span, format!("already summed over `{name}` here"))
+                    .help("write the order with parentheses");
+            self.push(diagnostic);
+            return None;
+        }
+        self.contract(a, b, span)
     }
 
     /// `a @ b`, with its errors.
@@ -310,19 +325,6 @@ impl Checker<'_> {
         }
         let mut axes: Vec<AxisId> = a.ty.axes.iter().copied().filter(|axis| !over.contains(axis)).collect();
         axes.extend(b.ty.axes.iter().copied().filter(|axis| !over.contains(axis)));
-        // (W @ x) @ y where y still shares an axis that the first `@` could have summed over would depend on the order of reading.
-        if let Node::Contract { over: inner, .. } = &a.node
-            && let Some(&shared) = inner.iter().find(|axis| b.ty.axes.contains(axis))
-        {
-            let name = self.program.axes[shared].name.clone();
-            let diagnostic =
-                Diagnostic::new(Code::Contraction, format!("three operands of `@` share the axis `{name}`"))
-                    .primary(b.span, "the third")
-                    .label(a.span, format!("already summed over `{name}` here"))
-                    .help("write the order with parentheses");
-            self.push(diagnostic);
-            return None;
-        }
         let node = Node::Contract { left: Box::new(a), right: Box::new(b), over };
         Some(expr(node, axes, Domain::Real, span))
     }

@@ -191,7 +191,8 @@ impl<'a> Checker<'a> {
                 let axis = self.units_axis(label, units, written.span);
                 let out = self.dense(info, label, &flow.parts, vec![axis], flow.span)?;
                 let out = activation.map_or(out.clone(), |f| call(f, out, flow.span));
-                self.settle_features(flow, out, axis);
+                let prefix = flow.parts.iter().find_map(|p| p.prefix);
+                self.settle_features(flow, out, axis, prefix);
             }
             Layer::Embed { sizes, drop } => {
                 for (name, size) in sizes {
@@ -205,6 +206,7 @@ impl<'a> Checker<'a> {
                     part.event = vec![axis];
                 }
             }
+            Layer::Conv { .. } | Layer::Pool { .. } if self.reads_beyond(flow, written) => return None,
             Layer::Conv { units, width, activation } => {
                 if flow.along.is_empty() {
                     self.no_axis_to_run_along(info, written);
@@ -227,7 +229,7 @@ impl<'a> Checker<'a> {
                 let product = self.contract(value, weight, flow.span)?;
                 let out = binary(Operator::Add, product, bias, flow.span);
                 let out = activation.map_or(out.clone(), |f| call(f, out, flow.span));
-                self.settle_features(flow, out, axis);
+                self.settle_features(flow, out, axis, None);
             }
             Layer::Pool { size, how } => {
                 if flow.along.is_empty() {
@@ -243,7 +245,7 @@ impl<'a> Checker<'a> {
                     }
                     Some(size) => self.pooled(value, label, flow, size, how, written.span),
                 };
-                self.settle_features(flow, out, channel);
+                self.settle_features(flow, out, channel, None);
             }
             Layer::Recurrent { cell, units, start } => {
                 let [along] = flow.along[..] else {
@@ -273,7 +275,9 @@ impl<'a> Checker<'a> {
                 }
                 let axis = self.units_axis(label, units, written.span);
                 let (whole, first) = self.recurrence(scope, info, label, cell, (value, along, channel), axis, start)?;
-                let out = match prefix {
+                // Further layers along the axis read all states, and leave the last word to the last of them.
+                let (out, prefix) = match prefix {
+                    Some(index) if more => (whole, Some(index)),
                     // The state before t is all that a prefix says.
                     Some(index) => {
                         let before = picked(&whole, Subscript::At { index, offset: -1 }, flow.span);
@@ -281,20 +285,21 @@ impl<'a> Checker<'a> {
                         let node =
                             Node::If { cond: Box::new(at_first), then: Box::new(first), other: Box::new(before) };
                         flow.along.clear();
-                        expr(node, vec![axis], Domain::Real, flow.span)
+                        (expr(node, vec![axis], Domain::Real, flow.span), None)
                     }
                     None if !flow.each && !more => {
                         flow.along.clear();
-                        picked(&whole, Subscript::Last, flow.span)
+                        (picked(&whole, Subscript::Last, flow.span), None)
                     }
-                    None => whole,
+                    None => (whole, None),
                 };
-                self.settle_features(flow, out, axis);
+                self.settle_features(flow, out, axis, prefix);
             }
             Layer::Norm => {
                 let (value, channel) = self.joined(&flow.parts, flow.span)?;
                 let out = self.normed(info, label, value, channel, flow.span);
-                self.settle_features(flow, out, channel);
+                let prefix = flow.parts.iter().find_map(|p| p.prefix);
+                self.settle_features(flow, out, channel, prefix);
             }
             Layer::Dropout(share) => {
                 for part in &mut flow.parts {
@@ -314,9 +319,22 @@ impl<'a> Checker<'a> {
         );
     }
 
-    fn settle_features(&mut self, flow: &mut Flow, value: Expr, event: AxisId) {
-        let part = Part { name: String::new(), value, event: vec![event], index: Vec::new(), prefix: None };
+    /// The features after a layer; `prefix` where they still stand at positions of which only those before one are read.
+    fn settle_features(&mut self, flow: &mut Flow, value: Expr, event: AxisId, prefix: Option<IndexId>) {
+        let part = Part { name: String::new(), value, event: vec![event], index: Vec::new(), prefix };
         flow.parts = vec![part];
+    }
+
+    /// Whether a layer that looks at several positions at once would read beyond a prefix; that is told.
+    fn reads_beyond(&mut self, flow: &Flow, layer: &ast::Layer) -> bool {
+        let Some(part) = flow.parts.iter().find(|p| p.prefix.is_some()) else { return false };
+        let text = &layer.name.text;
+        self.push(
+            Diagnostic::at(Code::WrongArguments, layer.span, format!("`{text}` would read beyond what came before"))
+                .label(part.value.span, "only the positions before one are read here")
+                .help("put `lstm(100)`, `gru(100)` or `rnn(100)` in its place"),
+        );
+        true
     }
 
     fn units_axis(&mut self, label: &str, units: Units, span: Span) -> AxisId {

@@ -134,7 +134,8 @@ impl Linker<'_> {
         }
         let at = Diagnostic::at(Code::UnknownFile, u.source.span, format!("there is no `{name}` to use"));
         if !name.starts_with("stdlib/") {
-            return at.help("a path starts where this file lies; a bare word, such as `use \"rbm\" as rbm`, is the standard library's");
+            return at
+                .help("a path starts where this file lies; a bare word without an ending is the standard library's");
         }
         let all: Vec<String> = library()
             .into_iter()

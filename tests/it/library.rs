@@ -172,7 +172,7 @@ fn chains_and_layers_of_the_library_are_planned_as_what_they_are() {
     let text = serde_json::to_string(&chain).expect("plain data");
     assert!(text.contains("ForwardBackward") && text.contains("Em"), "{text}");
     let layers = plan(
-        "use \"layers\" as layers
+        "use \"linear_layers\" as layers
         axis H = 3
         axis V = 4
         model m { h: Bool[H] ~ Bernoulli(0.5); v: Bool[V] ~ layers.sigmoid(above = h, below = v) }
@@ -205,7 +205,7 @@ fn what_cannot_be_used_is_told_where_it_is_used() {
         .write("f.ghm", "axis")
         .write("g.ghm", "use \"h.ghm\" as h")
         .write("h.ghm", "query q = 1")
-        .write("i.ghm", "use \"net.bif\" as net");
+        .write("i.ghm", "use \"net.bif\" as alarm");
     for (file, number, words) in [
         ("c.ghm", "E0209", "there is no `d.ghm` to use"),
         ("e.ghm", "E0101", "f.ghm:1"),

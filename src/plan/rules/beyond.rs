@@ -16,9 +16,19 @@ const MAX_LOG2_TABLE: f64 = 24.0;
 /// An engine that fits: its name, its kind, its variables, and why.
 pub type Fit = (String, Kind, Vec<VarId>, String);
 
-/// The engine that fits the first part of a model that no exact engine reaches.
-pub fn find_beyond(program: &Program, model: ModelId, fixed: &BTreeSet<VarId>, learning: bool) -> Option<Fit> {
+/// The engine that fits the first part of a model that no exact engine reaches; `asked` where its variables are asked for, observed
+/// or not.
+pub fn find_beyond(
+    program: &Program,
+    model: ModelId,
+    fixed: &BTreeSet<VarId>,
+    learning: bool,
+    asked: bool,
+) -> Option<Fit> {
+    let all: BTreeSet<VarId> = program.models[model].vars.iter().copied().collect();
     let situation = Situation::new(program, model, fixed);
+    // Of a question nothing is left out, though nothing observed may hang below what is asked for.
+    let situation = if asked { Situation { asked: &all, ..situation } } else { situation };
     let components = find_components(&situation);
     let hardest = components.iter().max_by(|a, b| rank(program, a).total_cmp(&rank(program, b)))?;
     Some(fit(&situation, hardest, learning))

@@ -57,10 +57,13 @@ pub fn choose_layer(
         Some(guide) => readable_guide_order(program, guide, fixed, at)?,
         None => Vec::new(),
     };
-    refuse_unlearned(program, model, fixed, &order, at)?;
     match above {
         Above::Var(hidden) => match order.iter().position(|v| v == hidden) {
-            Some(place) => choose_pair(program, model, fixed, &order[..place], *hidden, steps, at),
+            Some(place) => {
+                let pair = choose_pair(program, model, fixed, &order[..place], *hidden, steps, at)?;
+                refuse_unlearned(program, model, fixed, &order, at)?;
+                Ok(pair)
+            }
             None => Err(Diagnostic::at(
                 Code::NoEngine,
                 at,
@@ -70,6 +73,7 @@ pub fn choose_layer(
             .help(format!("write `guide {} {{ .. }}` with a conditional for each hidden layer", declared.name))),
         },
         Above::Part(name) => {
+            refuse_unlearned(program, model, fixed, &order, at)?;
             let known: BTreeSet<VarId> = fixed.iter().chain(&order).copied().collect();
             let situation = Situation::new(program, model, &known);
             let Some(part) = find_undirected(&situation).into_iter().find(|p| &p.name == name) else {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::analysis::find_determined;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Factor, FactorKind, Guide, Program, VarId};
@@ -31,9 +32,11 @@ pub fn order_factors(factors: &[Factor]) -> Vec<usize> {
     order
 }
 
-/// The variables that a guide's conditionals define, in the order in which they are drawn, without the fixed ones.
+/// The variables that a guide's conditionals draw, in that order, without the fixed ones and those that `=` defines.
 pub fn guide_order(factors: &[Factor], fixed: &BTreeSet<VarId>) -> Vec<VarId> {
-    order_factors(factors).into_iter().flat_map(|i| factors[i].targets()).filter(|v| !fixed.contains(v)).collect()
+    let order = order_factors(factors).into_iter().map(|i| &factors[i]);
+    let drawn = order.filter(|f| !matches!(f.kind, FactorKind::Deterministic { .. }));
+    drawn.flat_map(Factor::targets).filter(|v| !fixed.contains(v)).collect()
 }
 
 /// The guide's conditionals that some variables hang on, themselves included.
@@ -69,7 +72,9 @@ pub fn readable_guide_order(
     let mut known = fixed.clone();
     for &var in &order {
         let own = guide.factors.iter().filter(|f| f.targets().contains(&var));
-        if let Some(read) = own.flat_map(Factor::reads).find(|r| !known.contains(&r.var)) {
+        let determined = find_determined(program, program.vars[var].model, &known);
+        let has = |v: VarId| known.contains(&v) || determined.contains(&v);
+        if let Some(read) = own.flat_map(Factor::reads).find(|r| !has(r.var)) {
             let (name, reader) = (&program.vars[read.var].name, &program.vars[var].name);
             let declared = program.vars[read.var].span;
             if order.contains(&read.var) {

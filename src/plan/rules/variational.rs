@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::order::readable_guide_order;
 use super::partition::NotExact;
+use crate::analysis::find_determined;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Factor, FactorKind, Family, ModelId, Program, VarId};
@@ -43,8 +44,10 @@ pub fn choose_variational(
             .help(format!("write `guide {} {{ .. }}` with a conditional for each latent variable", declared.name)));
     };
     let order = readable_guide_order(program, guide, fixed, at)?;
-    let latent: Vec<VarId> = declared.vars.iter().copied().filter(|v| !fixed.contains(v)).collect();
-    if let Some(&missing) = latent.iter().find(|v| !order.contains(v)) {
+    let known: BTreeSet<VarId> = fixed.iter().chain(&order).copied().collect();
+    let determined = find_determined(program, model, &known);
+    let mut latent = declared.vars.iter().filter(|v| !known.contains(v));
+    if let Some(&missing) = latent.find(|v| !determined.contains(v)) {
         return Err(Diagnostic::at(
             Code::NoEngine,
             at,

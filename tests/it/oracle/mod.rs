@@ -11,6 +11,7 @@ mod densities;
 mod expressions;
 mod factors;
 mod random_cases;
+mod trials;
 
 use std::collections::BTreeMap;
 

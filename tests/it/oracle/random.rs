@@ -427,7 +427,15 @@ impl Writer {
         self.line("for t in Step {");
         self.line("  var s[t]: Color");
         self.line("  factor T[s[t-1], s[t]]");
-        self.line(if given { "  factor u[s[t]] + z[t] * v[s[t]]" } else { "  factor u[s[t]]" });
+        let layers = ["conv(2, width = 3, tanh)", "gru(2)", "lstm(2)", "rnn(2); norm", "dropout(0.3); dense(2, tanh)"];
+        // Brute force runs a net for each joint state.
+        if given && length <= 3 && self.stream.chance(0.5) {
+            let layer = *self.stream.pick(&layers);
+            self.outside = format!("net f(z[Step]: Bool) -> (score[Step]: Real[Color]) {{ {layer}; dense }}\n");
+            self.line("  factor f(z)[t, s[t]]");
+        } else {
+            self.line(if given { "  factor u[s[t]] + z[t] * v[s[t]]" } else { "  factor u[s[t]]" });
+        }
         if self.stream.chance(0.3) {
             self.line("  factor if t is last then u[s[t]] else 0");
         }

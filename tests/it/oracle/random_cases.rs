@@ -40,6 +40,7 @@ fn every_construct_is_met_early() {
         "for j in Mark",
         "[t-1]",
         "given ",
+        "net f(",
         "tanh(",
         "x[i-1, j]",
         "axis State = 1",

@@ -206,7 +206,7 @@ model m {
     let h = model.factors.iter().find(|f| matches!(f.kind, FactorKind::Deterministic { .. })).expect("the definition");
     let FactorKind::Deterministic { target, value } = &h.kind else { unreachable!() };
     assert!(value.reads().iter().any(|r| r.var == target.var));
-    gives(&["E0605"], &format!("{text}query q = mean(y)\n"));
+    gives(&["E0606"], &format!("{text}query q = mean(y)\n"));
 }
 
 #[test]
@@ -343,4 +343,27 @@ evaluate e = {q} on d
     assert_eq!(codes("error(y, argmax(c | x))"), ["E0403"]);
     assert_eq!(codes("squared_error(y, mean(z | x))"), ["E0403"]);
     assert_eq!(codes("error(v, argmax(c | x))"), ["E0201"]);
+}
+
+#[test]
+fn parentheses_tell_the_order_of_contractions() {
+    let model = |e: &str| {
+        format!(
+            "axis I = 2\naxis J = 2\nmodel m {{ param a: Real[I, J], c: Real[J]; x: Real[J] ~ Normal({e}, sd = 1) }}\n"
+        )
+    };
+    gives(&["E0304"], &model("c @ a @ a"));
+    checks(&model("(c @ a) @ a"));
+}
+
+#[test]
+fn layers_before_a_recurrent_one_keep_to_the_prefix() {
+    let model = |layers: &str| {
+        format!(
+            "axis T = 3\naxis W = 4\nnet f(word[T]: W) -> Real[W] {{ {layers}; dense }}\nmodel m {{ for t in T {{ word[t]: W ~ Categorical(logit = f(word[<t])) }} }}\n"
+        )
+    };
+    checks(&model("embed(word = 2); dense(2, tanh); norm; gru(2); lstm(2)"));
+    gives(&["E0206"], &model("conv(2, width = 2, tanh); gru(2)"));
+    gives(&["E0206"], &model("pool(mean); gru(2)"));
 }
