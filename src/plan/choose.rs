@@ -26,6 +26,10 @@ use crate::model::{
 
 /// Passes over the data where the file does not say.
 const EPOCHS: usize = 50;
+/// Steps on all rows where an exact gradient of few numbers is followed and the file does not say.
+const STEPS: usize = 500;
+/// So many numbers are few: a step on all rows costs little, and half a thousand of them come to rest.
+const FEW: usize = 1000;
 /// Rows a gradient step sees where the file does not say.
 const BATCH: usize = 100;
 
@@ -193,13 +197,19 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>
         batch = batch.or(rows.map(|rows| (rows, line.span)));
         lines.push(chosen);
     }
+    let gentle = |line: &LinePlan| match &line.objective {
+        ObjectivePlan::Expression { leaves, .. } => is_small(program, leaves, &line.group),
+        ObjectivePlan::Layer(_) | ObjectivePlan::WakeSleep(_) => false,
+    };
+    let unsaid = stage.lines.iter().all(|l| l.with.is_none());
+    let whole = unsaid && lines.iter().all(|l| l.update != Update::Em && gentle(l));
     let then = lines.iter().flat_map(|l| match &l.objective {
         ObjectivePlan::Layer(layer) => layer.then.clone(),
         ObjectivePlan::Expression { .. } | ObjectivePlan::WakeSleep(_) => Vec::new(),
     });
     let made = StagePlan {
         name: stage.name.clone(),
-        batch: match lines.iter().any(|l| l.update == Update::Em) {
+        batch: match lines.iter().any(|l| l.update == Update::Em) || whole {
             true => None,
             false => Some(batch.map_or(BATCH, |(rows, _)| rows)),
         },
@@ -207,7 +217,7 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>
         lines,
         ties: stage.ties.clone(),
         inits: stage.inits.clone(),
-        epochs: stage.epochs.unwrap_or(EPOCHS),
+        epochs: stage.epochs.unwrap_or(if whole { STEPS } else { EPOCHS }),
         patience: stage.patience.clone(),
     };
     verify_patience(&made).map_err(|p| (p, None))?;
@@ -588,7 +598,7 @@ fn choose_update(
                 Ok(_) => "a gradient was asked for; EM applies too".to_string(),
                 Err(refusal) => format!("a gradient; no EM: {}", refusal.reason.text),
             };
-            let default = || match (contrastive, tabular) {
+            let default = || match (contrastive, tabular || is_small(program, leaves, group)) {
                 (true, _) => contrastive_default(),
                 (false, true) => adam(0.05),
                 (false, false) => adam(1e-3),
@@ -596,6 +606,14 @@ fn choose_update(
             Ok((Update::Gradient(optimiser.unwrap_or_else(default)), reason))
         }
     }
+}
+
+/// Whether an exact likelihood depends on few numbers.
+fn is_small(program: &Program, leaves: &[Leaf], group: &[ParamId]) -> bool {
+    let exact = |leaf: &Leaf| matches!(leaf, Leaf::LogLik(plan) if !plan.normalisers.iter().any(is_contrastive));
+    let entries = |&p: &ParamId| program.extents(&program.params[p].axes).map(|e| e.iter().product::<usize>());
+    let all: Option<usize> = group.iter().map(entries).sum();
+    leaves.iter().all(exact) && all.is_some_and(|n| n <= FEW)
 }
 
 fn is_contrastive(normaliser: &Normaliser) -> bool {

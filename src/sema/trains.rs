@@ -30,44 +30,15 @@ impl Checker<'_> {
             }
         }
         self.training_on = Some(on.data);
-        let mut stages: Vec<Stage> = Vec::new();
-        let mut loose = Vec::new();
-        for step in item.body.iter().flatten() {
-            match step {
-                Step::Stage { name, body, span } => {
-                    if let Some(first) = stages.iter().find(|s| s.name == name.text) {
-                        let first = first.span;
-                        self.twice(name, first, "stage");
-                    }
-                    let made = self.stage(&models, &name.text, body, *span);
-                    stages.extend(made);
-                }
-                step => {
-                    if !stages.is_empty() {
-                        self.push(
-                            Diagnostic::at(
-                                Code::BadSchedule,
-                                step.span(),
-                                "this line stands behind a stage, but in none",
-                            )
-                            .help("put it into a `stage NAME { .. }`, so that the order is plain"),
-                        );
-                    }
-                    loose.push(step.clone());
-                }
-            }
-        }
-        if !loose.is_empty() || stages.is_empty() {
-            let made = self.stage(&models, "train", &loose, item.span);
-            stages.splice(..0, made);
-        }
+        let stages = self.stage(&models, None, item.body.as_deref().unwrap_or_default(), item.span);
         self.program.trains.push(Train { models, on, stages, span: item.span });
         Some(())
     }
 
-    /// A stage; where stages stand in it, these one after another, each with what the outer one says of ties, starts and ends.
-    fn stage(&mut self, models: &[ModelId], name: &str, body: &[Step], span: Span) -> Vec<Stage> {
-        let mut stage = self.empty_stage(name, span);
+    /// A stage, or with no name the whole training; where stages stand in it, these one after another, each with what the outer one says of
+    /// ties, starts and ends.
+    fn stage(&mut self, models: &[ModelId], name: Option<&str>, body: &[Step], span: Span) -> Vec<Stage> {
+        let mut stage = self.empty_stage(name.unwrap_or("train"), span);
         let mut inner = Vec::new();
         for step in body {
             let before = self.problems.len();
@@ -86,7 +57,7 @@ impl Checker<'_> {
         }
         let mut inits = std::mem::take(&mut stage.inits);
         let made = inner.into_iter().map(|part| Stage {
-            name: format!("{name}: {}", part.name),
+            name: name.map_or(part.name.clone(), |outer| format!("{outer}: {}", part.name)),
             lines: part.lines,
             ties: stage.ties.iter().copied().chain(part.ties).collect(),
             // What the outer stage starts from is set once, before its first part.
@@ -131,7 +102,7 @@ impl Checker<'_> {
                     self.twice(name, first, "stage");
                 }
                 self.unfolding += 1;
-                let made = self.stage(models, &name.text, body, *span);
+                let made = self.stage(models, Some(&name.text), body, *span);
                 self.unfolding -= 1;
                 inner.extend(made);
             }

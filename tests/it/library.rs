@@ -166,7 +166,7 @@ fn chains_and_layers_of_the_library_are_planned_as_what_they_are() {
         axis Face = 6
         axis Roll = 20
         model casino { (s[Roll]: Die, x[Roll]: Face) ~ hmm(s = s, x = x) }
-        data rolls = sample(casino, 5, seed = 1)
+        data rolls = sample(casino, 5, seed = 1) { x[Roll]: Face = x }
         train casino on rolls",
     );
     let text = serde_json::to_string(&chain).expect("plain data");

@@ -6,6 +6,7 @@ mod drawing;
 mod editors;
 mod engines;
 mod expanded;
+mod first_model;
 mod house;
 mod layering;
 mod library;

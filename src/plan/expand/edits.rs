@@ -94,9 +94,14 @@ impl<'a> Edits<'a> {
         }
     }
 
-    fn above(&mut self, start: u32, text: &str) {
+    /// Whether a statement is the first on its line.
+    pub fn begins_line(&self, start: u32) -> bool {
         let before = self.source.get(..start as usize).unwrap_or("");
-        let alone = before.rsplit('\n').next().is_none_or(|l| l.trim().is_empty());
+        before.rsplit('\n').next().is_none_or(|l| l.trim().is_empty())
+    }
+
+    fn above(&mut self, start: u32, text: &str) {
+        let alone = self.begins_line(start);
         self.insert(start, if alone { format!("{text}\n") } else { format!("\n{text}\n") });
     }
 

@@ -152,8 +152,7 @@ impl<'a> Writer<'a> {
             for found in chosen(whole) {
                 epochs = Some(found.stage.epochs);
                 for line in found.lines {
-                    let of = self.model_of(line).filter(|_| train.models.len() > 1);
-                    let (reason, text) = self.new_line(line, found.stage, of);
+                    let (reason, text) = self.new_line(line, found.stage, train.models.len() > 1);
                     added += &format!("\n{}\n{text}", edits::note(&reason));
                 }
             }
@@ -165,15 +164,19 @@ impl<'a> Writer<'a> {
     }
 
     /// A line, or the two phases, that the file leaves out altogether or calls by a schedule's name.
-    fn new_line(&self, line: &LinePlan, stage: &StagePlan, of: Option<ModelId>) -> (String, String) {
+    fn new_line(&self, line: &LinePlan, stage: &StagePlan, several: bool) -> (String, String) {
         let program = self.program;
-        let of_model = of.map(|m| format!(" of {}", program.models[m].name)).unwrap_or_default();
+        let of = |model: Option<ModelId>| match model.filter(|_| several) {
+            Some(model) => format!(" of {}", program.models[model].name),
+            None => String::new(),
+        };
         let (method, reason) = line_method(line);
         let with = match &line.update {
             Update::Gradient(optimiser) => format!(" with {}", optimiser_text(optimiser, stage.batch)),
             Update::Em => String::new(),
         };
-        if let ObjectivePlan::WakeSleep(_) = &line.objective {
+        if let ObjectivePlan::WakeSleep(plan) = &line.objective {
+            let of_model = of(Some(plan.model));
             let text = format!(
                 "maximise E[log(model(observed, latent)) for latent ~ guide]{of_model} over model by {method}{with}\n\
                  maximise E[log(guide(latent | observed)) for (latent, observed) ~ model]{of_model} over guide by {method}{with}"
@@ -198,7 +201,7 @@ impl<'a> Writer<'a> {
                 (format!("log(layer({above}))"), Some(plan.model))
             }
         };
-        let mut text = format!("maximise {objective}{of_model}");
+        let mut text = format!("maximise {objective}{}", of(model));
         if let Some(over) = cover(program, model, &[line]) {
             text += &format!(" over {over}");
         }
@@ -272,17 +275,18 @@ impl<'a> Writer<'a> {
     fn listed(&mut self, line: &Maximise, found: &[Chosen<'_>]) {
         let mut text = String::new();
         for Chosen { stage, lines } in found {
-            let nested = stage.name.rsplit_once(": ").map(|(_, own)| own);
-            text += &nested.filter(|_| found.len() > 1).map(|own| format!("stage {own} {{\n")).unwrap_or_default();
+            let own = stage.name.rsplit(": ").next().unwrap_or_default();
+            text += &if found.len() > 1 { format!("stage {own} {{\n") } else { String::new() };
             for planned in lines {
-                let of = self.model_of(planned).filter(|_| !line.of.is_empty());
-                let (reason, told) = self.new_line(planned, stage, of);
+                let (reason, told) = self.new_line(planned, stage, !line.of.is_empty());
                 text += &format!("{}\n{told}\n", edits::note(&reason));
             }
-            text += if nested.is_some() && found.len() > 1 { "}\n" } else { "" };
+            text += if found.len() > 1 { "}\n" } else { "" };
         }
         self.edits.note_before(line.span.start, "");
-        self.edits.replace(line.span.start, line.span.end, text.trim_end().to_string());
+        let begins = self.edits.begins_line(line.span.start);
+        let text = format!("{}{}", if begins { "" } else { "\n" }, text.trim_end());
+        self.edits.replace(line.span.start, line.span.end, text);
     }
 
     /// The model whose guide a line calls `guide`.
