@@ -12,10 +12,12 @@ use super::house::{files, relative, root};
 mod checkpoint;
 #[path = "../../fuzz/checks/compile.rs"]
 mod compile;
-#[path = "../../fuzz/checks/csv.rs"]
-mod csv;
+#[path = "../../fuzz/checks/format.rs"]
+mod format;
 #[path = "../../fuzz/checks/parse.rs"]
 mod parse;
+#[path = "../../fuzz/checks/readers.rs"]
+mod readers;
 
 /// Mutants of each program.
 const MUTANTS: u32 = 500;
@@ -45,8 +47,13 @@ fn checkpoints_are_loaded() {
 }
 
 #[test]
-fn tables_are_loaded() {
-    replay("csv", csv::check);
+fn data_are_loaded() {
+    replay("readers", readers::check);
+}
+
+#[test]
+fn programs_are_laid_out() {
+    replay("format", format::check);
 }
 
 /// A text cut into words, runs of blanks, and single signs.
