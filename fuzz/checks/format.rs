@@ -6,8 +6,22 @@ use super::parse;
 
 /// What a change puts at its place.
 const SCRAPS: [&str; 16] = [
-    "\n", "\n\n", "\n\n\n\n", " ", "   ", "\t", "\r\n", ";", " ; ", " # note\n", "\n# note\n", "#\n", "# é \u{3000}\n", "\n\n# a\n# b\n\n",
-    ",", "#### ; }\n",
+    "\n",
+    "\n\n",
+    "\n\n\n\n",
+    " ",
+    "   ",
+    "\t",
+    "\r\n",
+    ";",
+    " ; ",
+    " # note\n",
+    "\n# note\n",
+    "#\n",
+    "# é \u{3000}\n",
+    "\n\n# a\n# b\n\n",
+    ",",
+    "#### ; }\n",
 ];
 
 /// Panics where the layout breaks a promise on these bytes.

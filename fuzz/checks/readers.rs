@@ -139,8 +139,7 @@ fn written(table: &Table, dir: &Path, places: &Locations) {
     let want = |label: bool| if label { Want::Label } else { Want::Number };
     let columns = table.columns.iter().map(|(name, column)| (name.clone(), want(column.is_label()))).collect();
     let wants = Wants { columns, only: true };
-    let again =
-        load_as(&Source::Csv { path: "again.csv".into() }, places, &wants).expect("what was written loads");
+    let again = load_as(&Source::Csv { path: "again.csv".into() }, places, &wants).expect("what was written loads");
     assert_eq!(cells(table), cells(&again), "written as:\n{}", String::from_utf8_lossy(&out));
 }
 

@@ -4,6 +4,7 @@ mod cli;
 mod data;
 mod drawing;
 mod engines;
+mod hostile;
 mod house;
 mod layering;
 mod models;
