@@ -20,7 +20,7 @@ mod parse;
 pub(crate) mod readers;
 
 /// Mutants of each program: ten thousand come of all of them.
-const MUTANTS: u32 = 300;
+const MUTANTS: u32 = 175;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let inputs = files(&root().join("fuzz/regressions").join(target));

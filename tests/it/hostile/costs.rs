@@ -225,9 +225,9 @@ fn nothing_is_written_outside_the_folder_that_was_named() {
         }
     }
     let place = Place::new();
-    std::fs::create_dir(place.path("work")).expect("a folder");
+    std::fs::create_dir(place.path("own")).expect("a folder");
     place.write(
-        "work/m.ghm",
+        "own/m.ghm",
         "data d = sample(truth, 8, seed = 1)
 model truth { x: Bool ~ Bernoulli(0.3) }
 model m {
@@ -240,21 +240,21 @@ sample draws = P(x) of m times 3
 query q = P(x) of m
 ",
     );
-    let output = place.run(&["run", "work/m.ghm", "--out", "work/here", "--quiet"]);
+    let output = place.run(&["run", "own/m.ghm", "--out", "own/here", "--quiet"]);
     assert_eq!(code(&output), 0, "{}", err(&output));
     let mut all = Vec::new();
     tree(&place.path("."), &mut all);
-    let allowed = [place.path("./work/here"), place.path("./work/m.ghm")];
+    let allowed = [place.path("./own/here"), place.path("./own/m.ghm")];
     let outside: Vec<_> =
-        all.iter().filter(|p| **p != place.path("./work") && !allowed.iter().any(|a| p.starts_with(a))).collect();
+        all.iter().filter(|p| **p != place.path("./own") && !allowed.iter().any(|a| p.starts_with(a))).collect();
     assert!(outside.is_empty(), "{outside:?}");
     assert!(all.len() > 4, "the run wrote {all:?}");
     // A question, a check and an explanation write nothing at all.
     for args in [
-        &["check", "work/m.ghm"][..],
-        &["explain", "work/m.ghm"],
-        &["query", "work/m.ghm", "P(x) of truth"],
-        &["fmt", "--check", "work/m.ghm"],
+        &["check", "own/m.ghm"][..],
+        &["explain", "own/m.ghm"],
+        &["query", "own/m.ghm", "P(x) of truth"],
+        &["fmt", "--check", "own/m.ghm"],
     ] {
         place.run(args);
     }
