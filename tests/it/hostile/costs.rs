@@ -80,6 +80,9 @@ fn long_files_are_read_in_time() {
     assert!(told("quotes", &"\"".repeat(1_000_001)).contains("E01"));
     told("axes", &many(20_000, |i| format!("axis A{i} = A{}\n", i + 1)));
     told("models", &many(5_000, |i| format!("model m{i} {{ x: Bool ~ Bernoulli(0.5) }}\nquery q{i} = P(x) of m{i}\n")));
+    let chain = many(5_000, |i| format!("  x{}: Bool ~ Bernoulli(if x{i} then 0.2 else 0.7)\n", i + 1));
+    let question = "query q = P(x5000 | x0 = yes)\n";
+    told("a chain", &format!("model m {{\n  x0: Bool ~ Bernoulli(0.5)\n{chain}}}\n{question}"));
     let chain = many(3_000, |i| format!("  a{}: Real = a{i} + 1\n", i + 1));
     told("definitions", &format!("model m {{\n  a0: Real ~ Normal(0, sd = 1)\n{chain}}}\n"));
 }
@@ -145,11 +148,10 @@ fn packed_files_do_not_unpack_without_end() {
     let zeros = packed(|out| (0..600).for_each(|_| out.write_all(&[0; 1 << 18]).expect("memory")));
     assert!(rows.len() < 1 << 20 && zeros.len() < 1 << 20, "{} and {} bytes", rows.len(), zeros.len());
     for source in readers() {
-        for (what, bytes) in [("rows", &rows), ("zeros", &zeros)] {
-            let source = source("bomb.gz".into());
-            let error = read(source.clone(), bytes).expect_err("refused");
-            assert!(error.code().number().starts_with("E07"), "{source:?} of {what}: {error}");
-        }
+        let source = source("bomb.gz".into());
+        let arrays = matches!(source, Source::Npy { .. } | Source::Npz { .. } | Source::Idx { .. });
+        let error = read(source.clone(), if arrays { &zeros } else { &rows }).expect_err("refused");
+        assert!(error.code().number().starts_with("E07"), "{source:?}: {error}");
     }
     let error = read(Source::Columns { path: "b.gz".into(), names: Vec::new() }, &rows).expect_err("refused");
     assert!(error.to_string().contains("unpacks to more than"), "{error}");

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::panic::catch_unwind;
+use std::path::PathBuf;
 
 use ghmc::base::stream::Stream;
 use ghmc::data::{Locations, Source, load};
@@ -50,7 +51,8 @@ fn arrays_and_packed_files_cut_short_are_refused() {
     let places = Locations { base: dir.path().into(), ..Locations::default() };
     let kept = root().join("fuzz/regressions/readers");
     let npy = |path| Source::Npy { path };
-    let cases: [(&str, fn(std::path::PathBuf) -> Source); 7] = [
+    type Case = (&'static str, fn(PathBuf) -> Source);
+    let cases: [Case; 7] = [
         ("array_f8", npy),
         ("array_big_endian", npy),
         ("array_text", npy),
