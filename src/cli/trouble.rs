@@ -54,14 +54,14 @@ impl Trouble {
         Failed { sources: sources.clone(), problems }.into()
     }
 
-    /// The exit code. Diagnostics mean a wrong input, unless one of them tells of a run that failed or all of a wrong `--set`.
+    /// The exit code. Diagnostics mean a wrong input, unless one of them tells of a run that failed or all of a wrong call.
     pub fn exit_code(&self) -> u8 {
         match self {
             Trouble::Diagnosed(failed) => {
                 let (list, _) = failed.problems.sorted();
                 let ran = |d: &Diagnostic| matches!(d.code, Code::Diverged | Code::CannotWrite | Code::Busy);
-                let setting = |d: &Diagnostic| d.code == Code::BadSetting;
-                match list.iter().any(setting) && list.iter().filter(|d| d.is_error()).all(setting) {
+                let call = |d: &Diagnostic| matches!(d.code, Code::BadSetting | Code::Occupied | Code::NoRun);
+                match list.iter().any(call) && list.iter().filter(|d| d.is_error()).all(call) {
                     true => exit::USAGE,
                     false if list.iter().any(ran) => exit::FAILED,
                     false => exit::INPUT,
@@ -98,14 +98,7 @@ impl From<Failed> for Trouble {
 
 impl From<ReportError> for Trouble {
     fn from(error: ReportError) -> Trouble {
-        match error {
-            ReportError::Occupied { .. } | ReportError::NoRun { .. } | ReportError::NotFinished { .. } => {
-                Trouble::Usage(error.to_string(), error.help().to_string())
-            }
-            ReportError::Write { .. } | ReportError::ImageSize { .. } => {
-                Trouble::of(Diagnostic::new(error.code(), error.to_string()).help(error.help()))
-            }
-        }
+        Trouble::of(Diagnostic::new(error.code(), error.to_string()).help(error.help()))
     }
 }
 

@@ -211,11 +211,14 @@ pub(super) fn load_parts(parts: &[(String, Part)], wants: &Wants) -> Result<Tabl
 fn bare_width(mut input: Input) -> Result<usize, DataError> {
     let most = 1 << 23;
     let mut line = Vec::new();
-    if let Err(e) = input.reader.by_ref().take(most).read_until(b'\n', &mut line) {
-        return Err(input.error(e));
+    // Blank lines before the first row are passed over, as when the rows are read.
+    loop {
+        line.clear();
+        match input.reader.by_ref().take(most).read_until(b'\n', &mut line) {
+            Err(e) => return Err(input.error(e)),
+            Ok(0) => return Err(DataError::Empty { file: input.file }),
+            Ok(_) if line.trim_ascii().is_empty() => {}
+            Ok(_) => return Ok(line.split(|&byte| byte == b',').count()),
+        }
     }
-    if line.trim_ascii().is_empty() {
-        return Err(DataError::Empty { file: input.file });
-    }
-    Ok(line.split(|&byte| byte == b',').count())
 }

@@ -18,6 +18,9 @@ const MOST_IN_LINE: usize = 1 << 23;
 /// An object has at most so many keys.
 const MOST_KEYS: usize = 1 << 10;
 
+/// Rows that leave out a list, a word of the file each, come to at most so many absent entries.
+const MOST_FILLED: usize = 1 << 24;
+
 /// So many rows are looked through, at most, for the kinds and shapes of columns.
 const PROBE_ROWS: usize = 1000;
 
@@ -152,6 +155,8 @@ struct Reading {
     seen: Seen,
     builder: Builder,
     lengths: Vec<usize>,
+    /// Entries of lists that rows leave out.
+    filled: usize,
 }
 
 impl Reading {
@@ -172,7 +177,17 @@ impl Reading {
         }
         let whole = self.seen.shape.iter().flatten().product::<usize>();
         match (value, self.seen.ragged) {
-            (Value::Null, false) => (0..whole).for_each(|_| self.builder.skip()),
+            (Value::Null, false) => {
+                self.filled = self.filled.saturating_add(whole);
+                if whole > 1 && self.filled > MOST_FILLED {
+                    let what = format!(
+                        "leaves out `{}`, a list of {whole} entries; more than {MOST_FILLED} entries are left out by now",
+                        self.name
+                    );
+                    return Err(DataError::TooLong { file: file.into(), line, what });
+                }
+                (0..whole).for_each(|_| self.builder.skip());
+            }
             (Value::Array(items), false) if items.is_empty() => {
                 return Err(uneven(format!("`{}` is an empty list", self.name)));
             }
@@ -211,7 +226,7 @@ pub(super) fn load(input: Input, wants: &Wants) -> Result<Table, DataError> {
     let (slots, probed) = probe(&mut reader)?;
     let open = |(name, seen): (String, Seen)| {
         let want = wants.of(&name).unwrap_or(if seen.label { Want::Label } else { Want::Number });
-        Reading { name, seen, builder: Builder::new(want), lengths: Vec::new() }
+        Reading { name, seen, builder: Builder::new(want), lengths: Vec::new(), filled: 0 }
     };
     let mut columns: Vec<Reading> = slots.into_iter().filter(|(name, _)| !wants.skips(name)).map(open).collect();
     let mut probed = probed.into_iter();

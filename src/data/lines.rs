@@ -91,6 +91,10 @@ impl Layout<'_> {
         let slot = |(place, name): (usize, &str)| Slot { name: name.into(), place };
         match self {
             Layout::Text => Ok(vec![slot((0, "word"))]),
+            Layout::Universal if UNIVERSAL.iter().any(|&(_, place)| place >= first.len()) => Err(DataError::Header {
+                file: file.into(),
+                detail: format!("its first token has {} columns, split by tabs, of the ten of CoNLL-U", first.len()),
+            }),
             Layout::Universal => Ok(UNIVERSAL.iter().map(|&(name, place)| slot((place, name))).collect()),
             Layout::Columns(names) if names.len() > first.len() => Err(DataError::Header {
                 file: file.into(),

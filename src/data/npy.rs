@@ -5,11 +5,13 @@
 use super::column::Column;
 use super::errors::DataError;
 use super::idx::each;
-use super::open::Input;
+use super::open::{Bounded, Input, most_unpacked};
 use super::table::Table;
 use crate::base::schema::{ColumnKind, ColumnSchema, Extent, Schema};
+use std::cell::Cell;
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
+use std::rc::Rc;
 
 /// Longest header that is believed; NumPy itself writes a few hundred bytes.
 const HEADER_LIMIT: usize = 1 << 16;
@@ -237,12 +239,15 @@ fn members<T>(path: &Path, mut each: impl FnMut(Input, &str) -> Result<T, DataEr
         detail: e.to_string(),
     };
     let mut archive = zip::ZipArchive::new(source).map_err(broken)?;
+    let size = std::fs::metadata(path).map_or(0, |m| m.len());
+    let left = Rc::new(Cell::new(most_unpacked(size)));
     let mut out = Vec::new();
     for at in 0..archive.len() {
         let member = archive.by_index(at).map_err(broken)?;
         let full = member.name().map_err(broken)?.into_owned();
         let name = full.strip_suffix(".npy").unwrap_or(&full).to_string();
-        let input = Input::of(Box::new(BufReader::new(member)), format!("{file}:{full}"));
+        let reader = BufReader::new(Bounded { inner: member, left: left.clone() });
+        let input = Input::of(Box::new(reader), format!("{file}:{full}"));
         out.push(each(input, &name)?);
     }
     if out.is_empty() {

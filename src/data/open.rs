@@ -2,9 +2,43 @@
 
 use super::errors::DataError;
 use flate2::read::MultiGzDecoder;
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
+use std::rc::Rc;
+
+/// Unpacked bytes that a packed file may always come to, and how many times its size beyond that: deflate reaches a thousand times, and
+/// real data a tenth of it.
+const FREE: u64 = 1 << 26;
+const TIMES: u64 = 300;
+
+/// The unpacked bytes that packed ones of this size may come to.
+pub(super) fn most_unpacked(packed: u64) -> u64 {
+    FREE.max(packed.saturating_mul(TIMES))
+}
+
+/// A reader that fails where more is unpacked than packed bytes may come to.
+pub(super) struct Bounded<R> {
+    /// What is read.
+    pub inner: R,
+    /// The bytes that are left to it, which several readers may share.
+    pub left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        match self.left.get().checked_sub(count as u64) {
+            Some(left) => self.left.set(left),
+            None => {
+                let what = format!("it unpacks to more than {} MiB and {TIMES} times its size", FREE >> 20);
+                return Err(std::io::Error::new(ErrorKind::InvalidData, what));
+            }
+        }
+        Ok(count)
+    }
+}
 
 /// A reader together with the name that errors give it.
 pub(super) struct Input<'a> {
@@ -24,7 +58,9 @@ impl<'a> Input<'a> {
         let magic = raw.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]);
         let file = path.display().to_string();
         if magic {
-            let reader = Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(raw)));
+            let size = std::fs::metadata(path).map_or(0, |m| m.len());
+            let unpacked = Bounded { inner: MultiGzDecoder::new(raw), left: Rc::new(Cell::new(most_unpacked(size))) };
+            let reader = Box::new(BufReader::with_capacity(1 << 16, unpacked));
             return Ok(Input { reader, file, packed: true });
         }
         if path.extension().is_some_and(|e| e == "gz") {
@@ -36,7 +72,8 @@ impl<'a> Input<'a> {
     /// Reads from bytes already here; gzip as in `open`.
     pub fn bytes(bytes: &'a [u8], file: &str) -> Input<'a> {
         if bytes.starts_with(&[0x1f, 0x8b]) {
-            let reader = Box::new(BufReader::new(MultiGzDecoder::new(bytes)));
+            let left = Rc::new(Cell::new(most_unpacked(bytes.len() as u64)));
+            let reader = Box::new(BufReader::new(Bounded { inner: MultiGzDecoder::new(bytes), left }));
             return Input { reader, file: file.into(), packed: true };
         }
         Input { reader: Box::new(bytes), file: file.into(), packed: false }

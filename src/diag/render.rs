@@ -3,8 +3,8 @@
 use std::fmt;
 
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, NamedSource, SourceCode, SourceSpan,
-    SpanContents, ThemeCharacters, ThemeStyles,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, NamedSource, SourceCode,
+    SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +26,9 @@ impl Style {
     /// What goes into files and goldens: no colour, 100 columns.
     pub const PLAIN: Style = Style { color: false, unicode: true, width: 100 };
 }
+
+/// Places further apart than so many lines are quoted each by itself.
+const FURTHEST: usize = 20;
 
 /// A line longer than this is not quoted: a generated file should not flood the terminal.
 const LONGEST_QUOTED_LINE: usize = 400;
@@ -161,7 +164,11 @@ impl SourceCode for WholeLines {
         let end = (start + span.len()).min(text.len());
         let from = text[..start].iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
         let to = text[end..].iter().position(|&b| b == b'\n').map_or(text.len(), |i| end + i);
-        self.0.read_span(&(from, to - from).into(), 0, 0)
+        let read = self.0.read_span(&(from, to - from).into(), 0, 0)?;
+        // The count decides whether the next place is quoted in one piece with this one. The library counts from the start of the file.
+        let lines = text[from..to].split(|&b| b == b'\n').count();
+        let count = read.line_count().min(lines + FURTHEST);
+        Ok(Box::new(MietteSpanContents::new(read.data(), *read.span(), read.line(), read.column(), count)))
     }
 }
 
@@ -209,6 +216,17 @@ impl miette::Diagnostic for Drawing<'_> {
 mod tests {
     use super::*;
     use crate::diag::Code;
+
+    #[test]
+    fn places_far_apart_are_quoted_by_themselves() {
+        let mut sources = Sources::default();
+        let text = "axis K = 3\n".repeat(400);
+        let file = sources.add("a.ghm", text.as_str());
+        let place = |line: u32| Span { file, start: line * 11, end: line * 11 + 4 };
+        let diagnostic = Diagnostic::at(Code::DefinedTwice, place(390), "twice").label(place(200), "first here");
+        let drawn = render(&diagnostic, &sources, Style::PLAIN);
+        assert!(drawn.lines().count() < 20 && drawn.contains("201 │") && drawn.contains("391 │"), "{drawn}");
+    }
 
     #[test]
     fn both_places_are_drawn_and_counted() {

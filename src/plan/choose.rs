@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ask::choose_ask;
-use super::method::{Method, Optimiser, Rule, Schedule, read_method, read_optimiser, read_schedule};
+use super::method::{ALL_ROWS, Method, Optimiser, Rule, Schedule, read_method, read_optimiser, read_schedule};
 use super::missing::{Missing, Unplanned, settle};
 use super::overrides::check_overrides;
 use super::plan::{
@@ -188,6 +188,8 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>
         if let (Some((before, first)), Some(now)) = (batch, rows)
             && before != now
         {
+            let said = |rows: usize| if rows == ALL_ROWS { "all".to_string() } else { rows.to_string() };
+            let (before, now) = (said(before), said(now));
             let message = format!("the lines of a stage step together, with {before} rows or with {now}?");
             let problem = Diagnostic::at(Code::BadSchedule, line.span, message)
                 .label(first, format!("`batch = {before}` here"))
@@ -211,7 +213,7 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>
         name: stage.name.clone(),
         batch: match lines.iter().any(|l| l.update == Update::Em) || whole {
             true => None,
-            false => Some(batch.map_or(BATCH, |(rows, _)| rows)),
+            false => Some(batch.map_or(BATCH, |(rows, _)| rows)).filter(|&rows| rows != ALL_ROWS),
         },
         then: then.collect(),
         lines,

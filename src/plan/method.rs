@@ -205,6 +205,12 @@ impl<'a> Settings<'a> {
         Ok(self.number(name, positional, Kind::Count(most))?.map(|v| v as usize))
     }
 
+    /// Whether a setting is that word; takes it if it is.
+    fn word(&mut self, name: &str, word: &str) -> bool {
+        let at = self.left.iter().position(|(n, a)| *n == Some(name) && matches!(a, Argument::Word(w) if w == word));
+        at.map(|at| self.left.remove(at)).is_some()
+    }
+
     fn finish(self, known: &[&str]) -> Result<(), Diagnostic> {
         match self.left.first() {
             None => Ok(()),
@@ -362,6 +368,9 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
     Ok(method)
 }
 
+/// What stands for all rows where a number of rows is meant.
+pub const ALL_ROWS: usize = usize::MAX;
+
 /// An optimiser with the batch size that may stand among its settings.
 pub fn read_optimiser(call: &Call) -> Result<(Optimiser, Option<usize>), Diagnostic> {
     let mut settings = Settings::of(call);
@@ -380,7 +389,10 @@ pub fn read_optimiser(call: &Call) -> Result<(Optimiser, Option<usize>), Diagnos
         _ => return Err(unknown(call, "optimiser", &["sgd", "adam"])),
     };
     let decay = settings.number("decay", false, Kind::NotNegative)?.unwrap_or(0.0);
-    let batch = settings.count("batch", false, MAX_COUNT)?;
+    let batch = match settings.word("batch", "all") {
+        true => Some(ALL_ROWS),
+        false => settings.count("batch", false, MAX_COUNT)?,
+    };
     settings.finish(known)?;
     if rate.ends().into_iter().all(|v| v == 0.0) {
         return Err(Kind::Positive

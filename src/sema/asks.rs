@@ -63,7 +63,10 @@ impl Checker<'_> {
         if let (Some(span), None) = (conditions.needs_data, &on) {
             let diagnostic =
                 Diagnostic::at(Code::BadEvidence, span, "the value of this comes from data, but no data are named");
-            self.push(diagnostic.help("add `on DATA`, or give a value: `x = yes`"));
+            self.push(match conditions.row.is_some() {
+                true => diagnostic.help("add `on DATA`: the row is one of its rows"),
+                false => diagnostic.help("add `on DATA` to take it from there, or give a single value: `x = ..`"),
+            });
             return None;
         }
         let verb = match item.kind {
@@ -264,13 +267,20 @@ impl Checker<'_> {
                     let diagnostic =
                         Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no question `{text}`"));
                     self.push(match (self.near(text, QUESTIONS), text) {
+                        (_, "sample" | "draw" | "simulate") => diagnostic.help("draws are asked for with `sample NAME = P(..) times 10`"),
+                        (_, "map" | "MAP" | "mode" | "viterbi" | "max" | "predict") => diagnostic.help("the likeliest values are asked with `argmax(x | ..)`"),
+                        (_, "expectation" | "avg" | "average") => diagnostic.help("a mean is asked with `mean(x | ..)`"),
+                        (_, "mse" | "rmse" | "l2") => diagnostic.help("it is called `squared_error(x, mean(x | ..))`"),
+                        (_, "f1" | "precision" | "recall" | "auc") => diagnostic.help("metrics are `error`, `accuracy`, `squared_error`, `chunk_f1` and `cluster_error`"),
+                        (_, "perplexity" | "nll" | "evidence" | "marginal" | "likelihood") => diagnostic.help("the log-likelihood of data is asked with `evaluate NAME = loglik on DATA`"),
                         (_, "p" | "prob" | "Pr") => diagnostic.help("a probability is asked with `P(..)`"),
                         (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
                         _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `cluster_error`, `loglik`, `logZ` and the objectives"),
                     });
                     return None;
                 }
-                self.objective(model, e).map(Question::Value)
+                let mend = "ask for a distribution, `P(x)`, for a `mean(x)`, or compare a truth with a prediction: `accuracy(y, argmax(y | x))`";
+                self.row_value(model, e, "what is asked of data", mend).map(Question::Value)
             }
         }
     }
@@ -292,7 +302,10 @@ impl Checker<'_> {
             return None;
         };
         let Some(name) = truth.value.name() else {
-            self.error(Code::WrongArguments, truth.span, "the truth is a variable that the data bind");
+            self.push(
+                Diagnostic::at(Code::WrongArguments, truth.span, "the truth is a variable that the data bind")
+                    .help("the truth stands first, the prediction second: `error(y, argmax(y | x))`"),
+            );
             return None;
         };
         let truth_var = match self.compared_column(model, name) {
@@ -306,11 +319,14 @@ impl Checker<'_> {
         let predicted = match &prediction {
             Question::Argmax { targets, .. } | Question::Mean { targets, .. } => targets.clone(),
             _ => {
-                self.push(Diagnostic::at(
-                    Code::WrongArguments,
-                    span,
-                    "a prediction is an `argmax`, an `argmax_each` or a `mean`",
-                ));
+                self.push(
+                    Diagnostic::at(
+                        Code::WrongArguments,
+                        span,
+                        "a prediction is an `argmax`, an `argmax_each` or a `mean`",
+                    )
+                    .help(format!("write `argmax({} | ..)`", name.text)),
+                );
                 return None;
             }
         };
@@ -410,7 +426,10 @@ impl Checker<'_> {
                         if matches!(arg.value.bare().kind, ExprKind::Index { .. }) {
                             self.unsupported(arg.span, "a question about one place of a variable");
                         } else {
-                            self.error(Code::WrongArguments, arg.span, "the name of a variable is meant here");
+                            self.push(
+                                Diagnostic::at(Code::WrongArguments, arg.span, "the name of a variable is meant here")
+                                    .help("ask for a variable, `P(y)`, or for one of its states, `P(y = 3)`"),
+                            );
                         }
                         None
                     }
@@ -462,7 +481,10 @@ impl Checker<'_> {
                         Some(evidence) => {
                             if let Some(before) = list.iter().find(|e| e.var == evidence.var) {
                                 let name = self.program.vars[before.var].name.clone();
-                                self.error(Code::BadEvidence, arg.span, format!("`{name}` is fixed twice"));
+                                self.push(
+                                    Diagnostic::at(Code::BadEvidence, arg.span, format!("`{name}` is fixed twice"))
+                                        .help("leave one of the two out"),
+                                );
                                 failed = true;
                             }
                             list.push(evidence);
@@ -497,10 +519,16 @@ impl Checker<'_> {
                 }
                 if word(value).is_some_and(|w| w == "each") {
                     if !domain.is_discrete() || !axes.is_empty() {
-                        self.error(
-                            Code::BadEvidence,
-                            value.span,
-                            format!("`each` needs a single discrete variable, and `{}` is none", name.text),
+                        let (has, place) =
+                            (super::show_type(&self.program, &domain, &axes), self.program.vars[var].span);
+                        self.push(
+                            Diagnostic::at(
+                                Code::BadEvidence,
+                                value.span,
+                                format!("`each` needs a single discrete variable, and `{}` is none", name.text),
+                            )
+                            .label(place, format!("declared `{has}`"))
+                            .help("give it a value, or leave it out"),
                         );
                         return None;
                     }
@@ -540,10 +568,11 @@ impl Checker<'_> {
                     return Some(Evidence { var, value: EvidenceValue::State(state?), intervention });
                 }
                 let Some(number) = number else {
-                    self.error(
-                        Code::BadEvidence,
-                        value.span,
-                        format!("`{}` is a number; a number is meant here", name.text),
+                    let (has, place) = (super::show_type(&self.program, &domain, &[]), self.program.vars[var].span);
+                    self.push(
+                        Diagnostic::at(Code::BadEvidence, value.span, "this is no number")
+                            .label(place, format!("`{}` is declared `{has}`", name.text))
+                            .help(format!("write a number: `{} = 0.5`", name.text)),
                     );
                     return None;
                 };

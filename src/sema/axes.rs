@@ -1,5 +1,7 @@
 //! Axes and domains: which name means which axis, how large it is, and who said so.
 
+use std::collections::BTreeMap;
+
 use crate::base::id::Id;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
@@ -15,6 +17,11 @@ pub const DOMAINS: [&str; 10] =
 
 /// The plate of the rows of a data set.
 pub const ROWS: &str = "Row";
+
+/// The largest size of an axis.
+const MOST: usize = 1 << 31;
+/// Labels of an axis that are looked through one by one.
+const FEW: usize = 64;
 
 impl Checker<'_> {
     /// Declares the axes of `axis` items, then notes those that data columns name.
@@ -53,14 +60,14 @@ impl Checker<'_> {
             let Some(&id) = self.axes.get(&axis.name.text) else { continue };
             match &axis.value {
                 None => {}
-                Some(ast::AxisValue::Size(number)) => match number.count().filter(|n| (1..=1 << 31).contains(n)) {
+                Some(ast::AxisValue::Size(number)) => match number.count().filter(|n| (1..=MOST).contains(n)) {
                     Some(_) if self.input.sets.contains_key(&axis.name.text) => {}
                     Some(size) => self.set_extent(id, size, number.span, "declared here"),
                     None => {
                         let message = format!("`{}` is not the size of an axis", number.text);
                         self.push(
                             Diagnostic::at(Code::BadNumber, number.span, message)
-                                .help("a size is a whole number, at least 1"),
+                                .help(format!("a size is a whole number from 1 to {}", MOST)),
                         );
                     }
                 },
@@ -125,10 +132,11 @@ impl Checker<'_> {
     }
 
     fn set_labels(&mut self, id: AxisId, labels: &[ast::Name]) {
-        for (i, label) in labels.iter().enumerate() {
-            if let Some(first) = labels[..i].iter().find(|l| l.text == label.text) {
-                let (first, label) = (first.span, label.clone());
-                self.twice(&label, first, "label");
+        let mut seen = BTreeMap::new();
+        for label in labels {
+            let first = *seen.entry(label.text.as_str()).or_insert(label.span);
+            if first != label.span {
+                self.twice(label, first, "label");
             }
         }
         let Some(first) = labels.first() else { return };
@@ -396,16 +404,28 @@ impl Checker<'_> {
             Domain::Cat(axis) => {
                 let name = self.program.axes[self.program.axes.root(*axis)].name.clone();
                 if let Some(labels) = self.program.axes.labels(*axis) {
-                    if let Some(position) = labels.iter().position(|l| l == label) {
-                        return Some(position);
+                    if labels.len() < FEW {
+                        if let Some(position) = labels.iter().position(|l| l == label) {
+                            return Some(position);
+                        }
+                    } else {
+                        let places = self.label_places.entry(self.program.axes.root(*axis)).or_default();
+                        if places.len() != labels.len() {
+                            *places = labels.iter().cloned().enumerate().map(|(place, label)| (label, place)).collect();
+                        }
+                        if let Some(&position) = places.get(label) {
+                            return Some(position);
+                        }
                     }
                     let near = self.near(label, labels.iter().map(String::as_str)).map(str::to_string);
                     let list = labels.iter().take(12).map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ");
                     let diagnostic =
                         Diagnostic::at(Code::UnknownLabel, span, format!("`{label}` is not a state of `{name}`"));
                     self.push(match near {
-                        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                        None => diagnostic.help(format!("its states are {list}")),
+                        Some(near) if label.parse::<f64>().is_err() => {
+                            diagnostic.help(format!("did you mean `{near}`?"))
+                        }
+                        _ => diagnostic.help(format!("its states are {list}")),
                     });
                     return None;
                 }
@@ -430,9 +450,10 @@ impl Checker<'_> {
                         let diagnostic =
                             Diagnostic::at(Code::UnknownLabel, span, format!("`{label}` is not a state of `{name}`"));
                         self.push(match extent {
-                            Some(extent) => diagnostic.help(format!(
-                                "its states are 1 to {extent}; list labels with `axis {name} = a, b, ..`"
-                            )),
+                            Some(extent) => diagnostic.help(match label {
+                                "0" => format!("counting begins at 1: its states are 1 to {extent}"),
+                                _ => format!("its states are 1 to {extent}; list labels with `axis {name} = a, b, ..`"),
+                            }),
                             None => diagnostic
                                 .help(format!("its labels are not known yet; list them with `axis {name} = a, b, ..`")),
                         });

@@ -6,6 +6,7 @@ use crate::model::*;
 use crate::syntax::ast::{self, ArgKind};
 
 use super::Checker;
+use super::foreign;
 use super::scope::Scope;
 use super::types::{call, expr, say_axes};
 
@@ -87,6 +88,11 @@ impl Checker<'_> {
             let diagnostic =
                 Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no function or net `{text}`"));
             match near {
+                near if near.as_ref().is_none_or(|near| !near.eq_ignore_ascii_case(text))
+                    && let Some(help) = foreign::function(text) =>
+                {
+                    diagnostic.help(help)
+                }
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.help("the functions are `exp log sqrt square abs sin cos tanh sigmoid softplus relu step sum mean max logsumexp softmax size window`"),
             }
@@ -203,7 +209,11 @@ impl Checker<'_> {
                         arg.span,
                         format!("there is no axis `{axis}` to take the {text} over"),
                     )
-                    .label(inner.span, format!("has {has}")),
+                    .label(inner.span, format!("has {has}"))
+                    .help(match inner.ty.axes.is_empty() {
+                        true => format!("it is a single number already: leave out the {text}"),
+                        false => format!("name one of its own axes, or none for all: `{text}(..)`"),
+                    }),
                 );
                 return None;
             }

@@ -6,6 +6,7 @@ use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, ExprKind};
 
 use super::Checker;
+use super::foreign;
 use super::lists::Place;
 use super::ranges::{of_domain, of_expr};
 use super::scope::Scope;
@@ -67,6 +68,16 @@ impl Checker<'_> {
                 None => failed = true,
             }
         }
+        if let (Family::Uniform, [(_, low), (_, high)]) = (family, checked.as_slice())
+            && of_expr(low).low >= of_expr(high).high
+        {
+            self.push(
+                Diagnostic::at(Code::OutsideSupport, high.span, "an interval ends above where it begins")
+                    .label(low.span, "it begins here")
+                    .help("write the smaller bound first: `Uniform(low, high)`"),
+            );
+            return None;
+        }
         (!failed).then_some(Dist { family, args: checked })
     }
 
@@ -75,12 +86,15 @@ impl Checker<'_> {
         let diagnostic = Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no distribution `{text}`"));
         let near = self.near(text, Family::ALL.iter().map(|f| f.name()));
         self.push(match (near, text) {
-            (_, "Gaussian") => diagnostic.help("it is called `Normal(mean, sd = ..)`"),
             (_, "NormalInverseWishart") => diagnostic.help(
                 "it draws a mean and a covariance together: `(mu: Real[D], cov: Cov[D]) ~ NormalInverseWishart(..)`",
             ),
-            (_, "MultivariateNormal") => diagnostic.help("it is called `Normal(mean, cov = ..)`"),
-            (_, "Discrete") => diagnostic.help("one draw among several states is `Categorical(..)`"),
+            (near, _)
+                if near.is_none_or(|near| !near.eq_ignore_ascii_case(text))
+                    && let Some(help) = foreign::distribution(text) =>
+            {
+                diagnostic.help(help)
+            }
             (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
             _ if self.nets.contains_key(text) => diagnostic
                 .help("a net gives the arguments of a distribution: `Normal(..net(x))`; a value is defined with `=`"),
@@ -111,7 +125,13 @@ impl Checker<'_> {
                 .label(shape.span, format!("`{}` is declared `{has}`", shape.name));
         self.push(match better {
             "" => diagnostic,
-            _ => diagnostic.help(format!("use `{better}`, or declare `{}` otherwise", shape.name)),
+            _ => match drawn(family) {
+                Some(domain) => {
+                    let other = show_type(&self.program, &domain, &shape.event);
+                    diagnostic.help(format!("use `{better}`, or declare `{}` as `{other}`", shape.name))
+                }
+                None => diagnostic.help(format!("use `{better}`, or declare `{}` otherwise", shape.name)),
+            },
         });
         None
     }
@@ -167,14 +187,9 @@ impl Checker<'_> {
                             format!("`{}` has no argument `{}`", family.name(), name.text),
                         );
                         let hint = match (name.text.as_str(), family) {
-                            ("std" | "sigma" | "scale" | "stddev", Family::Normal) => {
-                                "the standard deviation is called `sd`".to_string()
+                            (text, family) if let Some(help) = foreign::argument(text, family.name()) => {
+                                help.to_string()
                             }
-                            ("variance" | "var" | "precision" | "tau", Family::Normal) => {
-                                "`Normal` takes the standard deviation, `sd`".to_string()
-                            }
-                            ("logits", _) => "it is called `logit`".to_string(),
-                            ("probs" | "prob" | "probability", _) => "write the probability without a name".to_string(),
                             _ => match near {
                                 Some(near) => format!("did you mean `{near}`?"),
                                 None => format!("its arguments are {}", words(&roles)),
@@ -206,6 +221,11 @@ impl Checker<'_> {
                                     format!("`{}` takes no further argument", family.name()),
                                 )
                                 .help(format!("write {}", usage(family))),
+                                [..] if family == Family::Categorical && args.len() > 2 => diagnostic
+                                    .help("probabilities written one by one stand in brackets: `Categorical([0.2, 0.3, 0.5])`"),
+                                [one, ..] if matches!(family, Family::Bernoulli | Family::Categorical) => diagnostic.help(
+                                    format!("one argument is enough: the probabilities without a name, or `{one} = ..`"),
+                                ),
                                 [one, ..] => diagnostic.help(format!(
                                     "write `{one} = ..`; books disagree about what stands here, so it is named"
                                 )),
@@ -340,6 +360,10 @@ impl Checker<'_> {
                     format!("an alias is an axis of its own; use `{}` in both declarations", self.program.axes[a].name)
                 }
                 None if plate => format!("index it: `[t]` inside `for t in {name} {{ .. }}`"),
+                None if self.is_enumerated(extra) => format!(
+                    "a discrete value stands for its indicators: read a number for its state, as in `mu[s]` with `param mu[{name}]: Real`; otherwise sum over `{name}`, or declare `{}` with it",
+                    shape.name
+                ),
                 None => format!("sum over it with `@`, index it, or declare `{}` with the axis `{name}`", shape.name),
             };
             self.push(diagnostic.help(help));
@@ -361,6 +385,7 @@ impl Checker<'_> {
                     diagnostic.help(format!("`{name}` must be the last axis"))
                 } else {
                     diagnostic
+                        .help(format!("declare it with the axis: `Simplex[{name}]`, or `Real[{name}]` after `logit =`"))
                 });
                 return None;
             }
@@ -445,7 +470,13 @@ impl Checker<'_> {
             (_, _, Node::Number(v)) if *v >= 2.0 && *v <= 100.0 && role == Arg::P => {
                 Some(format!("for {v} percent write `{}`", v / 100.0))
             }
-            (_, _, Node::Number(_)) => None,
+            (Domain::Unit, _, Node::Number(_)) => {
+                Some(format!("write a number between 0 and 1, or `{}(logit = ..)` for a log-odds", family.name()))
+            }
+            (Domain::Positive, Family::Normal, Node::Number(_)) => {
+                Some("a spread is larger than zero; a value that is known for certain is defined with `=`".to_string())
+            }
+            (_, _, Node::Number(_)) => Some(format!("write a number larger than zero for `{word}`")),
             (Domain::Unit, Family::Bernoulli, _) => {
                 Some("write `Bernoulli(logit = ..)`, or squash it with `sigmoid(..)`".to_string())
             }
@@ -462,6 +493,11 @@ impl Checker<'_> {
             None => diagnostic,
         });
         None
+    }
+
+    /// Whether an axis holds the states of a variable.
+    pub fn is_enumerated(&self, axis: AxisId) -> bool {
+        self.program.vars.iter().any(|(_, v)| matches!(v.domain, Domain::Cat(of) if of == axis))
     }
 
     /// `..net(x)`: the named outputs.
@@ -489,6 +525,18 @@ fn mixed(e: &Expr) -> Option<&Expr> {
     }
 }
 
+/// The domain that a family draws from, where there is one alone.
+fn drawn(family: Family) -> Option<Domain> {
+    Some(match family {
+        Family::Bernoulli => Domain::Bool,
+        Family::Normal | Family::Laplace | Family::StudentT => Domain::Real,
+        Family::Exponential | Family::Gamma | Family::LogNormal | Family::InverseGamma => Domain::Positive,
+        Family::Beta => Domain::Unit,
+        Family::Poisson => Domain::Count,
+        _ => return None,
+    })
+}
+
 /// How a family is called, for help texts.
 fn usage(family: Family) -> String {
     let forms: Vec<String> = family
@@ -504,5 +552,11 @@ fn usage(family: Family) -> String {
 }
 
 fn words(roles: &[Arg]) -> String {
-    roles.iter().map(|r| format!("`{}`", r.word())).collect::<Vec<_>>().join(", ")
+    let mut list: Vec<String> = Vec::new();
+    for word in roles.iter().map(|r| format!("`{}`", r.word())) {
+        if !list.contains(&word) {
+            list.push(word);
+        }
+    }
+    list.join(", ")
 }

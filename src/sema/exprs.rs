@@ -8,6 +8,7 @@ use crate::model::*;
 use crate::syntax::ast::{self, ExprKind};
 
 use super::Checker;
+use super::foreign;
 use super::lists::Place;
 use super::scope::{Entry, Scope};
 use super::types::{as_number, binary, call, cover, expr, number, say_axes, show_type};
@@ -109,8 +110,18 @@ impl Checker<'_> {
     fn path(&mut self, scope: &mut Scope, path: &ast::Path) -> Option<Expr> {
         let Some(name) = path.single() else {
             self.push(
-                Diagnostic::at(Code::WrongKind, path.span, format!("`{}` is not a value here", path.text()))
-                    .help("inside a model a variable or a parameter is read by its own name"),
+                Diagnostic::at(Code::WrongKind, path.span, format!("`{}` is not a value here", path.text())).help(
+                    match path.text().rsplit('.').next() {
+                        Some("T" | "mT" | "t" | "transpose") => {
+                            "nothing is transposed: `@` sums over the axis that both sides share"
+                        }
+                        Some("shape" | "size") => "the length of an axis is `size(Axis)`",
+                        Some("sum" | "mean" | "exp" | "log" | "max") => {
+                            "values have no methods: write the function around the value, as in `sum(x)`"
+                        }
+                        _ => "inside a model a variable or a parameter is read by its own name",
+                    },
+                ),
             );
             return None;
         };
@@ -196,7 +207,13 @@ impl Checker<'_> {
                 match labelled {
                     Some((_, axis)) => diagnostic
                         .help(format!("`{text}` is a label of `{}`; to test for it write `x is {text}`", axis.name)),
-                    None => diagnostic.help("declare it as a `param`, a `var`, or with `~`"),
+                    None if matches!(text, "true" | "True" | "false" | "False") => diagnostic.help(
+                        "the states of a `Bool` are `yes` and `no`: a value takes 1 or 0, a condition `x is yes`",
+                    ),
+                    None => match foreign::objective(text) {
+                        Some(help) => diagnostic.help(help),
+                        None => diagnostic.help("declare it as a `param`, a `var`, or with `~`"),
+                    },
                 }
             }
         };
@@ -228,7 +245,11 @@ impl Checker<'_> {
                 B::Subtract => x - y,
                 B::Multiply => x * y,
                 B::Divide if *y == 0.0 => {
-                    self.error(Code::OutsideSupport, span, "division by zero");
+                    self.push(
+                        Diagnostic::at(Code::OutsideSupport, span, "division by zero")
+                            .saying("this has no value")
+                            .help("write another divisor"),
+                    );
                     return None;
                 }
                 B::Divide => x / y,
@@ -275,7 +296,7 @@ impl Checker<'_> {
         } else if shared && symbol == "*" {
             diagnostic.help("`*` is entry by entry; to sum over the shared axis write `@`")
         } else {
-            diagnostic.help("entry by entry, the axes of one side must be among the other's; a declaration's axes can be changed to match")
+            diagnostic.help("entry by entry, one side has all the axes of the other: declare them with an axis in common, or sum over one with `@`")
         };
         self.push(diagnostic);
         None
@@ -489,7 +510,12 @@ impl Checker<'_> {
                     Diagnostic::at(
                         Code::BadTable,
                         row_span,
-                        format!("this row names {} of {} states", row.cells.len(), of.len()),
+                        format!(
+                            "this row names {} {}, and the table selects by {}",
+                            row.cells.len(),
+                            if row.cells.len() == 1 { "state" } else { "states" },
+                            of.len()
+                        ),
                     )
                     .label(cover(names[0].span, names[names.len() - 1].span), "one state for each of these"),
                 );
@@ -517,7 +543,8 @@ impl Checker<'_> {
                 self.push(
                     Diagnostic::at(Code::BadTable, row_span, "this row stands twice")
                         .saying("again here")
-                        .label(first, "first here"),
+                        .label(first, "first here")
+                        .help("leave one of them out"),
                 );
                 failed = true;
                 continue;
@@ -623,7 +650,11 @@ impl Checker<'_> {
                     span,
                     format!("{} indices, but only {} to index", indices.len(), base.ty.axes.len()),
                 )
-                .label(base.span, format!("has {has}")),
+                .label(base.span, format!("has {has}"))
+                .help(match base.ty.axes.is_empty() {
+                    true => "it is a single value: leave out the index".to_string(),
+                    false => "an index for each axis of the declaration, in its order".to_string(),
+                }),
             );
             return None;
         }
@@ -706,11 +737,17 @@ impl Checker<'_> {
             && offset == 0.0
             && !scope.names.contains_key(&name.text)
             && !self.file_params.contains_key(&name.text)
-            && name.text.len() <= 2
+            && (name.text.len() <= 2 || self.axes.contains_key(&name.text))
         {
             self.push(
                 Diagnostic::at(Code::UnboundIndex, name.span, format!("no `for` introduces the index `{}`", name.text))
-                    .help(format!("write `for {} in {axis_name} {{ .. }}` around the statement", name.text)),
+                    .help(match self.axes.contains_key(&name.text) {
+                        true => format!(
+                            "`{}` is an axis: write `for i in {axis_name} {{ .. }}` around the statement, and `i` here",
+                            name.text
+                        ),
+                        false => format!("write `for {} in {axis_name} {{ .. }}` around the statement", name.text),
+                    }),
             );
             return None;
         }

@@ -73,7 +73,8 @@ impl Checker<'_> {
             let has = super::types::say_axes(&self.program, &bad.ty.axes);
             self.push(
                 Diagnostic::at(Code::AxesDisagree, bad.span, "an entry of a list is a single number")
-                    .saying(format!("this has {has}")),
+                    .saying(format!("this has {has}"))
+                    .help("index it: `q[state]`"),
             );
             return None;
         }
@@ -116,11 +117,14 @@ impl Checker<'_> {
         let mut held = Some(());
         for (value, &p) in values.iter().zip(constants) {
             if !(0.0..=1.0).contains(&p) {
-                self.push(Diagnostic::at(
-                    Code::OutsideSupport,
-                    value.span,
-                    format!("a probability is between 0 and 1, not {p}"),
-                ));
+                self.push(
+                    Diagnostic::at(
+                        Code::OutsideSupport,
+                        value.span,
+                        format!("a probability is between 0 and 1, not {p}"),
+                    )
+                    .help("write the shares of the states; for log-odds write `Categorical(logit = [..])`"),
+                );
                 held = None;
             }
         }

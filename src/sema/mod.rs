@@ -10,6 +10,7 @@ mod data;
 mod dists;
 mod expand;
 mod exprs;
+mod foreign;
 mod forms;
 mod layers;
 mod library;
@@ -128,6 +129,7 @@ pub fn check(file: &ast::File, input: &Input, problems: &mut Problems) -> Option
         failed_data: BTreeSet::new(),
         parts: BTreeSet::new(),
         made: 0,
+        label_places: BTreeMap::new(),
     };
     checker.run();
     let program = checker.program;
@@ -183,6 +185,8 @@ struct Checker<'a> {
     parts: BTreeSet<String>,
     /// Operations of all statements so far, sub-models and nets put in.
     made: usize,
+    /// Where each label stands on an axis of many.
+    label_places: BTreeMap<AxisId, BTreeMap<String, usize>>,
 }
 
 impl<'a> Checker<'a> {
@@ -310,7 +314,8 @@ impl<'a> Checker<'a> {
                             format!("the model `{}` has two guides", guide.model.text),
                         )
                         .saying("again here")
-                        .label(first.model.span, "first here");
+                        .label(first.model.span, "first here")
+                        .help("put what both say into one `guide`");
                         self.problems.push(diagnostic);
                     }
                     None => {

@@ -328,7 +328,14 @@ impl<'a> Checker<'a> {
             return;
         }
         if plates.iter().any(|(n, _)| *n == name.text) {
-            self.error(Code::DefinedTwice, name.span, format!("`{}` already is the index of a loop around", name.text));
+            self.push(
+                Diagnostic::at(
+                    Code::DefinedTwice,
+                    name.span,
+                    format!("`{}` already is the index of a loop around", name.text),
+                )
+                .help("give one of them another name"),
+            );
         }
         let entry = self.new_var(scope, decl, plates, given, free).map_or(Entry::Poisoned, Entry::Var);
         scope.names.insert(name.text.clone(), (entry, name.span));
@@ -484,10 +491,13 @@ impl<'a> Checker<'a> {
                 let before = scope.indices.len();
                 for binder in binders {
                     if scope.index(&binder.index.text).is_some() {
-                        self.error(
-                            Code::DefinedTwice,
-                            binder.index.span,
-                            format!("`{}` already is the index of a loop around", binder.index.text),
+                        self.push(
+                            Diagnostic::at(
+                                Code::DefinedTwice,
+                                binder.index.span,
+                                format!("`{}` already is the index of a loop around", binder.index.text),
+                            )
+                            .help("give one of them another name"),
                         );
                     }
                     let axis = self.axis_name(Some(scope), &binder.axis)?;
@@ -808,7 +818,11 @@ impl<'a> Checker<'a> {
             self.push(
                 Diagnostic::at(Code::DomainsDisagree, value.span, format!("`{name}` cannot be this value"))
                     .saying(format!("this is a `{has}`"))
-                    .label(place, format!("declared `{wants}`")),
+                    .label(place, format!("declared `{wants}`"))
+                    .help(match (&domain, value.ty.domain.is_discrete()) {
+                        (Domain::Simplex | Domain::Cov, _) | (_, true) => format!("declare `{name}` as what the value is"),
+                        (_, false) => format!("a definition takes values of the same kind: declare `{name}` as what the value is, or draw it with `~`"),
+                    }),
             );
             return None;
         }
@@ -818,7 +832,10 @@ impl<'a> Checker<'a> {
             self.push(
                 Diagnostic::at(Code::AxesDisagree, value.span, format!("the axes of `{name}` and of its value differ"))
                     .saying(format!("has {has}"))
-                    .label(place, format!("has {wants}")),
+                    .label(place, format!("has {wants}"))
+                    .help(format!(
+                        "declare `{name}` with the axes of its value, or take them away: `sum(.., Axis)`, `@`, an index"
+                    )),
             );
             return None;
         }
@@ -861,7 +878,12 @@ impl<'a> Checker<'a> {
             self.push(
                 Diagnostic::at(Code::AxesDisagree, value.span, "a factor adds a single number")
                     .saying(format!("this has {has}"))
-                    .help("sum it: `factor sum(..)`, or contract with `@`"),
+                    .help(match value.ty.axes.as_slice() {
+                        [one] if self.is_enumerated(*one) => {
+                            "a discrete value is its indicators: read a number for its state, `w[y]` or `w @ y`"
+                        }
+                        _ => "sum it: `factor sum(..)`, or contract with `@`",
+                    }),
             );
             return None;
         }

@@ -176,10 +176,13 @@ impl<'a> Checker<'a> {
                 .filter(|(i, _)| !values.contains_key(i))
                 .map(|(_, d)| format!("`{}`", d.name.text))
                 .collect();
-            let message = format!("`{}` takes {} arguments, not {}", item.name.text, item.inputs.len(), args.len());
+            let count = item.inputs.len();
+            let plural = if count == 1 { "" } else { "s" };
+            let message = format!("`{}` takes {count} argument{plural}, not {}", item.name.text, args.len());
+            let inputs: Vec<&str> = item.inputs.iter().map(|d| d.name.text.as_str()).collect();
             let diagnostic = Diagnostic::at(Code::WrongArguments, span, message).label(item.name.span, "declared here");
             self.push(if missing.is_empty() {
-                diagnostic
+                diagnostic.help(format!("write `{}({})`", item.name.text, inputs.join(", ")))
             } else {
                 diagnostic.help(format!("{} is missing", missing.join(" and ")))
             });
@@ -212,7 +215,8 @@ impl<'a> Checker<'a> {
                         format!("`{}` does not take this for `{}`", item.name.text, decl.name.text),
                     )
                     .saying(format!("this is a `{has}`"))
-                    .label(decl.span, format!("declared `{wants}`")),
+                    .label(decl.span, format!("declared `{wants}`"))
+                    .help(format!("pass a `{wants}`, or declare `{}` as what it is given", decl.name.text)),
                 );
                 return None;
             }

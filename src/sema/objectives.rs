@@ -19,6 +19,11 @@ const SCHEDULES: [&str; 2] = ["ramp", "decay"];
 impl Checker<'_> {
     /// An objective of a model.
     pub fn objective(&mut self, model: ModelId, e: &ast::Expr) -> Option<Expr> {
+        self.row_value(model, e, "an objective", "sum it: `sum(..)`")
+    }
+
+    /// What is computed of each row of data: `what` it is and its `mend` for messages.
+    pub fn row_value(&mut self, model: ModelId, e: &ast::Expr, what: &str, mend: &str) -> Option<Expr> {
         let mut scope = self.model_names.get(&model)?.clone();
         let value = self.objective_part(&mut scope, e);
         // Recurrent nets that the objective calls define their states beside the model's own.
@@ -27,9 +32,9 @@ impl Checker<'_> {
         if !value.ty.axes.is_empty() {
             let has = say_axes(&self.program, &value.ty.axes);
             self.push(
-                Diagnostic::at(Code::AxesDisagree, value.span, "an objective is a single number a row")
+                Diagnostic::at(Code::AxesDisagree, value.span, format!("{what} is a single number a row"))
                     .saying(format!("this has {has}"))
-                    .help("sum it: `sum(..)`"),
+                    .help(mend),
             );
             return None;
         }

@@ -227,7 +227,12 @@ impl<'a> Checker<'a> {
             .collect();
         if !missing.is_empty() && !failed {
             let message = format!("the model `{}` is missing {}", item.name.text, missing.join(" and "));
-            self.push(Diagnostic::at(Code::WrongArguments, span, message).label(item.name.span, "defined here"));
+            let all: Vec<String> = ports.iter().map(|p| format!("{} = ..", p.decl.name.text)).collect();
+            self.push(
+                Diagnostic::at(Code::WrongArguments, span, message)
+                    .label(item.name.span, "defined here")
+                    .help(format!("write `{}({})`", item.name.text, all.join(", "))),
+            );
             failed = true;
         }
         if failed {

@@ -351,7 +351,8 @@ impl Checker<'_> {
             self.push(
                 Diagnostic::at(Code::AxesDisagree, place, "this parameter cannot start from that one")
                     .saying(format!("a `{a}`"))
-                    .label(source, format!("a `{b}`")),
+                    .label(source, format!("a `{b}`"))
+                    .help("one starts from another of the same domain and axes; numbers are drawn with `init W from Normal(0, sd = 0.01)`"),
             );
             return;
         }
@@ -382,7 +383,8 @@ impl Checker<'_> {
             let place = *place;
             self.push(
                 Diagnostic::at(Code::WrongKind, path.span, format!("`{text}` is a variable, not a parameter"))
-                    .label(place, "declared here"),
+                    .label(place, "declared here")
+                    .help("name a parameter; what is not declared `param` is not learned"),
             );
             return None;
         }

@@ -2,6 +2,7 @@
 
 pub mod ast;
 mod format;
+mod habits;
 mod parser;
 pub mod rewrite;
 mod scan;

@@ -494,11 +494,17 @@ impl Scanner<'_> {
                 );
                 if *wrong == "//" {
                     let stop = rest.find('\n').map_or(self.bytes.len(), |i| at + i);
-                    self.blank(at, stop);
+                    self.pass_over(at, stop);
+                    return stop;
+                }
+                if *wrong == "/*" {
+                    let stop = rest.find("*/").map_or(self.bytes.len(), |i| at + i + 2);
+                    self.pass_over(at, stop);
                     return stop;
                 }
                 self.out[at..end].copy_from_slice(right.as_bytes());
-                self.going_on = true;
+                // What has no equal here ends the reading of its statement: more would be said of what stands for it.
+                self.going_on = !right.as_bytes().contains(&REPORTED);
                 return end;
             }
         }
@@ -544,7 +550,10 @@ impl Scanner<'_> {
             self.going_on = false;
             return end;
         }
-        let (message, help) = bad_character(c);
+        let (message, mut help) = bad_character(c);
+        if c == '\'' && self.follows_a_word(at) {
+            help = Some("nothing is transposed: `@` sums over the axis that both sides share");
+        }
         let diagnostic = Diagnostic::at(Code::BadCharacter, self.span(at, end), message);
         problems.push(match help {
             Some(help) => diagnostic.help(help),
@@ -557,17 +566,25 @@ impl Scanner<'_> {
             '≤' => b"<=",
             '∼' => b"~",
             '→' => b"->",
-            '^' | '&' | '!' | '%' | '$' | '?' | '\\' | '\'' | '`' => {
+            c if c.is_whitespace() || c.is_control() || c == '\u{feff}' => b"",
+            _ => {
                 // Nothing can stand for it: drop the statement so far, and let the rest of the line go with it.
                 self.drop_statement(at);
                 return end;
             }
-            _ => b"",
         };
         self.blank(at, end);
         self.out[at..at + replacement.len()].copy_from_slice(replacement);
         self.going_on = !replacement.is_empty();
         end
+    }
+
+    /// Passes over a comment of another language; where it begins a statement, the statement begins behind it.
+    fn pass_over(&mut self, at: usize, stop: usize) {
+        if self.source[self.statement.min(at)..at].trim().is_empty() {
+            self.statement = stop;
+        }
+        self.blank(at, stop);
     }
 
     fn follows_a_word(&self, at: usize) -> bool {
@@ -614,12 +631,14 @@ pub fn clip(text: &str) -> String {
 
 /// Notation of other languages, what to read it as (of equal length), and what to write.
 const FOREIGN: &[(&str, &str, &str)] = &[
-    ("==", " =", "conditions and definitions are written with a single `=`; to test for a label write `x is yes`"),
+    ("==", "\u{1} ", "conditions and definitions are written with a single `=`; to test for a label write `x is yes`"),
     (":=", " =", "a definition is written `x: Domain = value`"),
     ("//", "  ", "a comment begins with `#`"),
     ("+=", " =", "a definition stands once; a second contribution to the log-density is a `factor`"),
-    ("&&", "* ", "choose with `if .. then .. else ..`"),
-    ("||", "+ ", "choose with `if .. then .. else ..`"),
+    ("!=", "\u{1} ", "to choose the other case, exchange the branches of the `if`"),
+    ("&&", "\u{1} ", "choose with `if .. then .. else ..`, one inside the other"),
+    ("||", "\u{1} ", "choose with `if .. then .. else ..`, one inside the other"),
+    ("/*", "  ", "a comment begins with `#` and ends with its line"),
     ("**", "* ", "a power is written as a product, or with `square(x)`"),
     ("=>", "->", "a result is written after `->`"),
 ];
@@ -639,6 +658,12 @@ fn bad_character(c: char) -> (String, Option<&'static str>) {
         '&' => Some("choose with `if .. then .. else ..`"),
         '?' => Some("an absent value stands in the data, not in the model"),
         '%' => Some("write a fraction, such as `0.05`"),
+        '÷' => Some("write `/`"),
+        '√' => Some("write `sqrt(..)`"),
+        '∑' | 'Σ' => Some("write `sum(..)`"),
+        '²' => Some("write `square(..)`"),
+        '$' | '\\' => Some("formulas are plain text: write names as they are, without marks around them"),
+        c if c.is_alphabetic() => Some("names are made of the letters a to z, digits and `_`"),
         _ => None,
     };
     match c.is_control() || c == '\u{feff}' {

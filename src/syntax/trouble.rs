@@ -1,6 +1,7 @@
 //! Sentences for what the grammar did not expect. Comes in: the text, the place where reading stopped and the human words for what could have stood there;
 //! goes out: a diagnostic. Knows the common slips and names them before it falls back on "expected .. here".
 
+use super::habits;
 use super::scan::{ITEM_WORDS, Piece, clip, end_of_word};
 use crate::base::span::{FileId, Span};
 use crate::diag::{Code, Diagnostic, nearest};
@@ -113,7 +114,8 @@ pub fn explain(stop: &Stop) -> Diagnostic {
         && !is_reserved
     {
         let missing = span(start, start + word.len());
-        return Diagnostic::at(Code::Unexpected, missing, format!("a name is missing after `{word}`"));
+        return Diagnostic::at(Code::Unexpected, missing, format!("a name is missing after `{word}`"))
+            .help(habits::named(word));
     }
     if token.is_empty() || new_line {
         return ended(stop, &span);
@@ -140,20 +142,36 @@ pub fn explain(stop: &Stop) -> Diagnostic {
         return Diagnostic::at(Code::Unexpected, here, "a `,` does not end a statement")
             .help("end the statement with `;` or a new line");
     }
+    if token == "=" && before.is_some_and(|(start, _)| start >= stop.piece.start) && wants(Word::Mark("then")) {
+        return Diagnostic::at(Code::Unexpected, here, "a condition has no `=`")
+            .help("test for a state with `is`: `if x is yes then ..`; numbers are compared with `<` and `>`");
+    }
+    if token == "(" && before.is_some_and(|(_, word)| word == "E") {
+        return Diagnostic::at(Code::Unexpected, here, "an expectation stands in brackets")
+            .help("write `E[e for x ~ q]`; the mean of a variable is asked with `mean(x | y)`");
+    }
+    if token == "=" && wants(Word::Operator) && stop.source[..stop.at].trim_end().ends_with(']') {
+        return Diagnostic::at(Code::Unexpected, here, "a single place of a variable has no value of its own here")
+            .help("bind it in `data`, where `?` leaves the other places open");
+    }
     if token == "=" && wants(Word::Mark("~")) {
         return Diagnostic::at(Code::Unexpected, here, "a `=` was not expected here");
     }
     if token == "{" && wants(Word::Thing("an expression")) {
-        return Diagnostic::at(Code::Unexpected, here, "braces do not group an expression")
-            .help("group with `(` and `)`");
+        let diagnostic = Diagnostic::at(Code::Unexpected, here, "braces do not group an expression");
+        let help = habits::instead(stop, token, None).filter(|_| stop.piece.depth == 0);
+        return diagnostic.help(help.unwrap_or_else(|| "group with `(` and `)`".to_string()));
     }
     if token == "(" && wants(Word::Mark("{")) && stop.source[stop.piece.start..].starts_with("guide") {
         return Diagnostic::at(Code::Unexpected, here, "a guide takes no arguments")
             .help("write `guide MODEL { .. }`: a guide reads what its model's data observes");
     }
     if token.starts_with('"') && !wants(Word::Thing("an expression")) && wants_name {
-        return Diagnostic::at(Code::Unexpected, here, "a text stands where a name must stand")
-            .help("names are written without quotes");
+        let diagnostic = Diagnostic::at(Code::Unexpected, here, "a text stands where a name must stand");
+        return match stop.source[stop.piece.start..].starts_with("train") {
+            true => diagnostic.help("declare the data, `data d = dataset(\"..\") { .. }`, and write `on d`"),
+            false => diagnostic.help("names are written without quotes"),
+        };
     }
     if wants(Word::Thing("a text in quotes")) && is_word {
         return Diagnostic::at(Code::Unexpected, here, format!("`{token}` was not expected here"))
@@ -164,6 +182,20 @@ pub fn explain(stop: &Stop) -> Diagnostic {
     let mut diagnostic = Diagnostic::at(Code::Unexpected, here, format!("{} was not expected here", describe(token)));
     if !list.is_empty() {
         diagnostic = diagnostic.saying(format!("expected {list}"));
+    }
+    if let Some((operator, word)) = hanging(stop, token, before) {
+        let mark = &stop.source[operator..operator + 1];
+        return Diagnostic::at(
+            Code::Unexpected,
+            span(operator, operator + 1),
+            format!("nothing stands behind this `{mark}`"),
+        )
+        .label(span(word, stop.at), "so that this line is read as what belongs to it")
+        .help(format!("write what is missing, or leave the `{mark}` out"));
+    }
+    let before_word = before.map(|(_, word)| word);
+    if let Some(help) = habits::instead(stop, token, before_word) {
+        return diagnostic.help(help);
     }
     if is_word && wants(Word::Operator) {
         diagnostic = match before {
@@ -207,7 +239,14 @@ fn unknown_beginning(stop: &Stop, token: &str, here: Span) -> Option<Diagnostic>
             "param" | "var" | "factor" | "for" => {
                 diagnostic.help(format!("`{token}` stands inside a `model` or a `guide`"))
             }
-            _ => diagnostic.saying(format!("expected {}", expected_list(&stop.expected))),
+            _ => match habits::item(token)
+                .map(String::from)
+                .filter(|_| at_top)
+                .or_else(|| habits::instead(stop, token, None))
+            {
+                Some(help) => diagnostic.help(help),
+                None => diagnostic.saying(format!("expected {}", expected_list(&stop.expected))),
+            },
         });
     }
     if !at_top {
@@ -232,6 +271,7 @@ fn unknown_beginning(stop: &Stop, token: &str, here: Span) -> Option<Diagnostic>
         (_, "class" | "def" | "fn" | "function") => diagnostic.help("a function that learns is a `net`; a distribution is a `model`"),
         (_, "let" | "const") => diagnostic.help("inside a model a definition is written `x: Domain = value`; a learned number is a `param`"),
         (Some(meant), _) => diagnostic.help(format!("did you mean `{meant}`?")),
+        (None, word) if let Some(help) = habits::item(word) => diagnostic.help(help),
         _ if rest.starts_with(['~', ':', '[']) => diagnostic.help("variables are declared inside a `model NAME { .. }`"),
         _ => diagnostic.help(
             "an item begins with `use`, `data`, `axis`, `param`, `net`, `model`, `guide`, `infer`, `require`, `train`, `query`, `evaluate`, `sample`, `compare` or `report`",
@@ -242,8 +282,12 @@ fn unknown_beginning(stop: &Stop, token: &str, here: Span) -> Option<Diagnostic>
 fn reserved(word: &str, span: Span) -> Diagnostic {
     let mut other = word.to_lowercase();
     other.push('_');
-    Diagnostic::at(Code::ReservedWord, span, format!("`{word}` is a word of the language and cannot be a name"))
-        .help(format!("choose another name, such as `{other}`"))
+    let diagnostic =
+        Diagnostic::at(Code::ReservedWord, span, format!("`{word}` is a word of the language and cannot be a name"));
+    match word {
+        "epochs" => diagnostic.help("the number of passes is written without a sign: `epochs 10`"),
+        _ => diagnostic.help(format!("choose another name, such as `{other}`")),
+    }
 }
 
 /// The text or the statement ended before it was complete.
@@ -254,10 +298,20 @@ fn ended(stop: &Stop, span: &impl Fn(usize, usize) -> Span) -> Diagnostic {
     let diagnostic = Diagnostic::at(Code::Unexpected, span(last, last), format!("{what} ends too early"));
     let diagnostic = if list.is_empty() { diagnostic } else { diagnostic.saying(format!("expected {list}")) };
     match stop.expected.contains(&Word::Operator) {
+        _ if let Some(help) = habits::missing(stop) => diagnostic.help(help),
         true => diagnostic
             .help("a line goes on after an operator, a comma, `=` or an open bracket; put the operator at its end"),
         false => diagnostic,
     }
+}
+
+/// A sign at a line's end that swallowed the line below, which begins with a declaration: the places of the sign and of that line.
+fn hanging(stop: &Stop, token: &str, before: Option<(usize, &str)>) -> Option<(usize, usize)> {
+    let (word, _) = before.filter(|_| matches!(token, ":" | "~" | "=") && stop.expected.contains(&Word::Operator))?;
+    let line = stop.source[..word].rfind('\n')?;
+    let operator = last_token_end(stop.source, line).checked_sub(1)?;
+    let alone = stop.source[line..word].trim().is_empty() && operator >= stop.piece.start;
+    (alone && b"+-*/@=~<>".contains(&stop.source.as_bytes()[operator])).then_some((operator, word))
 }
 
 /// Where the last token before a place ends; comments between are passed over.

@@ -176,7 +176,8 @@ fn chains_and_layers_of_the_library_are_planned_as_what_they_are() {
         axis H = 3
         axis V = 4
         model m { h: Bool[H] ~ Bernoulli(0.5); v: Bool[V] ~ layers.sigmoid(above = h, below = v) }
-        query q = P(h | v = yes)",
+        data seen = sample(m, 3, seed = 1) { v: Bool[V] = v }
+        query q = P(h | row 1) on seen",
     );
     assert_eq!((layers.missing.len(), layers.asks.len()), (0, 1));
 }

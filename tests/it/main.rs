@@ -7,6 +7,7 @@ mod editors;
 mod engines;
 mod expanded;
 mod first_model;
+mod hostile;
 mod house;
 mod layering;
 mod library;

@@ -1,5 +1,5 @@
 //! What fuzzing once found stays found: the inputs in `fuzz/regressions/` go through the same checks as in fuzzing, on any
-//! compiler; and some thousand mutants of the programs in `models/` each end in a plan or in diagnostics.
+//! compiler; and ten thousand mutants of the programs in `models/` and `tests/programs/` each end in a plan or in diagnostics.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -12,13 +12,15 @@ use super::house::{files, relative, root};
 mod checkpoint;
 #[path = "../../fuzz/checks/compile.rs"]
 mod compile;
-#[path = "../../fuzz/checks/csv.rs"]
-mod csv;
+#[path = "../../fuzz/checks/format.rs"]
+mod format;
 #[path = "../../fuzz/checks/parse.rs"]
 mod parse;
+#[path = "../../fuzz/checks/readers.rs"]
+pub(crate) mod readers;
 
-/// Mutants of each program.
-const MUTANTS: u32 = 500;
+/// Mutants of each program: ten thousand come of all of them.
+const MUTANTS: u32 = 175;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let inputs = files(&root().join("fuzz/regressions").join(target));
@@ -45,8 +47,13 @@ fn checkpoints_are_loaded() {
 }
 
 #[test]
-fn tables_are_loaded() {
-    replay("csv", csv::check);
+fn data_are_loaded() {
+    replay("readers", readers::check);
+}
+
+#[test]
+fn programs_are_laid_out() {
+    replay("format", format::check);
 }
 
 /// A text cut into words, runs of blanks, and single signs.
@@ -95,7 +102,8 @@ fn mutant(pieces: &[String], random: &mut Stream) -> String {
 
 #[test]
 fn mutants_are_compiled_or_refused() {
-    let models = files(&root().join("models")).into_iter().filter(|p| p.extension().is_some_and(|e| e == "ghm"));
+    let all = [files(&root().join("models")), files(&root().join("tests/programs"))].concat();
+    let models = all.into_iter().filter(|p| p.extension().is_some_and(|e| e == "ghm"));
     let check = |bytes: &[u8]| {
         parse::check(bytes);
         compile::check(bytes);
@@ -115,6 +123,6 @@ fn mutants_are_compiled_or_refused() {
             }
         }
     }
-    assert!(seen > 0, "there are no models");
+    assert!(seen >= 10_000, "only {seen} mutants");
     assert!(failing.is_empty(), "{} of {seen} fail, the first:\n{}", failing.len(), failing[0]);
 }

@@ -65,7 +65,7 @@ fn models_of(line: &LinePlan) -> Vec<ModelId> {
     }
 }
 
-/// An optimiser with all its settings; `batch` is left out where all rows make one step.
+/// An optimiser with all its settings.
 pub fn optimiser_text(optimiser: &Optimiser, batch: Option<usize>) -> String {
     let (name, settings) = settings(optimiser, batch);
     let list: Vec<String> = settings
@@ -88,7 +88,7 @@ fn settings(optimiser: &Optimiser, batch: Option<usize>) -> (&'static str, Vec<(
         }
     };
     list.push(("decay", optimiser.decay.to_string()));
-    list.extend(batch.map(|rows| ("batch", rows.to_string())));
+    list.push(("batch", batch.map_or("all".to_string(), |rows| rows.to_string())));
     (name, list)
 }
 

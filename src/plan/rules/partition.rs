@@ -290,9 +290,16 @@ impl NotExact {
     }
 }
 
-/// Names for people: "`a`, `b` and `c`".
+/// So many names a person reads.
+const MOST_NAMES: usize = 24;
+
+/// Names for people: "`a`, `b` and `c`"; of very many the first.
 pub fn names(program: &Program, vars: &[VarId]) -> String {
-    let quoted: Vec<String> = vars.iter().map(|&v| format!("`{}`", program.vars[v].name)).collect();
+    let mut quoted: Vec<String> =
+        vars.iter().take(MOST_NAMES).map(|&v| format!("`{}`", program.vars[v].name)).collect();
+    if vars.len() > MOST_NAMES {
+        quoted.push(format!("{} more", vars.len() - MOST_NAMES));
+    }
     match quoted.as_slice() {
         [] => "nothing".to_string(),
         [one] => one.clone(),

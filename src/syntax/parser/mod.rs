@@ -106,7 +106,7 @@ impl Reader<'_> {
                 Err(error) => {
                     let (at, expected) = stop(&error);
                     let at = base + at;
-                    let piece = self.blame(at);
+                    let piece = self.blame(at, &expected);
                     let reported = text.get(piece.start..piece.end).is_some_and(|t| t.contains(&REPORTED));
                     if !reported {
                         problems.push(trouble::explain(&Stop {
@@ -127,12 +127,23 @@ impl Reader<'_> {
     }
 
     /// The innermost statement around a place; where it lies between statements, the one before.
-    fn blame(&self, at: usize) -> Piece {
+    fn blame(&self, at: usize, expected: &[Word]) -> Piece {
         let around = self.pieces.iter().filter(|p| p.start <= at && at <= p.end).max_by_key(|p| (p.depth, p.start));
         let inside = around.filter(|p| p.depth > 0);
         let before = || self.pieces.iter().filter(|p| p.depth > 0 && p.end <= at).max_by_key(|p| p.end);
         // In a body, but in none of its statements: the statement before ran on into the blank.
         let between = || before().filter(|p| self.source[p.end..at].trim().is_empty());
+        // A statement that nothing could begin here follows on one that is not complete.
+        let begins = |word: &Word| {
+            matches!(
+                word,
+                Word::Mark("}") | Word::Thing("a statement" | "a training line" | "a layer" | "a column" | "an item")
+            ) || matches!(word, Word::Thing(row) if row.starts_with("a row"))
+        };
+        let unfinished = || inside.filter(|p| p.start == at && !expected.iter().any(begins)).and_then(|_| before());
+        if let Some(piece) = unfinished() {
+            return *piece;
+        }
         let fallback = Piece { start: 0, end: self.source.len(), depth: 0 };
         inside.or_else(between).or(around).or(self.pieces.last()).copied().unwrap_or(fallback)
     }

@@ -1,6 +1,6 @@
 //! Trees in, typed programs and diagnostics out.
 
-mod corners;
+pub(crate) mod corners;
 mod hostile;
 mod slips;
 mod ui;
