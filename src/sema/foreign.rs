@@ -36,7 +36,9 @@ pub fn distribution(name: &str) -> Option<&'static str> {
         "mixture" | "mixturesamefamily" | "gaussianmixture" | "gmm" => {
             "a mixture is a discrete variable and what depends on it: `z: K ~ Categorical(w)`, `x: Real ~ Normal(mu[z], sd = ..)`"
         }
-        "markovchain" | "hmm" | "gaussianrandomwalk" => "a chain is a loop: `for t in T { s[t]: .. ~ .. s[t-1] .. }`",
+        "markovchain" | "hiddenmarkovmodel" | "gaussianrandomwalk" => {
+            "a chain is a loop: `for t in T { s[t]: .. ~ .. s[t-1] .. }`"
+        }
         _ => return None,
     })
 }
@@ -112,8 +114,12 @@ pub fn argument(name: &str, distribution: &str) -> Option<&'static str> {
 pub fn objective(name: &str) -> Option<&'static str> {
     Some(match name {
         "likelihood" | "loss" | "nll" | "log_likelihood" | "loglikelihood" | "logp" | "mle" | "ml" | "logprob"
-        | "cross_entropy" => "the log-likelihood is `loglik`, a lower bound of it `elbo`",
-        "kl" | "ELBO" | "vlb" | "lower_bound" | "free_energy" => "the lower bound is called `elbo`",
+        | "cross_entropy" => {
+            "the log-likelihood is `loglik`; a lower bound of it is written `E[log(m(x, z)) - log(guide(z | x)) for z ~ guide]`"
+        }
+        "kl" | "ELBO" | "vlb" | "lower_bound" | "free_energy" => {
+            "the lower bound is written `E[log(m(x, z)) - log(guide(z | x)) for z ~ guide]`, and has a short name in the standard library"
+        }
         _ => return None,
     })
 }

@@ -26,7 +26,7 @@ pub fn instead(stop: &Stop, token: &str, before: Option<&str>) -> Option<String>
         (number, _) if top && number.starts_with(|c: char| c.is_ascii_digit()) && rest.starts_with("times") => {
             "the number stands behind the word: `times 10`"
         }
-        ("maximise" | "epochs" | "with" | "by" | "loglik" | "elbo" | "using", _) if first == "train" && top => {
+        ("maximise" | "epochs" | "with" | "by" | "loglik" | "using", _) if first == "train" && top => {
             "how it is trained stands in braces: `train m on d { maximise loglik with adam(1e-3) }`"
         }
         ("lr" | "rate" | "learning_rate" | "batch" | "batch_size", _) if !top => {

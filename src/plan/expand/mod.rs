@@ -102,20 +102,25 @@ impl<'a> Writer<'a> {
             return;
         };
         let Some(steps) = &item.body else {
-            let body = self.body(&[], item.span, planned, train);
+            let body = self.body(&[], item.span, planned, train, false);
             self.edits.insert(item.span.end, format!(" {{{body}\n}}"));
             return;
         };
+        self.block(steps, item.span, planned, train, false);
+    }
+
+    /// Writes out a stage, and the stages inside it.
+    fn block(&mut self, steps: &[Step], whole: Span, planned: &TrainPlan, train: &Train, ended: bool) {
+        let ended = ended || steps.iter().any(|s| matches!(s, Step::Epochs { .. }));
         let (staged, loose): (Vec<&Step>, Vec<&Step>) = steps.iter().partition(|s| matches!(s, Step::Stage { .. }));
-        if !loose.is_empty() || staged.is_empty() {
-            let body = self.body(&loose, item.span, planned, train);
-            self.close(&loose, item.span, body);
+        if staged.is_empty() || loose.iter().any(|s| matches!(s, Step::Maximise(_))) {
+            let body = self.body(&loose, whole, planned, train, ended);
+            self.close(&loose, whole, body);
         }
         for step in staged {
-            let Step::Stage { body, span, .. } = step else { continue };
-            let steps: Vec<&Step> = body.iter().collect();
-            let body = self.body(&steps, *span, planned, train);
-            self.close(&steps, *span, body);
+            if let Step::Stage { body, span, .. } = step {
+                self.block(body, *span, planned, train, ended);
+            }
         }
     }
 
@@ -131,7 +136,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes out the clauses of a stage's lines; gives the statements it lacks, each on a line of its own.
-    fn body(&mut self, steps: &[&Step], whole: Span, planned: &TrainPlan, train: &Train) -> String {
+    fn body(&mut self, steps: &[&Step], whole: Span, planned: &TrainPlan, train: &Train, ended: bool) -> String {
         let chosen = |span: Span| -> Vec<Chosen<'_>> {
             let stages = planned.stages.iter();
             let of =
@@ -157,7 +162,7 @@ impl<'a> Writer<'a> {
                 }
             }
         }
-        if let Some(epochs) = epochs.filter(|_| !steps.iter().any(|s| matches!(s, Step::Epochs { .. }))) {
+        if let Some(epochs) = epochs.filter(|_| !ended) {
             added += &format!("\n{}\nepochs {epochs}", edits::note("the default number of epochs"));
         }
         added
