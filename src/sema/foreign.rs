@@ -117,7 +117,7 @@ pub fn objective(name: &str) -> Option<&'static str> {
         | "cross_entropy" => {
             "the log-likelihood is `loglik`; a lower bound of it is written `E[log(m(x, z)) - log(guide(z | x)) for z ~ guide]`"
         }
-        "kl" | "ELBO" | "vlb" | "lower_bound" | "free_energy" => {
+        "kl" | "vlb" | "lower_bound" | "free_energy" => {
             "the lower bound is written `E[log(m(x, z)) - log(guide(z | x)) for z ~ guide]`, and has a short name in the standard library"
         }
         _ => return None,

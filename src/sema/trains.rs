@@ -116,13 +116,14 @@ impl Checker<'_> {
                 }
                 let layers = self.layers_of(main);
                 if layers.is_empty() {
-                    let name = self.program.models[main].name.clone();
+                    let (name, place) = (self.program.models[main].name.clone(), self.program.models[main].span);
                     self.push(
                         Diagnostic::at(
                             Code::NoEngine,
                             *span,
                             format!("`{name}` has no layers: neither a guide nor an undirected part"),
                         )
+                        .label(place, "this model")
                         .help(format!("write `guide {name} {{ .. }}` with a conditional for each hidden layer")),
                     );
                     return None;
