@@ -6,6 +6,7 @@ mod axes;
 mod bounds;
 mod calls;
 mod columns;
+mod convolution;
 mod data;
 mod dists;
 mod expand;
