@@ -20,6 +20,7 @@ mod models;
 mod nets;
 mod objectives;
 mod ranges;
+mod retrieval;
 mod rows;
 mod scope;
 mod submodels;
