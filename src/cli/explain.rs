@@ -127,7 +127,11 @@ fn reach(workspace: &Workspace, file: FileId, terminal: &Terminal, json: bool) -
     }
     for error in &errors {
         let help = error.help.as_ref().map(|h| format!("\n  help: {h}")).unwrap_or_default();
-        let about = if matches!(error.code, Code::UnreadableData | Code::UnknownData) { "" } else { "the data cannot be drawn: " };
+        let about = if matches!(error.code, Code::UnreadableData | Code::UnknownData) {
+            ""
+        } else {
+            "the data cannot be drawn: "
+        };
         terminal.say(&format!("note: {about}{}; sizes and costs that depend on it are unknown{help}\n", error.message));
     }
     Ok(Reached { program, plan, sources, compiled: None })

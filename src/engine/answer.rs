@@ -165,7 +165,9 @@ pub fn conditionals(spec: &ConditionalsSpec<'_>) -> Result<Graph, EmitError> {
     for &var in spec.order {
         let factors = &spec.program.models[spec.model].factors;
         let told = |f: &&Factor| matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var);
-        if !spec.of_guide && let Some(factor) = factors.iter().find(told) {
+        if !spec.of_guide
+            && let Some(factor) = factors.iter().find(told)
+        {
             let value = scope.read(var, &[], factor.span)?;
             means.insert(var, value);
             continue;
@@ -214,12 +216,7 @@ pub fn value(
 }
 
 /// A value that each row's data tell: output `value`, `[row, axes]`.
-pub fn code(
-    program: &Program,
-    rows: usize,
-    inputs: &[VarId],
-    expr: &crate::model::Expr,
-) -> Result<Graph, EmitError> {
+pub fn code(program: &Program, rows: usize, inputs: &[VarId], expr: &crate::model::Expr) -> Result<Graph, EmitError> {
     let mut scope = opening(program, rows, inputs).scope()?;
     let value = scope.number(expr)?;
     let row = scope.row;

@@ -412,7 +412,12 @@ impl<'p> Scope<'p> {
     }
 
     /// The value a variable has, with leading axes indexed.
-    pub(super) fn read(&mut self, var: VarId, at: &[Subscript], span: crate::base::span::Span) -> Result<Value, EmitError> {
+    pub(super) fn read(
+        &mut self,
+        var: VarId,
+        at: &[Subscript],
+        span: crate::base::span::Span,
+    ) -> Result<Value, EmitError> {
         let declared = &self.program.vars[var];
         let along = self.walk.as_ref().map(|w| w.along);
         let slot = declared.index.iter().position(|a| Some(*a) == along);

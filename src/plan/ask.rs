@@ -354,9 +354,13 @@ impl Chooser<'_> {
         }
         if let Some(factor) = defined {
             return Err(Box::new(
-                Diagnostic::at(Code::NotSupported, self.ask.span, "the posterior of a definition is not built yet")
-                    .label(factor.span, "a function of other variables")
-                    .help("ask for the variables it is computed from"),
+                Diagnostic::at(
+                    Code::NotSupported,
+                    self.ask.span,
+                    "the posterior of a definition is built only where all it is computed from is fixed",
+                )
+                .label(factor.span, "a function of other variables")
+                .help("fix these too, or ask for their posterior"),
             ));
         }
         let cut: BTreeSet<VarId> = evidence.iter().filter(|e| e.intervention).map(|e| e.var).collect();
@@ -538,9 +542,10 @@ impl Chooser<'_> {
         let declared = &self.program.models[self.model];
         let fixed = |var: &VarId| self.program.vars[*var].given || evidence.iter().any(|e| e.var == *var);
         let definitions = |var: VarId| {
-            declared.factors.iter().filter(move |f| {
-                matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var)
-            })
+            declared
+                .factors
+                .iter()
+                .filter(move |f| matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var))
         };
         let mut open: Vec<VarId> = targets.iter().map(|t| t.0).collect();
         let order = open.clone();

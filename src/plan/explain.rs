@@ -325,11 +325,9 @@ fn answer_told(program: &Program, answer: &Answer) -> Vec<Told> {
             kind: "=".to_string(),
             ..guide(order.clone(), "everything their conditionals read is fixed")
         }],
-        Answer::Code { .. } => vec![Told {
-            engine: "direct".to_string(),
-            kind: "=".to_string(),
-            ..guide(Vec::new(), "the data tell it")
-        }],
+        Answer::Code { .. } => {
+            vec![Told { engine: "direct".to_string(), kind: "=".to_string(), ..guide(Vec::new(), "the data tell it") }]
+        }
         Answer::Value { leaves, .. } => leaves.iter().flat_map(leaf_told).collect(),
         Answer::LogZ(normaliser) => normaliser_told(normaliser),
         Answer::Draws { draws, .. } => {

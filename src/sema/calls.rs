@@ -83,7 +83,8 @@ impl Checker<'_> {
             return self.window(scope, args, span);
         }
         let functions = Function::ALL.iter().map(|f| f.name());
-        let known: Vec<&str> = functions.chain(REDUCTIONS).chain(OTHERS).chain(self.nets.keys().map(String::as_str)).collect();
+        let known: Vec<&str> =
+            functions.chain(REDUCTIONS).chain(OTHERS).chain(self.nets.keys().map(String::as_str)).collect();
         let near = self.near(text, known).map(str::to_string);
         let diagnostic = if scope.names.contains_key(text) || self.file_params.contains_key(text) {
             Diagnostic::at(Code::WrongKind, name.span, format!("`{text}` is not a function"))

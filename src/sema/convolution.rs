@@ -23,17 +23,15 @@ struct Slide {
 
 impl Checker<'_> {
     /// A call of `conv`, or of `deconv` where `transposed`.
-    pub fn convolution(
-        &mut self,
-        scope: &mut Scope,
-        args: &[ast::Arg],
-        transposed: bool,
-        span: Span,
-    ) -> Option<Expr> {
+    pub fn convolution(&mut self, scope: &mut Scope, args: &[ast::Arg], transposed: bool, span: Span) -> Option<Expr> {
         let word = if transposed { "deconv" } else { "conv" };
         let form = match transposed {
-            false => "write `conv(K, x, Y0 = Y1[Wy], X0 = X1[Wx])`: for each axis of `x` the one it becomes and the kernel's window",
-            true => "write `deconv(K, h, Y1 = Y0[Wy], X1 = X0[Wx])`: for each axis of `h` the one it becomes and the kernel's window",
+            false => {
+                "write `conv(K, x, Y0 = Y1[Wy], X0 = X1[Wx])`: for each axis of `x` the one it becomes and the kernel's window"
+            }
+            true => {
+                "write `deconv(K, h, Y1 = Y0[Wy], X1 = X0[Wx])`: for each axis of `h` the one it becomes and the kernel's window"
+            }
         };
         let (kernel, of, slides) = match args {
             [kernel, of, slides @ ..] if !slides.is_empty() => (kernel, of, slides),
@@ -129,9 +127,15 @@ impl Checker<'_> {
         };
         let has = |e: &Expr, axis: AxisId| e.ty.axes.contains(&axis);
         let wrong = if !has(of, slide.from) {
-            Some(lacks(of, "the value", &from).help("left of `=` stands an axis of the value, right of it the one it becomes"))
+            Some(
+                lacks(of, "the value", &from)
+                    .help("left of `=` stands an axis of the value, right of it the one it becomes"),
+            )
         } else if !has(kernel, slide.window) {
-            Some(lacks(kernel, "the kernel", &window).help("between the brackets stands the kernel's axis that counts the places of its window"))
+            Some(
+                lacks(kernel, "the kernel", &window)
+                    .help("between the brackets stands the kernel's axis that counts the places of its window"),
+            )
         } else if slide.from != slide.to && has(of, slide.to)
             || has(of, slide.window)
             || has(kernel, slide.from)

@@ -91,7 +91,9 @@ impl Checker<'_> {
             Question::Value(value) => value.ty.axes.clone(),
             _ => Vec::new(),
         };
-        if axes.is_empty() || axes.iter().any(|&a| self.program.axes[self.program.axes.root(a)].kind == AxisKind::Ragged) {
+        if axes.is_empty()
+            || axes.iter().any(|&a| self.program.axes[self.program.axes.root(a)].kind == AxisKind::Ragged)
+        {
             let has = say_axes(&self.program, &axes);
             self.push(
                 Diagnostic::at(Code::AxesDisagree, code.span, "a code is a vector of one length for all rows")

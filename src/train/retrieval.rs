@@ -145,9 +145,10 @@ mod tests {
     #[test]
     fn nearest_rows_are_counted_by_angle_and_not_by_length() {
         // Two directions; the third row is far out along the first, the last between them and nearer to the second.
-        let rows: Vec<(Vec<f64>, u8)> = [([1.0, 0.1], 0), ([0.0, 2.0], 1), ([90.0, 0.0], 0), ([0.1, 1.0], 1), ([0.4, 1.0], 0)]
-            .map(|(code, label)| (unit(code.to_vec()), label))
-            .to_vec();
+        let rows: Vec<(Vec<f64>, u8)> =
+            [([1.0, 0.1], 0), ([0.0, 2.0], 1), ([90.0, 0.0], 0), ([0.1, 1.0], 1), ([0.4, 1.0], 0)]
+                .map(|(code, label)| (unit(code.to_vec()), label))
+                .to_vec();
         let figure = |at| precision(&rows, at, |a, b| a == b);
         // Nearest of each: 2, 3, 0, 1 and 3: four of five alike.
         assert!((figure(1) - 0.8).abs() < 1e-12);
