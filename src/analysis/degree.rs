@@ -63,6 +63,7 @@ pub fn find_degree(expr: &Expr, of: &BTreeSet<VarId>) -> Degree {
         | Node::Is(e, _)
         | Node::Call(Function::Neg, e)
         | Node::Window { of: e, .. }
+        | Node::Overlap { of: e, .. }
         | Node::Blocks { of: e, .. }
         | Node::Renamed { of: e, .. }
         | Node::Dropout(e, _) => degree(e),

@@ -37,9 +37,10 @@ pub fn figure(program: &Program, answered: &Answered, plan: &AskPlan, seed: Opti
         Answer::Value { .. } => ("nats", "mean over rows"),
         Answer::LogZ(_) => ("nats", ""),
         Answer::Posterior { metric: Some((metric, _)), .. }
-        | Answer::Conditionals { metric: Some((metric, _)), .. } => match metric {
-            Metric::Error | Metric::Accuracy | Metric::ClusterError => ("%", ""),
-            Metric::ChunkF1 => ("%", ""),
+        | Answer::Conditionals { metric: Some((metric, _)), .. }
+        | Answer::Code { metric: (metric, _), .. } => match metric {
+            Metric::Error | Metric::Accuracy | Metric::ClusterError | Metric::ChunkF1 => ("%", ""),
+            Metric::Retrieval { .. } => ("%", "mean over rows"),
             Metric::SquaredError => ("", "mean over rows"),
         },
         Answer::Posterior { .. } | Answer::Conditionals { .. } | Answer::Draws { .. } => ("", ""),

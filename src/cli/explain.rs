@@ -94,6 +94,12 @@ struct Reached {
     compiled: Option<Compiled>,
 }
 
+/// Whether an error may be that of data which cannot be had: a file that is not there, or a model that it is drawn from and that no engine
+/// draws yet.
+fn is_about_data(error: &Diagnostic) -> bool {
+    matches!(error.code, Code::UnreadableData | Code::UnknownData | Code::NotSupported | Code::NoEngine)
+}
+
 /// Compiles a file with its data; where only the data is missing, without: sizes that it tells are then unknown.
 fn reach(workspace: &Workspace, file: FileId, terminal: &Terminal, json: bool) -> Result<Reached, Trouble> {
     let failed = match workspace.compile(file) {
@@ -105,7 +111,7 @@ fn reach(workspace: &Workspace, file: FileId, terminal: &Terminal, json: bool) -
         Err(failed) => failed,
     };
     let (errors, _) = failed.problems.sorted();
-    if !errors.iter().filter(|d| d.is_error()).all(|d| matches!(d.code, Code::UnreadableData | Code::UnknownData)) {
+    if !errors.iter().filter(|d| d.is_error()).all(is_about_data) {
         return Err(failed.into());
     }
     let mut problems = Problems::new();
@@ -121,7 +127,12 @@ fn reach(workspace: &Workspace, file: FileId, terminal: &Terminal, json: bool) -
     }
     for error in &errors {
         let help = error.help.as_ref().map(|h| format!("\n  help: {h}")).unwrap_or_default();
-        terminal.say(&format!("note: {}; sizes and costs that depend on it are unknown{help}\n", error.message));
+        let about = if matches!(error.code, Code::UnreadableData | Code::UnknownData) {
+            ""
+        } else {
+            "the data cannot be drawn: "
+        };
+        terminal.say(&format!("note: {about}{}; sizes and costs that depend on it are unknown{help}\n", error.message));
     }
     Ok(Reached { program, plan, sources, compiled: None })
 }

@@ -187,14 +187,6 @@ pub enum DataError {
         /// What differs.
         detail: String,
     },
-    /// E0606: data that is known and cannot be used yet.
-    #[error("`{name}` is {what}, which cannot be read yet")]
-    NotYet {
-        /// The set or file.
-        name: String,
-        /// What it holds.
-        what: &'static str,
-    },
     /// E0719: a file whose name says no format that is read.
     #[error("`{}` has no ending that says how to read it", .path.display())]
     UnknownFormat {
@@ -226,7 +218,6 @@ impl DataError {
             DataError::UnknownFormat { .. } => Code::UnknownFormat,
             DataError::TooLong { .. } => Code::MalformedData,
             DataError::Uneven { .. } => Code::PartsDisagree,
-            DataError::NotYet { .. } => Code::NotSupported,
         }
     }
 
@@ -259,7 +250,6 @@ impl DataError {
             }
             DataError::TooLong { .. } => "Look at the file: most likely it is not of the format it was read as, or has lost its line ends.".into(),
             DataError::Uneven { .. } => "Give every row the same entries, or make the column one that differs from row to row from its first rows on.".into(),
-            DataError::NotYet { .. } => "Turn the recordings into frames of numbers first, and read these with `npy` or `jsonl`.".into(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod named;
 mod npy;
 mod open;
 mod quotes;
+mod sound;
 mod source;
 mod table;
 pub mod transform;
@@ -32,6 +33,7 @@ pub use write::write_csv;
 
 use crate::base::schema::Schema;
 use files::Part;
+use sound::Naming;
 
 /// What a source offers, from headers and the first rows of text alone; small files of text are looked through for labels.
 pub fn schema(source: &Source, locations: &Locations) -> Result<Schema, DataError> {
@@ -39,6 +41,7 @@ pub fn schema(source: &Source, locations: &Locations) -> Result<Schema, DataErro
         Parts::Named(name) => named::schema(name, locations),
         Parts::Splits(parts) => files::schema_of_parts(&parts),
         Parts::One(part) => part.schema(),
+        Parts::Sound(path) => sound::schema(&path, Naming::Plain),
     }
 }
 
@@ -53,6 +56,7 @@ pub fn load_as(source: &Source, locations: &Locations, wants: &Wants) -> Result<
         Parts::Named(name) => named::load(name, locations, wants),
         Parts::Splits(parts) => files::load_parts(&parts, wants),
         Parts::One(part) => part.load(wants),
+        Parts::Sound(path) => sound::load(&path, Naming::Plain),
     }
 }
 
@@ -61,15 +65,14 @@ enum Parts<'a> {
     Named(&'a str),
     Splits(Vec<(String, Part)>),
     One(Part),
+    Sound(std::path::PathBuf),
 }
 
 fn parts<'a>(source: &'a Source, locations: &Locations) -> Result<Parts<'a>, DataError> {
     let (path, format) = match (source, source.file()) {
         (_, Some(file)) => file,
         (Source::Dataset { name }, _) => return Ok(Parts::Named(name)),
-        (Source::Wav { path }, _) => {
-            return Err(DataError::NotYet { name: path.display().to_string(), what: "a recording" });
-        }
+        (Source::Wav { path }, _) => return Ok(Parts::Sound(locations.file(path))),
         _ => return Ok(Parts::Splits(Vec::new())),
     };
     let path = locations.file(path);

@@ -9,6 +9,7 @@ use super::files::{self, Format, Part};
 use super::idx;
 use super::json;
 use super::open::Input;
+use super::sound::{self, Naming};
 use super::source::Locations;
 use super::table::Table;
 use crate::base::schema::{ColumnKind, ColumnSchema, Extent, Schema};
@@ -25,6 +26,7 @@ const FREY_FILE: &str = "freyfaces.u8.gz";
 /// A folder that holds sets of this layout, each under its own name.
 const DENSITIES: &str = "density";
 const ROLLS_FILE: &str = "jsb-chorales-quarter.json.gz";
+const RECORDINGS_FILE: &str = "fsdd-recordings.tar.gz";
 const NEWS_FILE: &str = "reuters21578.jsonl.gz";
 /// The key of a news item that names its split, and the splits.
 const NEWS_SPLIT: &str = "split";
@@ -39,6 +41,8 @@ enum Known {
     Frey(PathBuf),
     Rolls(PathBuf),
     News(Part),
+    /// Spoken digits: an archive of recordings, or the folder it unpacks to.
+    Recordings(PathBuf),
     File(Part),
     /// Splits with a file each.
     Files(Vec<(String, Part)>),
@@ -66,7 +70,10 @@ fn find(name: &str, locations: &Locations) -> Result<Known, DataError> {
         "frey" => return Ok(Known::Frey(path)),
         "jsb-chorales" => return Ok(Known::Rolls(path)),
         "docs" => return Ok(Known::News(Part { path: path.join(NEWS_FILE), format: Format::Json })),
-        "fsdd" => return Err(DataError::NotYet { name: name.into(), what: "a set of recordings" }),
+        "fsdd" => {
+            let packed = path.join(RECORDINGS_FILE);
+            return Ok(Known::Recordings(if packed.exists() { packed } else { path.join("recordings") }));
+        }
         "conll2000" => splits(Format::Columns(["word", "pos", "tag"].map(String::from).to_vec())),
         "ptb" => splits(Format::Text),
         _ => {
@@ -143,6 +150,7 @@ pub(super) fn schema(name: &str, locations: &Locations) -> Result<Schema, DataEr
             schema.splits = NEWS_SPLITS.map(String::from).to_vec();
             Ok(schema)
         }
+        Known::Recordings(path) => sound::schema(&path, Naming::Takes),
         Known::File(part) => part.schema(),
         Known::Files(files) => files::schema_of_parts(&files),
     }
@@ -160,6 +168,7 @@ pub(super) fn load(name: &str, locations: &Locations, wants: &Wants) -> Result<T
         }
         Known::Rolls(folder) => json::rolls(Input::open(&folder.join(ROLLS_FILE))?),
         Known::News(part) => news(&part, wants),
+        Known::Recordings(path) => sound::load(&path, Naming::Takes),
         Known::File(part) => part.load(wants),
         Known::Files(files) => files::load_parts(&files, wants),
     }

@@ -55,9 +55,9 @@ pub enum Source {
         /// The file.
         path: PathBuf,
     },
-    /// Recordings.
+    /// Recordings: their energies in mel bands are the ragged column `mel`, their names' first two words `label` and `speaker`.
     Wav {
-        /// The file.
+        /// The file, an archive of them or a folder.
         path: PathBuf,
     },
 }

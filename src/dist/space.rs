@@ -362,6 +362,61 @@ impl Space {
         Named { node: self.graph.reshape(kept, &shape), labels }
     }
 
+    /// The neighbours of places on an axis, along a window that stands last: `along` becomes `places`, whose t-th is at s·t, s the
+    /// ratio of the extents; entry w is what lies at s·t + w − ⌊width/2⌋, 0 outside. An array without the axis has itself for neighbours.
+    pub fn windows(&mut self, a: &Named, [along, places, window]: [Label; 3]) -> Named {
+        let width = self.extent(window);
+        let step = self.extent(along) / self.extent(places).max(1);
+        let a = if a.has(along) { a.clone() } else { self.repeated(a, along) };
+        let parts: Vec<Named> = (0..width)
+            .map(|w| {
+                let shifted = self.shift(&a, along, w as i64 - (width / 2) as i64);
+                if along == places {
+                    return shifted;
+                }
+                let within = self.label(step);
+                let blocks = self.blocks(&shifted, [along, places, within]);
+                self.at(&blocks, within, 0)
+            })
+            .collect();
+        self.stack(&parts, window)
+    }
+
+    /// The transpose of [`Space::windows`]: `places` becomes `along`, and each position holds the sum over the window of all that
+    /// would look at it.
+    pub fn overlap(&mut self, a: &Named, [along, places, window]: [Label; 3]) -> Named {
+        let width = self.extent(window);
+        let step = self.extent(along) / self.extent(places).max(1);
+        let mut a = a.clone();
+        for label in [places, window] {
+            a = if a.has(label) { a } else { self.repeated(&a, label) };
+        }
+        let rest: Vec<Label> = a.labels.iter().copied().filter(|l| ![places, window].contains(l)).collect();
+        let labels: Vec<Label> = rest.iter().copied().chain([along]).collect();
+        let shape = self.shape(&labels);
+        let mut total: Option<Named> = None;
+        for w in 0..width {
+            let one = self.at(&a, window, w);
+            let slim = self.label(1);
+            let order: Vec<Label> = rest.iter().copied().chain([places, slim]).collect();
+            let aligned = self.align(&one, &order);
+            let spread = self.graph.pad(aligned.node, rest.len() + 1, 0, step.saturating_sub(1), 0.0);
+            let spread = Named { node: self.graph.reshape(spread, &shape), labels: labels.clone() };
+            let part = self.shift(&spread, along, (width / 2) as i64 - w as i64);
+            total = Some(match total {
+                None => part,
+                Some(sum) => self.add(&sum, &part),
+            });
+        }
+        total.unwrap_or_else(|| self.full(&labels, 0.0))
+    }
+
+    /// The array with one more axis, along which it repeats.
+    fn repeated(&mut self, a: &Named, along: Label) -> Named {
+        let labels: Vec<Label> = a.labels.iter().copied().chain([along]).collect();
+        self.align(a, &labels)
+    }
+
     /// The same value, through which no derivative flows.
     pub fn stop(&mut self, a: &Named) -> Named {
         Named { node: self.graph.stop_gradient(a.node), labels: a.labels.clone() }

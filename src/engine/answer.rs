@@ -9,7 +9,7 @@ use super::scope::Scope;
 use super::update::Opening;
 use super::variational::{conditional_of, draw_var, guide_of, set_mean};
 use crate::dist::{Label, Named, Value};
-use crate::model::{Domain, ModelId, Program, VarId};
+use crate::model::{Domain, Factor, FactorKind, ModelId, Program, VarId};
 use crate::plan::{AnswerShape, Leaf, Normaliser, Partition};
 use crate::tensor::graph::Graph;
 use crate::tensor::op::SiteId;
@@ -163,9 +163,18 @@ pub fn conditionals(spec: &ConditionalsSpec<'_>) -> Result<Graph, EmitError> {
     let mut scope = opening(spec.program, spec.rows, spec.inputs).scope()?;
     let mut means: BTreeMap<VarId, Value> = BTreeMap::new();
     for &var in spec.order {
+        let factors = &spec.program.models[spec.model].factors;
+        let told = |f: &&Factor| matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var);
+        if !spec.of_guide
+            && let Some(factor) = factors.iter().find(told)
+        {
+            let value = scope.read(var, &[], factor.span)?;
+            means.insert(var, value);
+            continue;
+        }
         let conditional = match spec.of_guide {
             true => guide_of(&scope, spec.model, var)?,
-            false => conditional_of(&spec.program.models[spec.model].factors, var)
+            false => conditional_of(factors, var)
                 .ok_or_else(|| EmitError::of("this variable has no conditional", "ask for another one"))?,
         };
         if spec.targets.contains(&var) {
@@ -203,6 +212,17 @@ pub fn value(
     let row: Vec<Label> = scope.row.into_iter().collect();
     let per_row = scope.space.align(&per_row, &row);
     scope.space.graph.output("value", per_row.node);
+    Ok(scope.space.graph)
+}
+
+/// A value that each row's data tell: output `value`, `[row, axes]`.
+pub fn code(program: &Program, rows: usize, inputs: &[VarId], expr: &crate::model::Expr) -> Result<Graph, EmitError> {
+    let mut scope = opening(program, rows, inputs).scope()?;
+    let value = scope.number(expr)?;
+    let row = scope.row;
+    let labels: Vec<Label> = row.into_iter().chain(scope.axis_labels(&expr.ty.axes)?).collect();
+    let value = scope.space.align(&value, &labels);
+    scope.space.graph.output("value", value.node);
     Ok(scope.space.graph)
 }
 

@@ -174,8 +174,9 @@ impl<'p> Recursion<'p> {
         }
         match &expr.node {
             Node::Contract { over, .. } | Node::Reduce(_, _, over) => mixed.extend(over),
-            Node::Softmax(_, axis) | Node::Window { along: axis, .. } | Node::Blocks { along: axis, .. } => {
-                mixed.push(*axis)
+            Node::Softmax(_, axis) | Node::Blocks { along: axis, .. } => mixed.push(*axis),
+            Node::Window { along, places, .. } | Node::Overlap { along, places, .. } => {
+                mixed.extend([*along, *places]);
             }
             _ => {}
         }

@@ -412,7 +412,12 @@ impl<'p> Scope<'p> {
     }
 
     /// The value a variable has, with leading axes indexed.
-    fn read(&mut self, var: VarId, at: &[Subscript], span: crate::base::span::Span) -> Result<Value, EmitError> {
+    pub(super) fn read(
+        &mut self,
+        var: VarId,
+        at: &[Subscript],
+        span: crate::base::span::Span,
+    ) -> Result<Value, EmitError> {
         let declared = &self.program.vars[var];
         let along = self.walk.as_ref().map(|w| w.along);
         let slot = declared.index.iter().position(|a| Some(*a) == along);
@@ -714,15 +719,20 @@ impl<'p> Scope<'p> {
                     self.space.scalar(self.space.extent(label) as f64)
                 }
             },
-            Node::Window { of, along, window } => {
+            Node::Window { of, along, places, window } => {
                 let array = self.number(of)?;
-                let (label, window) = (self.axis(*along)?, self.axis(*window)?);
+                let (label, places, window) = (self.axis(*along)?, self.axis(*places)?, self.axis(*window)?);
+                self.check_step(label, places, expr.span)?;
                 // What lies behind a row's end is outside.
                 let array = self.within(&array, &[*along], 0.0)?;
-                let width = self.space.extent(window);
-                let parts: Vec<Named> =
-                    (0..width).map(|w| self.space.shift(&array, label, w as i64 - (width / 2) as i64)).collect();
-                self.space.stack(&parts, window)
+                self.space.windows(&array, [label, places, window])
+            }
+            Node::Overlap { of, places, along, window } => {
+                let array = self.number(of)?;
+                let (label, from, window) = (self.axis(*along)?, self.axis(*places)?, self.axis(*window)?);
+                self.check_step(label, from, expr.span)?;
+                let array = self.within(&array, &[*places], 0.0)?;
+                self.space.overlap(&array, [label, from, window])
             }
             Node::Blocks { of, along, outer, inner } => {
                 let array = self.number(of)?;
@@ -752,6 +762,16 @@ impl<'p> Scope<'p> {
             }
         };
         Ok(Value::Number(named))
+    }
+
+    /// That the places on an axis are equally far apart.
+    fn check_step(&self, along: Label, places: Label, span: Span) -> Result<(), EmitError> {
+        let (positions, places) = (self.space.extent(along), self.space.extent(places));
+        if places == 0 || positions.is_multiple_of(places) {
+            return Ok(());
+        }
+        let text = format!("{positions} positions are not a whole number of steps for {places} places");
+        Err(EmitError::at(span, text, "give the finer axis a multiple of the coarser one's size"))
     }
 
     /// A condition that is settled by the step of the walk.

@@ -208,12 +208,26 @@ pub enum Node {
     },
     /// The extent of an axis (of that row, where it is ragged).
     Size(AxisId),
-    /// The neighbours of each position along an axis: entry w of the window, which stands last in the type, is the
-    /// argument at position t + w − ⌊width/2⌋; 0 outside the axis.
+    /// The neighbours of places along an axis: `along` becomes `places`, and entry w of the window, which stands last in the
+    /// type, is the argument at position s·t + w − ⌊width/2⌋, s the ratio of the two axes' sizes; 0 outside the axis.
     Window {
         /// What is looked at.
         of: Box<Expr>,
         /// The axis along which.
+        along: AxisId,
+        /// The axis of the places looked from; `along` itself where every position is one.
+        places: AxisId,
+        /// The window's axis.
+        window: AxisId,
+    },
+    /// The transpose of `Window`: `places` becomes `along`, the window goes, and position i holds the sum of the argument's
+    /// entries at all t and w with s·t + w − ⌊width/2⌋ = i.
+    Overlap {
+        /// What is laid over each other.
+        of: Box<Expr>,
+        /// The axis of the places.
+        places: AxisId,
+        /// The axis it becomes.
         along: AxisId,
         /// The window's axis.
         window: AxisId,

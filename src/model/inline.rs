@@ -290,7 +290,12 @@ pub fn map_children<E>(expr: &Expr, f: &mut dyn FnMut(&Expr) -> Result<Expr, E>)
         | Node::IsObserved(_)
         | Node::Size(_)
         | Node::Column(..) => expr.node.clone(),
-        Node::Window { of, along, window } => Node::Window { of: boxed(of, f)?, along: *along, window: *window },
+        Node::Window { of, along, places, window } => {
+            Node::Window { of: boxed(of, f)?, along: *along, places: *places, window: *window }
+        }
+        Node::Overlap { of, places, along, window } => {
+            Node::Overlap { of: boxed(of, f)?, places: *places, along: *along, window: *window }
+        }
         Node::Blocks { of, along, outer, inner } => {
             Node::Blocks { of: boxed(of, f)?, along: *along, outer: *outer, inner: *inner }
         }

@@ -106,7 +106,7 @@ impl Program {
                 places.extend(base.ty.axes.iter().copied().zip(at.iter().cloned()));
                 return self.collect_placed(base, &places, reads);
             }
-            Node::Window { along, .. } => vec![*along],
+            Node::Window { along, places, .. } | Node::Overlap { along, places, .. } => vec![*along, *places],
             Node::Blocks { along, outer, .. } => vec![*along, *outer],
             Node::Renamed { from, to, .. } => vec![*from, *to],
             Node::Contract { over, .. } | Node::Reduce(_, _, over) => over.clone(),

@@ -296,8 +296,16 @@ impl Printer<'_> {
             Node::IsObserved(v) => format!("{} is observed", self.var(*v)),
             Node::Table { of, entries } => format!("table({}) {{ {} }}", list(of).join(", "), list(entries).join("; ")),
             Node::Size(axis) => format!("size({})", self.axis(*axis)),
-            Node::Window { of, along, window } => {
+            Node::Window { of, along, places, window } if along == places => {
                 format!("window({}, {} -> {})", self.expr(of), self.axis(*along), self.axis(*window))
+            }
+            Node::Window { of, along, places, window } => {
+                let (along, places, window) = (self.axis(*along), self.axis(*places), self.axis(*window));
+                format!("window({}, {along} -> {places}, {window})", self.expr(of))
+            }
+            Node::Overlap { of, places, along, window } => {
+                let (along, places, window) = (self.axis(*along), self.axis(*places), self.axis(*window));
+                format!("overlap({}, {places}, {window} -> {along})", self.expr(of))
             }
             Node::Blocks { of, along, outer, inner } => {
                 let (along, outer, inner) = (self.axis(*along), self.axis(*outer), self.axis(*inner));

@@ -206,6 +206,12 @@ pub enum Metric {
     ChunkF1,
     /// Share of entries outside the best one-to-one matching of predicted clusters to true labels.
     ClusterError,
+    /// Share, among the rows whose predictions lie nearest by the cosine, of those with the same label or a label in common; mean over
+    /// rows (Hinton & Salakhutdinov 2006, figure 4).
+    Retrieval {
+        /// How many are retrieved.
+        at: usize,
+    },
 }
 
 /// What is asked.
@@ -296,8 +302,14 @@ pub struct Require {
 
 impl Metric {
     /// Every measure.
-    pub const ALL: [Metric; 5] =
-        [Metric::Error, Metric::Accuracy, Metric::SquaredError, Metric::ChunkF1, Metric::ClusterError];
+    pub const ALL: [Metric; 6] = [
+        Metric::Error,
+        Metric::Accuracy,
+        Metric::SquaredError,
+        Metric::ChunkF1,
+        Metric::ClusterError,
+        Metric::Retrieval { at: 1 },
+    ];
 
     /// The word by which files call it.
     pub fn name(self) -> &'static str {
@@ -307,6 +319,7 @@ impl Metric {
             Metric::SquaredError => "squared_error",
             Metric::ChunkF1 => "chunk_f1",
             Metric::ClusterError => "cluster_error",
+            Metric::Retrieval { .. } => "retrieval",
         }
     }
 
@@ -316,6 +329,7 @@ impl Metric {
             Metric::Error | Metric::Accuracy => domain.is_discrete(),
             Metric::ChunkF1 | Metric::ClusterError => matches!(domain, Domain::Cat(_)),
             Metric::SquaredError => !matches!(domain, Domain::Cat(_)),
+            Metric::Retrieval { .. } => matches!(domain, Domain::Bool | Domain::Cat(_)),
         }
     }
 }

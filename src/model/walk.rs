@@ -46,6 +46,7 @@ impl Expr {
             | Node::Softmax(e, _)
             | Node::Is(e, _)
             | Node::Window { of: e, .. }
+            | Node::Overlap { of: e, .. }
             | Node::Blocks { of: e, .. }
             | Node::Renamed { of: e, .. }
             | Node::Dropout(e, _) => vec![e],

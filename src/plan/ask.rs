@@ -201,7 +201,7 @@ impl Chooser<'_> {
             Answer::Posterior { evidence, metric, .. } | Answer::Conditionals { evidence, metric, .. } => {
                 metric.is_some() || bound(evidence)
             }
-            Answer::Value { .. } => true,
+            Answer::Value { .. } | Answer::Code { .. } => true,
             Answer::Draws { evidence, .. } => bound(evidence),
             Answer::LogZ(_) => false,
         }
@@ -225,6 +225,20 @@ impl Chooser<'_> {
             }
             Question::Metric { metric, truth, prediction } => match prediction.as_ref() {
                 Question::Argmax { .. } | Question::Mean { .. } => self.choose(prediction, Some((*metric, *truth))),
+                Question::Value(expr) if matches!(metric, Metric::Retrieval { .. }) => {
+                    let bound = match &self.ask.on {
+                        Some(on) => bound_by(self.program, self.model, on.data),
+                        None => BTreeSet::new(),
+                    };
+                    if let Some(read) = expr.reads().iter().find(|r| !bound.contains(&r.var)) {
+                        let text = format!("the data do not tell `{}`", self.program.vars[read.var].name);
+                        return Err(Box::new(
+                            Diagnostic::at(Code::NothingBound, read.span, text)
+                                .help("ask for its `mean` given what they tell"),
+                        ));
+                    }
+                    Ok((Answer::Code { expr: expr.clone(), metric: (*metric, *truth) }, Kind::Exact))
+                }
                 _ => Err(Box::new(
                     Diagnostic::at(Code::WrongKind, span, "a measure compares the truth with one prediction a row")
                         .help(format!("write `{}(y, argmax(y | x))`", metric.name())),
@@ -330,11 +344,23 @@ impl Chooser<'_> {
         let defined = declared.factors.iter().find(|f| {
             matches!(&f.kind, FactorKind::Deterministic { target, .. } if targets.iter().any(|t| t.0 == target.var))
         });
+        if let Some(order) = self.told(&targets, evidence) {
+            let evidence = self.with_ports(evidence);
+            let (model, of_guide, draws) = (self.model, false, 1);
+            return Ok((
+                Answer::Conditionals { model, of_guide, order, draws, targets, shape, evidence, metric },
+                Kind::Exact,
+            ));
+        }
         if let Some(factor) = defined {
             return Err(Box::new(
-                Diagnostic::at(Code::NotSupported, self.ask.span, "the posterior of a definition is not built yet")
-                    .label(factor.span, "a function of other variables")
-                    .help("ask for the variables it is computed from"),
+                Diagnostic::at(
+                    Code::NotSupported,
+                    self.ask.span,
+                    "the posterior of a definition is built only where all it is computed from is fixed",
+                )
+                .label(factor.span, "a function of other variables")
+                .help("fix these too, or ask for their posterior"),
             ));
         }
         let cut: BTreeSet<VarId> = evidence.iter().filter(|e| e.intervention).map(|e| e.var).collect();
@@ -509,6 +535,29 @@ impl Chooser<'_> {
                 && f.reads().iter().all(|r| fixed.contains(&r.var)))
         });
         alone.then_some(order)
+    }
+
+    /// The targets, if each is defined by `=` from fixed variables alone: the posterior of each is all at its value.
+    fn told(&self, targets: &[(VarId, Option<usize>)], evidence: &[Evidence]) -> Option<Vec<VarId>> {
+        let declared = &self.program.models[self.model];
+        let fixed = |var: &VarId| self.program.vars[*var].given || evidence.iter().any(|e| e.var == *var);
+        let definitions = |var: VarId| {
+            declared
+                .factors
+                .iter()
+                .filter(move |f| matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var))
+        };
+        let mut open: Vec<VarId> = targets.iter().map(|t| t.0).collect();
+        let order = open.clone();
+        let mut seen: BTreeSet<VarId> = open.iter().copied().collect();
+        while let Some(var) = open.pop() {
+            if definitions(var).next().is_none() {
+                return None;
+            }
+            let reads: Vec<VarId> = definitions(var).flat_map(|f| f.reads()).map(|r| r.var).collect();
+            open.extend(reads.into_iter().filter(|v| !fixed(v) && seen.insert(*v)));
+        }
+        Some(order)
     }
 
     /// Evidence with the model's `given` variables, which data must bind.

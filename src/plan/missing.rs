@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::plan::Kind;
 use super::rules::beyond::find_beyond;
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Call, Expr, Infer, ModelId, Node, Objective, Program, Subject, VarId};
+use crate::model::{Call, Expr, FactorKind, Infer, ModelId, Node, Objective, Program, Subject, VarId};
 
 /// A training line or a question whose engine is not built yet.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -92,12 +92,17 @@ pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) 
     if !open {
         return Err(Box::new(problem));
     }
-    let latent: Vec<VarId> = program.models[unplanned.model]
-        .vars
-        .iter()
-        .copied()
-        .filter(|v| !unplanned.fixed.contains(v) && !program.vars[*v].given)
+    let declared = &program.models[unplanned.model];
+    // A definition is computed, and needs no engine.
+    let factors = declared.factors.iter().chain(declared.guide.iter().flat_map(|g| &g.factors));
+    let computed: BTreeSet<VarId> = factors
+        .filter_map(|f| match &f.kind {
+            FactorKind::Deterministic { target, .. } => Some(target.var),
+            _ => None,
+        })
         .collect();
+    let is_latent = |v: &VarId| !unplanned.fixed.contains(v) && !program.vars[*v].given && !computed.contains(v);
+    let latent: Vec<VarId> = declared.vars.iter().copied().filter(is_latent).collect();
     let (engine, kind, vars, reason) = if let Some((engine, kind)) = asked.first() {
         let engine = if unplanned.by.len() > 1 { EACH.to_string() } else { engine.to_string() };
         (engine, *kind, latent, "asked for by name".to_string())

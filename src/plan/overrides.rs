@@ -71,7 +71,7 @@ pub fn check_overrides(program: &Program, plan: &Plan, problems: &mut Problems) 
                 }
                 Answer::Conditionals { order, .. } => order.contains(&require.var),
                 Answer::Value { leaves, .. } => leaves.iter().any(|l| leaf_estimates(l, require.var)),
-                Answer::Draws { .. } | Answer::LogZ(_) => false,
+                Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => false,
             };
             if about && ask.kind != Kind::Exact {
                 unmet(ask.span, format!("`{}` is {}", ask.name, ask.kind.sign()));

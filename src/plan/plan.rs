@@ -438,6 +438,13 @@ pub enum Answer {
         /// Compared with the truth, where a metric asks.
         metric: Option<(Metric, VarId)>,
     },
+    /// A value that each row's data tell, held against the truth of other rows.
+    Code {
+        /// The value.
+        expr: Expr,
+        /// The measure and the truth.
+        metric: (Metric, VarId),
+    },
     /// The mean over rows of an expression of model quantities.
     Value {
         /// The expression.

@@ -8,7 +8,7 @@ use crate::syntax::ast::{self, ArgKind, AskKind, Condition, ExprKind};
 use super::Checker;
 
 /// Words that begin a question.
-const QUESTIONS: [&str; 11] = [
+const QUESTIONS: [&str; 12] = [
     "P",
     "argmax",
     "argmax_each",
@@ -18,17 +18,18 @@ const QUESTIONS: [&str; 11] = [
     "squared_error",
     "chunk_f1",
     "cluster_error",
+    "retrieval",
     "loglik",
     "logZ",
 ];
 
 /// Conditions of a question as they are gathered.
 #[derive(Default)]
-struct Conditions {
+pub(super) struct Conditions {
     evidence: Vec<Evidence>,
     row: Option<usize>,
     /// The first condition whose value the data must tell.
-    needs_data: Option<Span>,
+    pub(super) needs_data: Option<Span>,
 }
 
 impl Checker<'_> {
@@ -179,7 +180,7 @@ impl Checker<'_> {
         }
     }
 
-    fn question(&mut self, model: ModelId, e: &ast::Expr, conditions: &mut Conditions) -> Option<Question> {
+    pub(super) fn question(&mut self, model: ModelId, e: &ast::Expr, conditions: &mut Conditions) -> Option<Question> {
         let (name, args, given): (Option<&ast::Name>, &[ast::Arg], &[Condition]) = match &e.bare().kind {
             ExprKind::Call { callee, args, given } => (callee.name(), args, given),
             ExprKind::Path(path) => (path.single(), &[], &[]),
@@ -275,7 +276,7 @@ impl Checker<'_> {
                         (_, "perplexity" | "nll" | "evidence" | "marginal" | "likelihood") => diagnostic.help("the log-likelihood of data is asked with `evaluate NAME = loglik on DATA`"),
                         (_, "p" | "prob" | "Pr") => diagnostic.help("a probability is asked with `P(..)`"),
                         (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
-                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `cluster_error`, `loglik`, `logZ` and the objectives"),
+                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `cluster_error`, `retrieval`, `loglik`, `logZ` and the objectives"),
                     });
                     return None;
                 }
@@ -293,6 +294,9 @@ impl Checker<'_> {
         span: Span,
         conditions: &mut Conditions,
     ) -> Option<Question> {
+        if matches!(metric, Metric::Retrieval { .. }) {
+            return self.retrieval(model, args, span, conditions);
+        }
         let [truth, prediction] = args else {
             let word = metric.name();
             self.push(
@@ -372,7 +376,7 @@ impl Checker<'_> {
 
     /// A column that no variable of the model is called like: a variable beside the model stands for it, so that predictions can be
     /// held against it.
-    fn compared_column(&mut self, model: ModelId, name: &ast::Name) -> Option<VarId> {
+    pub(super) fn compared_column(&mut self, model: ModelId, name: &ast::Name) -> Option<VarId> {
         if self.model_names.get(&model)?.names.contains_key(&name.text) {
             return None;
         }

@@ -11,6 +11,7 @@ use super::scope::Scope;
 use super::types::{call, expr, say_axes};
 
 const REDUCTIONS: [&str; 6] = ["sum", "mean", "max", "logsumexp", "softmax", "size"];
+const OTHERS: [&str; 3] = ["window", "conv", "deconv"];
 
 impl Checker<'_> {
     /// `f(a, ..)` inside a model.
@@ -74,12 +75,17 @@ impl Checker<'_> {
             );
             return None;
         }
+        if matches!(text, "conv" | "deconv") {
+            self.no_condition(given, "a function")?;
+            return self.convolution(scope, args, text == "deconv", span);
+        }
         if text == "window" {
             self.no_condition(given, "a function")?;
             return self.window(scope, args, span);
         }
         let functions = Function::ALL.iter().map(|f| f.name());
-        let known: Vec<&str> = functions.chain(REDUCTIONS).chain(self.nets.keys().map(String::as_str)).collect();
+        let known: Vec<&str> =
+            functions.chain(REDUCTIONS).chain(OTHERS).chain(self.nets.keys().map(String::as_str)).collect();
         let near = self.near(text, known).map(str::to_string);
         let diagnostic = if scope.names.contains_key(text) || self.file_params.contains_key(text) {
             Diagnostic::at(Code::WrongKind, name.span, format!("`{text}` is not a function"))
@@ -94,7 +100,7 @@ impl Checker<'_> {
                     diagnostic.help(help)
                 }
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                None => diagnostic.help("the functions are `exp log sqrt square abs sin cos tanh sigmoid softplus relu step sum mean max logsumexp softmax size window`"),
+                None => diagnostic.help("the functions are `exp log sqrt square abs sin cos tanh sigmoid softplus relu step sum mean max logsumexp softmax size window conv deconv`"),
             }
         };
         self.push(diagnostic);
@@ -186,7 +192,7 @@ impl Checker<'_> {
         // The window comes right behind the axis it runs along, as a net that reads it declares it.
         let mut axes = of.ty.axes.clone();
         axes.insert(1, window);
-        Some(expr(Node::Window { of: Box::new(of), along, window }, axes, Domain::Real, span))
+        Some(expr(Node::Window { of: Box::new(of), along, places: along, window }, axes, Domain::Real, span))
     }
 
     fn reduction(&mut self, scope: &mut Scope, name: &ast::Name, args: &[ast::Arg], span: Span) -> Option<Expr> {

@@ -220,7 +220,12 @@ impl<'a> Checker<'a> {
                     let window = self.made_axis(&name, Some(width), written.span);
                     let mut axes = value.ty.axes.clone();
                     axes.push(window);
-                    value = expr(Node::Window { of: Box::new(value), along, window }, axes, Domain::Real, flow.span);
+                    value = expr(
+                        Node::Window { of: Box::new(value), along, places: along, window },
+                        axes,
+                        Domain::Real,
+                        flow.span,
+                    );
                     weight.push(window);
                 }
                 weight.extend([channel, axis]);

@@ -41,6 +41,14 @@ impl Checker<'_> {
         Some(value)
     }
 
+    /// A value of a row in a model, of any axes.
+    pub fn row_array(&mut self, model: ModelId, e: &ast::Expr) -> Option<Expr> {
+        let mut scope = self.model_names.get(&model)?.clone();
+        let value = self.numeric(&mut scope, e);
+        self.program.models[model].factors.append(&mut scope.made);
+        value
+    }
+
     /// Whether an expression speaks of a whole model somewhere; the rest is ordinary arithmetic.
     fn speaks_of_models(&self, e: &ast::Expr) -> bool {
         let deeper = |e: &ast::Expr| self.speaks_of_models(e);

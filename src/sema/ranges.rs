@@ -48,7 +48,7 @@ pub fn of_expr(e: &Expr) -> Range {
             range(r.low.min(0.0), r.high.max(0.0))
         }
         Node::Blocks { of: inner, .. } | Node::Renamed { of: inner, .. } => of(inner),
-        Node::Dropout(..) | Node::Column(..) => ALL,
+        Node::Overlap { .. } | Node::Dropout(..) | Node::Column(..) => ALL,
         Node::Call(function, inner) => {
             let r = of(inner);
             match function {

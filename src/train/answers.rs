@@ -170,6 +170,10 @@ pub fn answer_one<T: Scalar>(
             log_mass = mass;
             (value, rows)
         }
+        Answer::Code { .. } => {
+            let (value, rows) = asker.retrieval(states)?;
+            (value, Some(rows))
+        }
         Answer::Value { .. } => {
             let (value, rows) = asker.value(&mut doubled(states))?;
             (value, Some(rows))
@@ -199,26 +203,26 @@ fn doubled<T: Scalar>(states: &States<T>) -> States<f64> {
 }
 
 /// The limit of a question, with its name.
-struct OwnLimit {
+pub(super) struct OwnLimit {
     bytes: usize,
     of: String,
     at: Span,
 }
 
 impl OwnLimit {
-    fn as_limit(&self) -> Limit<'_> {
+    pub(super) fn as_limit(&self) -> Limit<'_> {
         Limit { bytes: self.bytes, of: &self.of, at: self.at }
     }
 }
 
 /// A posterior program's outputs by name, an array a row.
-type Outputs = BTreeMap<String, Vec<Vec<f64>>>;
+pub(super) type Outputs = BTreeMap<String, Vec<Vec<f64>>>;
 
-struct Asker<'a> {
-    program: &'a Program,
-    ask: &'a AskPlan,
-    data: &'a DataSets,
-    terms: &'a Terms,
+pub(super) struct Asker<'a> {
+    pub(super) program: &'a Program,
+    pub(super) ask: &'a AskPlan,
+    pub(super) data: &'a DataSets,
+    pub(super) terms: &'a Terms,
 }
 
 impl Asker<'_> {
@@ -239,7 +243,7 @@ impl Asker<'_> {
             Answer::Posterior { guided, .. } => (true, !guided.is_empty()),
             Answer::Conditionals { of_guide, .. } => (!of_guide, *of_guide),
             Answer::Value { leaves, .. } => (true, leaves.iter().any(guided)),
-            Answer::Draws { .. } | Answer::LogZ(_) => (true, false),
+            Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => (true, false),
         };
         let of_guide = of_guide || matches!(self.ask.of, Subject::Guide(_));
         let guide = declared.guide.iter().filter(|_| of_guide).flat_map(|g| &g.factors);
@@ -248,12 +252,12 @@ impl Asker<'_> {
         read.intersection(&self.terms.unset).map(|&id| self.program.params[id].name.clone()).collect()
     }
 
-    fn limit(&self) -> OwnLimit {
+    pub(super) fn limit(&self) -> OwnLimit {
         OwnLimit { bytes: self.terms.memory, of: format!("`{}`", self.ask.name), at: self.ask.span }
     }
 
     /// The number of each row within the split that is asked on, from 1.
-    fn numbers(&self) -> Result<BTreeMap<usize, usize>, Failure> {
+    pub(super) fn numbers(&self) -> Result<BTreeMap<usize, usize>, Failure> {
         match &self.ask.on {
             Some(on) => Ok(numbered(&self.data.rows(self.program, on)?)),
             None => Ok([(0, 1)].into()),
@@ -261,20 +265,20 @@ impl Asker<'_> {
     }
 
     /// Why a program that was computing these rows stopped.
-    fn failed(&self, error: &crate::runtime::RunError, rows: &[usize]) -> Failure {
+    pub(super) fn failed(&self, error: &crate::runtime::RunError, rows: &[usize]) -> Failure {
         let numbers = self.numbers().unwrap_or_default();
         let rows: Vec<usize> = rows.iter().filter_map(|row| numbers.get(row).copied()).collect();
         run_error(error, Some(self.ask.span), &rows, 0, &format!("`{}`", self.ask.name))
     }
 
     /// That a row is impossible.
-    fn impossible(&self, message: String) -> Failure {
+    pub(super) fn impossible(&self, message: String) -> Failure {
         Diagnostic::at(Code::ImpossibleRow, self.ask.span, message)
             .help("a distribution given something impossible is not defined: change the evidence or the tables")
             .into()
     }
 
-    fn rows(&self) -> Result<Vec<usize>, Failure> {
+    pub(super) fn rows(&self) -> Result<Vec<usize>, Failure> {
         let Some(on) = &self.ask.on else { return Ok(Vec::new()) };
         let bound = self.evidence().iter().filter(|e| e.value == EvidenceValue::Bound).map(|e| e.var);
         let rows = self.data.telling_rows(self.program, on, &bound.collect::<Vec<_>>())?;
@@ -282,7 +286,7 @@ impl Asker<'_> {
     }
 
     /// Of the rows that can be answered the one that is asked for, or all.
-    fn chosen(&self, rows: Vec<usize>) -> Result<Vec<usize>, Failure> {
+    pub(super) fn chosen(&self, rows: Vec<usize>) -> Result<Vec<usize>, Failure> {
         let (Some(on), Some(n)) = (&self.ask.on, self.ask.row) else { return Ok(rows) };
         let all = self.data.rows(self.program, on)?;
         let told = |message: String| -> Failure {
@@ -336,7 +340,7 @@ impl Asker<'_> {
                 };
                 answer::conditionals(&spec)
             }
-            Answer::Value { .. } | Answer::Draws { .. } | Answer::LogZ(_) => {
+            Answer::Value { .. } | Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => {
                 Err(EmitError::of("this is not a posterior", "report this"))
             }
         }
@@ -351,12 +355,12 @@ impl Asker<'_> {
     }
 
     /// Bytes that a program may hold, where its draws depend on how many rows it takes or not.
-    fn share(&self, drawn: bool) -> usize {
+    pub(super) fn share(&self, drawn: bool) -> usize {
         if drawn { CHUNK } else { CHUNK.min(self.terms.memory) }
     }
 
     /// Rows answered at a time, of so many: as many as fit into the memory set aside for it.
-    fn chunk<T: Scalar>(&self, rows: usize) -> Result<usize, Failure> {
+    pub(super) fn chunk<T: Scalar>(&self, rows: usize) -> Result<usize, Failure> {
         let draws = self.guide_draws();
         if rows.saturating_mul(draws) <= 1 {
             return Ok(1);
@@ -367,7 +371,7 @@ impl Asker<'_> {
     }
 
     /// The posterior of some rows, the `step`-th lot of them: the means over the guide's draws, if there are any.
-    fn posterior<T: Scalar>(
+    pub(super) fn posterior<T: Scalar>(
         &self,
         cache: &mut Cache<usize, T>,
         states: &mut States<T>,
@@ -408,11 +412,11 @@ impl Asker<'_> {
             Answer::Posterior { evidence, .. }
             | Answer::Conditionals { evidence, .. }
             | Answer::Draws { evidence, .. } => evidence,
-            Answer::Value { .. } | Answer::LogZ(_) => &[],
+            Answer::Value { .. } | Answer::Code { .. } | Answer::LogZ(_) => &[],
         }
     }
 
-    fn targets(&self) -> Vec<(VarId, Option<usize>)> {
+    pub(super) fn targets(&self) -> Vec<(VarId, Option<usize>)> {
         match &self.ask.answer {
             Answer::Posterior { targets, .. } | Answer::Conditionals { targets, .. } => targets.clone(),
             _ => Vec::new(),
@@ -584,6 +588,9 @@ impl Asker<'_> {
             return Ok((AnswerValue::Settings(Vec::new()), 0));
         };
         let (metric, truth) = (*metric, *truth);
+        if let Metric::Retrieval { .. } = metric {
+            return self.retrieval(states);
+        }
         let rows = self.rows()?;
         let declared = &self.program.vars[truth];
         let class = match declared.domain {
@@ -782,7 +789,7 @@ fn snap(means: &mut [f64], domain: &Domain, axes: &Arena<AxisId, Axis>) {
 }
 
 /// The log-mass of the evidence in each row of a posterior.
-fn evidence_of(outputs: &Outputs) -> Vec<f64> {
+pub(super) fn evidence_of(outputs: &Outputs) -> Vec<f64> {
     outputs.get("evidence").into_iter().flatten().flatten().copied().collect()
 }
 

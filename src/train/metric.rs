@@ -32,7 +32,7 @@ impl Tally {
                 Metric::Error => self.sum += f64::from(u8::from((g - t).abs() > 0.5)),
                 Metric::Accuracy => self.sum += f64::from(u8::from((g - t).abs() <= 0.5)),
                 Metric::SquaredError => self.sum += (g - t) * (g - t),
-                Metric::ChunkF1 | Metric::ClusterError => {}
+                Metric::ChunkF1 | Metric::ClusterError | Metric::Retrieval { .. } => {}
             }
             self.entries += 1.0;
             let count = self.counts.get_mut(*t as usize).and_then(|row| row.get_mut(*g as usize));
@@ -58,7 +58,7 @@ impl Tally {
         let [right, guessed, is] = self.chunks;
         match self.metric {
             Metric::SquaredError => self.sum / self.rows.max(1.0),
-            Metric::Error | Metric::Accuracy => self.sum / self.entries.max(1.0),
+            Metric::Error | Metric::Accuracy | Metric::Retrieval { .. } => self.sum / self.entries.max(1.0),
             Metric::ClusterError => 1.0 - most_matched(&self.counts) as f64 / self.entries.max(1.0),
             Metric::ChunkF1 if guessed + is == 0.0 => 1.0,
             Metric::ChunkF1 => 2.0 * right / (guessed + is),

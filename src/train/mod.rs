@@ -10,7 +10,8 @@ pub mod fit;
 pub mod memory;
 pub mod metric;
 mod prior;
-pub mod rows;
+pub mod retrieval;
+mod rows;
 pub mod start;
 mod stored;
 

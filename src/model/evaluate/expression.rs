@@ -94,14 +94,29 @@ impl Evaluator<'_> {
             Node::IsObserved(var) => Ok(truth(self.values.observed.contains(var))),
             Node::Table { of, entries } => self.table(of, entries, 0, scope, at, expr),
             Node::Size(axis) => Ok(self.extent(*axis)? as f64),
-            Node::Window { of, along, window } => {
+            Node::Window { of, along, places, window } => {
                 let half = (self.extent(*window)? / 2) as i64;
                 let shift = self.coordinate(*window, at, expr.span)? as i64 - half;
-                let position = self.coordinate(*along, at, expr.span)? as i64 + shift;
+                let step = self.step(*along, *places, expr.span)?;
+                let position = step * self.coordinate(*places, at, expr.span)? as i64 + shift;
                 match usize::try_from(position).ok().filter(|&p| p < self.extent(*along).unwrap_or(0)) {
                     Some(position) => self.entry(of, scope, &placed(at, *along, position)),
                     None => Ok(0.0),
                 }
+            }
+            Node::Overlap { of, places, along, window } => {
+                let half = (self.extent(*window)? / 2) as i64;
+                let step = self.step(*along, *places, expr.span)?;
+                let position = self.coordinate(*along, at, expr.span)? as i64;
+                let mut total = 0.0;
+                for t in 0..self.extent(*places)? {
+                    for w in 0..self.extent(*window)? {
+                        if step * t as i64 + w as i64 - half == position {
+                            total += self.entry(of, scope, &placed(&placed(at, *places, t), *window, w))?;
+                        }
+                    }
+                }
+                Ok(total)
             }
             Node::Blocks { of, along, outer, inner } => {
                 let block = self.coordinate(*outer, at, expr.span)?;
@@ -116,6 +131,16 @@ impl Evaluator<'_> {
             Node::Dropout(argument, _) => self.entry(argument, scope, at),
             Node::Column(..) => Err(malformed("a data column inside a density")),
             Node::Objective(_) => Err(EvaluateError::Objective { span: expr.span }),
+        }
+    }
+
+    /// How many positions of an axis lie between two neighbouring places on it.
+    fn step(&self, along: AxisId, places: AxisId, span: Span) -> Result<i64, EvaluateError> {
+        let (positions, places) = (self.extent(along)?, self.extent(places)?);
+        match places {
+            0 => Ok(1),
+            _ if positions % places == 0 => Ok((positions / places) as i64),
+            _ => Err(EvaluateError::Malformed { what: "places that do not divide their axis".into(), span }),
         }
     }
 

@@ -50,7 +50,7 @@ pub fn sums(plan: &Plan) -> Vec<Sum> {
             }
             Answer::Value { leaves, .. } => leaves.iter().for_each(|l| found.leaf(l)),
             Answer::LogZ(normaliser) => found.normaliser(normaliser),
-            Answer::Conditionals { .. } | Answer::Draws { .. } => {}
+            Answer::Conditionals { .. } | Answer::Code { .. } | Answer::Draws { .. } => {}
         }
     }
     found.sums

@@ -61,12 +61,8 @@ fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> 
                 "log p̃ is differentiable in the continuous ones, and the discrete ones can be summed inside".into()
             }
         };
-        return (
-            "variational, reparameterised, with a guide that the compiler makes".into(),
-            Kind::LowerBound,
-            vars,
-            why,
-        );
+        let engine = format!("variational, reparameterised, with {}", guide_for(situation, &vars));
+        return (engine, Kind::LowerBound, vars, why);
     }
     match log2_width(program, component) {
         Some(bits) if bits <= MAX_LOG2_TABLE => {
@@ -76,7 +72,7 @@ fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> 
         _ if component.pieces.iter().all(|p| matches!(p.factor.kind, FactorKind::Conditional { .. })) => {
             let why = format!("{told} are discrete and directed, and too many for tables");
             match learning {
-                true => ("wake-sleep with a guide that the compiler makes".into(), Kind::LowerBound, vars, why),
+                true => (format!("wake-sleep with {}", guide_for(situation, &vars)), Kind::LowerBound, vars, why),
                 false => ("Gibbs sampling".into(), Kind::Estimate, vars, why),
             }
         }
@@ -91,6 +87,17 @@ fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> 
                 false => ("loopy belief propagation".into(), Kind::Estimate, vars, why),
             }
         }
+    }
+}
+
+/// What stands in for the posterior of some variables: the guide that the model has, as far as it speaks of them.
+fn guide_for(situation: &Situation<'_>, vars: &[VarId]) -> &'static str {
+    let guide = situation.program.models[situation.model].guide.as_ref();
+    let speaks = |var: &&VarId| guide.is_some_and(|g| g.factors.iter().any(|f| f.targets().contains(var)));
+    match vars.iter().filter(speaks).count() {
+        0 => "a guide that the compiler makes",
+        n if n == vars.len() => "the model's guide",
+        _ => "the model's guide and what the compiler makes for the rest",
     }
 }
 

@@ -158,7 +158,7 @@ fn fixed(answer: &Answer) -> Vec<VarId> {
                 Leaf::GuideDensity { fixed, .. } => fixed.clone(),
             })
             .collect(),
-        Answer::Conditionals { .. } | Answer::Draws { .. } | Answer::LogZ(_) => Vec::new(),
+        Answer::Conditionals { .. } | Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => Vec::new(),
     }
 }
 

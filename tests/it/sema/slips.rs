@@ -343,6 +343,8 @@ evaluate e = {q} on d
     assert_eq!(codes("error(y, argmax(c | x))"), ["E0403"]);
     assert_eq!(codes("squared_error(y, mean(z | x))"), ["E0403"]);
     assert_eq!(codes("error(v, argmax(c | x))"), ["E0201"]);
+    assert!(codes("retrieval(y, argmax(c | x), at = 3)").is_empty());
+    assert_eq!(codes("retrieval(y, argmax(c | x), at = 0)"), ["E0109"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod absent;
 mod bound;
 mod chain;
+mod codes;
 mod guides;
 mod kills;
 mod machine;

@@ -19,6 +19,7 @@
 //! | `if`, `is`, comparisons, tables, grey values | `expressions` | `structure::choices` |
 //! | operators, functions, reductions, `softmax`, `@` | `expressions` | `structure::arithmetic` |
 //! | `window` | here | `structure::windows` |
+//! | `conv`, `deconv` as expressions | | `kernels::kernels` |
 //! | `++`, states as indicators, `Spin`, `Discrete[V]` | `expressions` | `parts::joined` |
 //! | sub-models: directed, `~`, `factor`, own and passed parameters, in a plate | `factors` | `parts::sub_models` |
 //! | `guide` | `factors` | `parts::guides` |
@@ -28,6 +29,7 @@
 
 mod families;
 mod fixed;
+mod kernels;
 mod nets;
 mod parts;
 mod structure;
@@ -118,7 +120,7 @@ impl Trial {
 type Maker = fn(&mut Stream) -> Trial;
 
 /// The kinds of trial.
-const KINDS: [(&str, Maker); 17] = [
+const KINDS: [(&str, Maker); 18] = [
     ("entries", families::entries),
     ("counts", families::counts),
     ("covariances", families::covariances),
@@ -131,6 +133,7 @@ const KINDS: [(&str, Maker); 17] = [
     ("choices", structure::choices),
     ("arithmetic", structure::arithmetic),
     ("windows", structure::windows),
+    ("kernels", kernels::kernels),
     ("joined", parts::joined),
     ("sub-models", parts::sub_models),
     ("guides", parts::guides),
