@@ -28,11 +28,13 @@ pub struct Options {
     pub together: Vec<Vec<usize>>,
     /// Whether states may be given weights on free axes (soft evidence).
     pub weighable: bool,
+    /// Whether states may be asked for the largest product. Like weights, it keeps what promises would leave out of sums.
+    pub maximisable: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { bytes: 4 << 30, flops: 1e12, tries: 24, wanted: None, together: Vec::new(), weighable: false }
+        Self { bytes: 4 << 30, flops: 1e12, tries: 24, wanted: None, together: Vec::new(), weighable: false, maximisable: false }
     }
 }
 
@@ -79,6 +81,7 @@ pub struct Program {
     /// The cluster that multiplies each free axis's weights.
     pub(super) carrier: Vec<usize>,
     pub(super) weighable: bool,
+    pub(super) maximisable: bool,
     /// Whether axes were left out because nothing asks for them.
     pub(super) pruned: bool,
     forecast: Forecast,
@@ -152,6 +155,7 @@ impl Program {
             together: Vec::new(),
             carrier: vec![0; free.len()],
             weighable: options.weighable,
+            maximisable: options.maximisable,
             pruned: dropped.iter().any(|&d| d),
             forecast: Forecast {
                 width: shape.axes.iter().map(Vec::len).max().unwrap_or(1) - 1,
@@ -378,7 +382,7 @@ impl Program {
     /// Whether a child's message is known to be all ones and stays so.
     pub(super) fn skipped(&self, kid: usize) -> bool {
         let streams = |p: usize| self.clusters[p].cells > MOST_STORED;
-        self.clusters[kid].pure && !(self.weighable && self.clusters[kid].parent.is_some_and(streams))
+        self.clusters[kid].pure && !((self.weighable || self.maximisable) && self.clusters[kid].parent.is_some_and(streams))
     }
 
     fn store(&self, c: usize, axes: &[u32], kid_shared: &mut [Vec<u32>], position: &mut [usize]) -> Stored {

@@ -24,8 +24,11 @@ impl State<'_> {
     /// The joint state of the largest product, and its logarithm. The next [`State::propagate`] starts anew.
     ///
     /// # Errors
-    /// [`TableError::Impossible`] if every product is zero; [`TableError::Misfit`] if the program left axes out.
+    /// [`TableError::Impossible`] if every product is zero; [`TableError::Misfit`] if the program left axes out or was not compiled for maxima.
     pub fn maximum(&mut self) -> Result<Best, TableError> {
+        if !self.program.maximisable {
+            return Err(TableError::Misfit("the program was not compiled for maxima".into()));
+        }
         self.whole()?;
         let score = self.collect(true);
         if score == f64::NEG_INFINITY {
