@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::cluster::{Cluster, Form, Group, Outlet, Stored, Streamed, Target};
 use super::compile::Program;
 use super::{TableError, Tables};
-use crate::kernel::contract::{How, Nest, Walk};
+use crate::kernel::contract::{How, Nest, Walk, divide, largest, scale};
 
 /// A level of the tree is shared out among threads from this many cells on.
 const SHARED_OUT: f64 = 65536.0;
@@ -121,7 +121,7 @@ impl Program {
             }
             Form::Streamed(form) => {
                 for group in &form.groups {
-                    node.groups.push(if group.slices.is_empty() { Vec::new() } else { vec![0.0; group.cells] });
+                    node.groups.push(if group.tiles.is_empty() { Vec::new() } else { vec![0.0; group.cells] });
                     node.products.push(Vec::new());
                 }
                 node.outs = vec![Vec::new(); form.down_outs.len() + 1];
@@ -185,13 +185,27 @@ impl State<'_> {
                 }
                 Form::Streamed(form) => {
                     for (group, cells) in form.groups.iter().zip(&mut node.groups) {
-                        if group.slices.is_empty() {
+                        if group.tiles.is_empty() {
                             continue;
                         }
-                        let factors: Vec<(&[f64], &Walk)> = group
-                            .slices
-                            .iter()
-                            .map(|(s, walk)| (&tables.tables[*s].cells[start(*s)..], walk))
+                        let cells_of = |s: usize| &tables.tables[s].cells[start(s)..];
+                        let mut joined: Vec<Vec<f64>> = Vec::with_capacity(group.tiles.len());
+                        for tile in &group.tiles {
+                            let mut cells = Vec::new();
+                            if tile.slices.len() > 1 {
+                                cells.resize(tile.cells, 1.0);
+                                let factors: Vec<(&[f64], &Walk)> =
+                                    tile.slices.iter().map(|(s, walk)| (cells_of(*s), walk)).collect();
+                                node.log_potential += multiply_out(&factors, &mut cells);
+                            }
+                            joined.push(cells);
+                        }
+                        let tiles = group.tiles.iter().zip(&joined);
+                        let factors: Vec<(&[f64], &Walk)> = tiles
+                            .map(|(tile, cells)| match tile.slices.as_slice() {
+                                [(only, _)] => (cells_of(*only), &tile.walk),
+                                _ => (&cells[..], &tile.walk),
+                            })
                             .collect();
                         node.log_potential += multiply_out(&factors, cells);
                     }
@@ -407,7 +421,7 @@ fn multiply_out(factors: &[(&[f64], &Walk)], cells: &mut [f64]) -> f64 {
             }
         }
     }
-    let top = cells.iter().copied().fold(0.0, f64::max);
+    let top = largest(cells);
     if (SMALL..LARGE).contains(&top) || factors.len() < 2 {
         return 0.0;
     }
@@ -428,26 +442,9 @@ fn multiply_out(factors: &[(&[f64], &Walk)], cells: &mut [f64]) -> f64 {
 
 /// Divides by the largest entry; gives its logarithm.
 fn rescale(cells: &mut [f64]) -> f64 {
-    let mut top = 0.0;
-    for &x in cells.iter() {
-        // Not a number must not be lost in a comparison.
-        if x > top || x.is_nan() {
-            top = x;
-        }
-    }
-    if top == 0.0 || top.is_nan() || top == f64::INFINITY {
-        return top.ln();
-    }
-    // One over a subnormal number is out of range.
-    if top < 1e-300 {
-        for x in cells.iter_mut() {
-            *x /= top;
-        }
-    } else {
-        let over = 1.0 / top;
-        for x in cells.iter_mut() {
-            *x *= over;
-        }
+    let top = largest(cells);
+    if top > 0.0 && top < f64::INFINITY && top != 1.0 {
+        scale(cells, top);
     }
     top.ln()
 }
@@ -563,7 +560,7 @@ fn gather_group<'n>(
 }
 
 fn keep_in_range(cells: &mut [f64]) -> f64 {
-    let top = cells.iter().fold(0.0, |a, &b| if b > a { b } else { a });
+    let top = largest(cells);
     if (SMALL..LARGE).contains(&top) { 0.0 } else { rescale(cells) }
 }
 
@@ -717,9 +714,7 @@ fn send_down<'n>(
             continue;
         }
         if live[k] {
-            for (x, &u) in out.iter_mut().zip(&kid(k).up) {
-                *x = if u > 0.0 { *x / u } else { 0.0 };
-            }
+            divide(out, &kid(k).up);
         }
         rescale(out);
     }
