@@ -153,6 +153,8 @@ impl State<'_> {
         let changed: Vec<bool> =
             values.iter().enumerate().map(|(i, v)| everything || self.values.get(i) != Some(v)).collect();
         self.values = values.to_vec();
+        // Even where no cluster has a fixed axis, a table of fixed axes alone is a factor of the sum.
+        self.current &= !changed.contains(&true);
         self.constant = 0.0;
         for (slice, table) in program.slices.iter().zip(&tables.tables) {
             if let Some(slice) = slice
@@ -172,7 +174,6 @@ impl State<'_> {
                 continue;
             }
             (node.stale, node.log_potential) = (true, 0.0);
-            self.current = false;
             match &cluster.form {
                 Form::Stored(form) => {
                     let factors: Vec<(&[f64], &Walk)> = cluster
