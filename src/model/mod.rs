@@ -9,6 +9,7 @@ pub mod expr;
 pub mod family;
 pub mod graph;
 pub mod inline;
+pub mod network;
 pub mod position;
 pub mod print;
 pub mod program;
@@ -20,6 +21,7 @@ pub use expr::{Above, Compare, Expr, Function, Node, Objective, Operator, Part, 
 pub use family::{Arg, Dist, Family};
 pub use graph::FactorGraph;
 pub use inline::inline_definitions;
+pub use network::{NetFactor, NetVariable, Network};
 pub use position::Along;
 pub use program::{
     Binding, Data, DataId, DataSource, Domain, Factor, FactorKind, Guide, IndexId, IndexVar, Model, ModelId, Owner,
