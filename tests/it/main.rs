@@ -10,6 +10,7 @@ mod house;
 mod layering;
 mod library;
 mod models;
+mod network;
 mod oracle;
 mod pages;
 mod regressions;
