@@ -30,7 +30,7 @@ over lines */ type discrete[3] {
   };
 }
 variable level/2 {
-  type discrete [ 3 ] { [0,1), [1,5.5), >=5.5 };
+  type discrete [ 3 ] { "[0,1)", [1_5.5), >=5.5 };
 }
 probability ( rain ) { table 0.8 0.2; }
 probability ( level/2 | rain ) { table 0.5 0.1, 0.25 0.1, 0.25 0.8; }
@@ -63,7 +63,7 @@ fn odd_files_are_read() {
     let names: Vec<&str> = network.variables.iter().map(|v| v.name.as_str()).collect();
     assert_eq!(names, ["rain", "how wet", "level/2"]);
     assert_eq!(network.variables[1].states, ["dry as dust", "-", "so \"wet\""]);
-    assert_eq!(network.variables[2].states, ["[0,1)", "[1,5.5)", ">=5.5"]);
+    assert_eq!(network.variables[2].states, ["[0,1)", "[1_5.5)", ">=5.5"]);
     assert_eq!(network.variables[0].properties, ["position = (12, 4)"]);
     let wet = &network.factors[0];
     assert_eq!((wet.scope.as_slice(), wet.child), ([0, 2, 1].as_slice(), Some(1)));
@@ -106,7 +106,7 @@ fn errors_say_where_and_how_to_mend() {
         (whole("probability ( a ) {\n  table 0.5, 0.4, 0.1;\n}"), Code::BodyLength, (7, 3)),
         (whole("probability ( a ) {\n  table 0.5, 0.1;\n}"), Code::BadTable, (6, 14)),
         (whole("probability ( a ) {\n  table 0.5, 0.5;"), Code::Unbalanced, (6, 12)),
-        (whole("probability ( a | a ) {\n}"), Code::DefinedTwice, (6, 18)),
+        (whole("probability ( a | a ) {\n}"), Code::DefinedTwice, (6, 19)),
         (
             whole("variable b { type discrete [1] { z }; }\nprobability ( b | a ) {\n  (x) 1;\n}"),
             Code::BadTable,
