@@ -14,6 +14,7 @@ pub mod position;
 pub mod print;
 pub mod program;
 pub mod request;
+pub mod tabulate;
 pub mod walk;
 
 pub use axis::{Axis, AxisId, AxisKind};
@@ -31,3 +32,4 @@ pub use request::{
     Argument, Ask, Call, DataRef, Evidence, EvidenceValue, Group, Infer, Init, Inner, Line, Metric, Question, Require,
     Stage, Train, Verb,
 };
+pub use tabulate::tabulate;

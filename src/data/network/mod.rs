@@ -4,10 +4,13 @@
 
 mod bif;
 mod bif_write;
+mod model;
 mod scan;
 mod shape;
 mod uai;
 mod xmlbif;
+
+pub use model::to_model;
 
 use std::io::Read;
 use std::path::Path;
