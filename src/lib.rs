@@ -14,6 +14,7 @@ pub mod syntax;
 // The right bank: how numbers are made.
 pub mod kernel;
 pub mod runtime;
+pub mod table;
 pub mod tensor;
 // The bridge.
 pub mod dist;

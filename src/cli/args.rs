@@ -35,18 +35,55 @@ pub enum Command {
     Sample(SampleArgs),
     /// Bring files into the one layout
     Fmt(FmtArgs),
-    /// Read a network of another program (not built yet)
-    Import(Anything),
-    /// Write a model for another program (not built yet)
-    Export(Anything),
+    /// Write a network file (.bif, .xmlbif, .uai) as a model
+    Import(ImportArgs),
+    /// Write a discrete model, or a network file, in a format that other programs read
+    Export(ExportArgs),
 }
 
-/// Arguments of a command that is not built yet: whatever they are.
+/// `ghmc import`.
 #[derive(clap::Args)]
-pub struct Anything {
-    /// Any arguments.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    pub rest: Vec<String>,
+pub struct ImportArgs {
+    /// The network file: .bif, .xmlbif or .uai, each also with .gz
+    pub file: PathBuf,
+    /// The model's name [default: the file's]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The file to write [default: standard output]
+    #[arg(long, short, value_name = "OUT")]
+    pub out: Option<PathBuf>,
+}
+
+/// What a model is written as.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NetTarget {
+    /// The interchange format of Bayesian networks.
+    Bif,
+    /// The same as XML.
+    Xmlbif,
+    /// The format of the UAI competitions.
+    Uai,
+    /// The graph alone, for Graphviz.
+    Dot,
+}
+
+/// `ghmc export`.
+#[derive(clap::Args)]
+pub struct ExportArgs {
+    /// The model file, or a network file
+    pub file: PathBuf,
+    /// The format
+    #[arg(long, value_enum)]
+    pub to: NetTarget,
+    /// What it is compiled with.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// The model that is written, where the file has several
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// The file to write [default: standard output]
+    #[arg(long, short, value_name = "OUT")]
+    pub out: Option<PathBuf>,
 }
 
 /// How results are printed.
@@ -239,7 +276,7 @@ pub struct ExplainArgs {
 /// `ghmc query`.
 #[derive(clap::Args)]
 pub struct QueryArgs {
-    /// The model file
+    /// The model file, or a network file: .bif, .xmlbif or .uai, each also with .gz
     pub file: PathBuf,
     /// The question in the file's notation, as in 'P(rain | wet = yes)' or 'argmax(s | x) of chain on unseen'
     #[arg(required_unless_present = "marginals")]
@@ -250,7 +287,7 @@ pub struct QueryArgs {
     /// The directory of a finished run, whose parameters are used
     #[arg(long, value_name = "DIR")]
     pub params: Option<PathBuf>,
-    /// A JSON file that holds variables fixed: {"wet": "yes", "x3": 1}, or a list of such objects
+    /// A JSON file that holds variables fixed: {"wet": "yes", "x3": 1}, or a list of such objects; for networks also a UAI file (.evid)
     #[arg(long, value_name = "EV.json")]
     pub evidence: Option<PathBuf>,
     /// The model that is asked, where the file has several and the question does not say

@@ -1,11 +1,12 @@
 //! The door: arguments in; results on standard output, progress and diagnostics on standard error, and an exit code out.
 //!
 //! It is the first client of `ghmc::pipeline` and lives in the program, not in the library, so that nothing can import it.
-//! A file a verb: `run`, `compare`, `check`, `explain`, `query`, `sample`, `layout` (`fmt`). `trouble` says how each failure leaves the process.
+//! A file a verb: `run`, `compare`, `check`, `explain`, `query`, `sample`, `layout` (`fmt`), `network` (`import`, `export`). `trouble` says how each failure leaves the process.
 
 mod answer_json;
 mod answer_text;
 mod args;
+mod ask_network;
 mod assemble;
 mod check;
 mod compare;
@@ -13,6 +14,7 @@ mod evidence;
 mod explain;
 mod facts;
 mod layout;
+mod network;
 mod open;
 mod pages;
 mod panels;
@@ -30,7 +32,7 @@ use clap::Parser;
 
 use args::{Args, Command};
 use terminal::Terminal;
-use trouble::{Trouble, exit};
+use trouble::exit;
 
 /// Reads the arguments, does what they say, and tells how it went.
 pub fn main() -> ExitCode {
@@ -44,13 +46,8 @@ pub fn main() -> ExitCode {
         Command::Query(a) => (query::query(a, &terminal), a.format.is_json()),
         Command::Sample(a) => (sample::sample(a, &terminal), false),
         Command::Fmt(a) => (layout::layout(a, &terminal), false),
-        Command::Import(_) => (
-            Err(Trouble::usage("`ghmc import` is not built yet: networks of other programs cannot be read so far")),
-            false,
-        ),
-        Command::Export(_) => {
-            (Err(Trouble::usage("`ghmc export` is not built yet: models can only be kept as `.ghm` so far")), false)
-        }
+        Command::Import(a) => (network::import(a), false),
+        Command::Export(a) => (network::export(a, &terminal), false),
     };
     let code = match done {
         Ok(code) => code,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ghmc::base::span::FileId;
 use ghmc::data::Locations;
+use ghmc::data::network::{NetFormat, to_model};
 use ghmc::diag::{Code, Diagnostic, Problems, nearest};
 use ghmc::pipeline::{Compiled, Precision, Settings, Trained, Workspace};
 use ghmc::sema;
@@ -13,6 +14,7 @@ use ghmc::syntax::MAX_BYTES;
 use ghmc::train::checkpoint::load_params;
 
 use super::args::{Inputs, PrecisionArg};
+use super::network::{open_network, stem};
 use super::terminal::Terminal;
 use super::trouble::{Trouble, tell_problems};
 
@@ -59,7 +61,12 @@ pub fn open(path: &Path, inputs: &Inputs) -> Result<(Workspace, FileId), Trouble
             return Ok((workspace, file));
         }
         for name in wanted {
-            if let Ok(text) = read_text(Path::new(&name)) {
+            let path = Path::new(&name);
+            // A network becomes the text of a model, and from there on is like any other file.
+            if NetFormat::of_path(path).is_some() && path.is_file() {
+                let network = open_network(path)?;
+                workspace.sources.add(name.clone(), to_model(&network, &stem(path)));
+            } else if let Ok(text) = read_text(path) {
                 workspace.sources.add(name, text);
             }
         }

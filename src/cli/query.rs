@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use ghmc::base::span::Sources;
+use ghmc::data::network::NetFormat;
 use ghmc::diag::{Code, Diagnostic};
 use ghmc::model::{Ask, Domain, Evidence, FactorKind, ModelId, ParamId, Program, Question, Subject, VarId, Verb};
 use ghmc::pipeline::{Compiled, Trained};
@@ -17,12 +18,16 @@ use super::answer_json::answer_json;
 use super::answer_text::{answer_lines, unset_note};
 use super::args::QueryArgs;
 use super::evidence::{EvidenceFile, model_evidence, read_evidence};
+use super::network::query_network;
 use super::open::{compile, with_params};
 use super::terminal::Terminal;
 use super::trouble::{Trouble, exit, print};
 
 /// Answers.
 pub fn query(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Trouble> {
+    if NetFormat::of_path(&args.file).is_some() {
+        return query_network(args);
+    }
     let json = args.format.is_json();
     let began = Instant::now();
     let compiled = compile(&args.file, &args.inputs, terminal, json)?;

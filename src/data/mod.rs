@@ -13,6 +13,7 @@ mod idx;
 mod json;
 mod lines;
 mod named;
+pub mod network;
 mod npy;
 mod open;
 mod quotes;

@@ -12,6 +12,7 @@ pub mod draws;
 pub mod error;
 pub mod exact;
 pub mod gibbs;
+pub mod junction;
 pub mod objective;
 pub mod phases;
 mod recurrence;

@@ -9,10 +9,12 @@ pub mod expr;
 pub mod family;
 pub mod graph;
 pub mod inline;
+pub mod network;
 pub mod position;
 pub mod print;
 pub mod program;
 pub mod request;
+pub mod tabulate;
 pub mod walk;
 
 pub use axis::{Axis, AxisId, AxisKind};
@@ -20,6 +22,7 @@ pub use expr::{Above, Compare, Expr, Function, Node, Objective, Operator, Part, 
 pub use family::{Arg, Dist, Family};
 pub use graph::FactorGraph;
 pub use inline::inline_definitions;
+pub use network::{NetFactor, NetVariable, Network};
 pub use position::Along;
 pub use program::{
     Binding, Data, DataId, DataSource, Domain, Factor, FactorKind, Guide, IndexId, IndexVar, Model, ModelId, Owner,
@@ -29,3 +32,4 @@ pub use request::{
     Argument, Ask, Call, DataRef, Evidence, EvidenceValue, Group, Infer, Init, Inner, Line, Metric, Question, Require,
     Stage, Train, Verb,
 };
+pub use tabulate::tabulate;

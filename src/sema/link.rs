@@ -123,15 +123,6 @@ impl Linker<'_> {
 
     fn missing(&self, u: &Use, name: &str) -> Diagnostic {
         let source = u.source.text.as_str();
-        let network = [".bif", ".xmlbif", ".uai", ".bif.gz", ".xmlbif.gz", ".uai.gz"];
-        if network.iter().any(|end| source.ends_with(end)) {
-            return Diagnostic::at(
-                Code::NotSupported,
-                u.source.span,
-                "a network file is understood here but not read yet",
-            )
-            .help("write the network as a model");
-        }
         let at = Diagnostic::at(Code::UnknownFile, u.source.span, format!("there is no `{name}` to use"));
         if !name.starts_with("stdlib/") {
             return at

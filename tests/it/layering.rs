@@ -14,7 +14,7 @@ enum Bank {
 }
 
 /// Every room with its rank and its bank. ARCHITECTURE.md explains the order.
-const ROOMS: [(&str, u32, Bank); 19] = [
+const ROOMS: [(&str, u32, Bank); 20] = [
     ("base", 0, Bank::Neither),
     ("diag", 1, Bank::Neither),
     ("syntax", 2, Bank::Left),
@@ -24,6 +24,7 @@ const ROOMS: [(&str, u32, Bank); 19] = [
     ("plan", 6, Bank::Left),
     ("kernel", 2, Bank::Right),
     ("tensor", 3, Bank::Right),
+    ("table", 3, Bank::Right),
     ("runtime", 4, Bank::Right),
     ("dist", 7, Bank::Neither),
     ("layer", 7, Bank::Neither),

@@ -1,0 +1,30 @@
+//! Network files: what is read, what is refused and where, what is written, and what the networks answer.
+
+mod read;
+
+use std::path::PathBuf;
+
+use ghmc::base::span::Sources;
+use ghmc::data::network::{NetFormat, parse_network};
+use ghmc::diag::{Diagnostic, Style, render};
+use ghmc::model::Network;
+
+/// Reads a text.
+pub fn parse(format: NetFormat, text: &str) -> Result<Network, (Diagnostic, String, (usize, usize))> {
+    let mut sources = Sources::default();
+    let file = sources.add("net", text);
+    parse_network(format, &sources, file).map_err(|d| {
+        let place = d.span().map_or((0, 0), |s| sources.file(s.file).line_column(s.start));
+        let drawn = render(&d, &sources, Style::PLAIN);
+        (d, drawn, place)
+    })
+}
+
+/// The folder of real data, where there is one.
+pub fn data() -> Option<PathBuf> {
+    let root = std::env::var_os("GHM_DATA").filter(|v| !v.is_empty()).map(PathBuf::from);
+    if root.is_none() {
+        eprintln!("skipped: GHM_DATA names no folder with real networks");
+    }
+    root
+}
