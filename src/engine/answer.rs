@@ -7,7 +7,7 @@ use super::exact::{Mode, Tilts, enumerate_states, partition_value, tilt_labels};
 use super::objective::{When, expression, log_normaliser};
 use super::scope::Scope;
 use super::update::Opening;
-use super::variational::{conditional_of, draw_var, guide_of, set_mean};
+use super::variational::{conditional_of, draw_var, guide_of, lifted, set_mean};
 use crate::dist::{Label, Named, Value};
 use crate::model::{Domain, Factor, FactorKind, ModelId, Program, VarId};
 use crate::plan::{AnswerShape, Leaf, Normaliser, Partition};
@@ -168,7 +168,15 @@ pub fn conditionals(spec: &ConditionalsSpec<'_>) -> Result<Graph, EmitError> {
         if !spec.of_guide
             && let Some(factor) = factors.iter().find(told)
         {
-            let value = scope.read(var, &[], factor.span)?;
+            let value = match &factor.kind {
+                // Other definitions have been put into this one; what still reads itself runs along a plate.
+                FactorKind::Deterministic { value, .. } if value.reads().iter().all(|r| r.var != var) => {
+                    let defined = scope.value(value)?;
+                    let lifted = lifted(&mut scope, factor, defined.array().clone())?;
+                    defined.through(|_| lifted)
+                }
+                _ => scope.read(var, &[], factor.span)?,
+            };
             means.insert(var, value);
             continue;
         }

@@ -551,7 +551,14 @@ impl Chooser<'_> {
         let order = open.clone();
         let mut seen: BTreeSet<VarId> = open.iter().copied().collect();
         while let Some(var) = open.pop() {
-            if definitions(var).next().is_none() {
+            let own = |f: &crate::model::Factor| match &f.kind {
+                FactorKind::Deterministic { target, .. } => {
+                    target.at.iter().all(|s| matches!(s, crate::model::Subscript::At { offset: 0, .. }))
+                }
+                _ => false,
+            };
+            // One that is defined place by place has no value as a whole.
+            if definitions(var).count() != 1 || !definitions(var).all(own) {
                 return None;
             }
             let reads: Vec<VarId> = definitions(var).flat_map(|f| f.reads()).map(|r| r.var).collect();
