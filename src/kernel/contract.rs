@@ -273,10 +273,7 @@ fn nest_inner<T: Real>(
     let sum = &mut rest[..n];
     let hands = |ports: &[Port], wide: bool, moving: bool| -> Vec<Hand> {
         let fits = |p: &Port| p.wide == wide && (p.middle != 0) == moving;
-        (0..ports.len())
-            .filter(|&i| fits(&ports[i]))
-            .map(|i| Hand { table: i, middle: ports[i].middle })
-            .collect()
+        (0..ports.len()).filter(|&i| fits(&ports[i])).map(|i| Hand { table: i, middle: ports[i].middle }).collect()
     };
     let [still_cells, cells] = [false, true].map(|moving| hands(&nest.ins, false, moving));
     let [still_rows, rows] = [false, true].map(|moving| hands(&nest.ins, true, moving));
@@ -300,7 +297,8 @@ fn nest_inner<T: Real>(
                 }
                 [one] => &ins[one.table][at[one.table]..][..n],
                 [first, second, more @ ..] => {
-                    let (a, b) = (&ins[first.table][at[first.table]..][..n], &ins[second.table][at[second.table]..][..n]);
+                    let (a, b) =
+                        (&ins[first.table][at[first.table]..][..n], &ins[second.table][at[second.table]..][..n]);
                     for i in 0..n {
                         base[i] = a[i] * b[i];
                     }
@@ -548,7 +546,8 @@ mod tests {
             }
         }
         for b in 0..nb {
-            let slab: Vec<f64> = (0..na).flat_map(|a| (0..nc).map(move |c| (a, c))).map(|(a, c)| value(a, b, c)).collect();
+            let slab: Vec<f64> =
+                (0..na).flat_map(|a| (0..nc).map(move |c| (a, c))).map(|(a, c)| value(a, b, c)).collect();
             assert_eq!(q[b], slab.iter().sum::<f64>());
             assert_eq!(q_most[b], slab.iter().copied().fold(0.0, f64::max));
         }

@@ -34,7 +34,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { bytes: 4 << 30, flops: 1e12, tries: 24, wanted: None, together: Vec::new(), weighable: false, maximisable: false }
+        Self {
+            bytes: 4 << 30,
+            flops: 1e12,
+            tries: 64,
+            wanted: None,
+            together: Vec::new(),
+            weighable: false,
+            maximisable: false,
+        }
     }
 }
 
@@ -362,9 +370,16 @@ impl Program {
                 let (form, axes) = self.stream(c, &axes, &mut kid_shared, &mut position);
                 let moved: usize = form.groups.iter().map(|g| g.cells).sum::<usize>()
                     + form.down_in.as_ref().map_or(0, |d| d.0)
-                    + form.down_outs.iter().chain([&form.up_out]).filter(|o| o.direct.is_none()).map(|o| o.cells).sum::<usize>();
+                    + form
+                        .down_outs
+                        .iter()
+                        .chain([&form.up_out])
+                        .filter(|o| o.direct.is_none())
+                        .map(|o| o.cells)
+                        .sum::<usize>();
                 bytes += 8.0 * moved as f64;
-                flops += self.clusters[c].cells * (2 * form.groups.len() + 2 + form.down_outs.len()) as f64 + moved as f64;
+                flops +=
+                    self.clusters[c].cells * (2 * form.groups.len() + 2 + form.down_outs.len()) as f64 + moved as f64;
                 self.clusters[c].axes = axes;
                 self.clusters[c].form = Form::Streamed(Box::new(form));
             }
@@ -382,7 +397,8 @@ impl Program {
     /// Whether a child's message is known to be all ones and stays so.
     pub(super) fn skipped(&self, kid: usize) -> bool {
         let streams = |p: usize| self.clusters[p].cells > MOST_STORED;
-        self.clusters[kid].pure && !((self.weighable || self.maximisable) && self.clusters[kid].parent.is_some_and(streams))
+        self.clusters[kid].pure
+            && !((self.weighable || self.maximisable) && self.clusters[kid].parent.is_some_and(streams))
     }
 
     fn store(&self, c: usize, axes: &[u32], kid_shared: &mut [Vec<u32>], position: &mut [usize]) -> Stored {
@@ -464,7 +480,8 @@ impl Program {
         let mut parts = Vec::new();
         for &s in &cluster.slices {
             let Some(slice) = &self.slices[s] else { continue };
-            let at: Vec<(usize, usize)> = slice.axes.iter().map(|&(v, stride)| (position[v as usize], stride)).collect();
+            let at: Vec<(usize, usize)> =
+                slice.axes.iter().map(|&(v, stride)| (position[v as usize], stride)).collect();
             let mut weights = Vec::new();
             for &(v, _) in &slice.axes {
                 if self.weighable && self.carrier[v as usize] == c && !weighed.contains(&v) {
@@ -472,10 +489,7 @@ impl Program {
                     weights.push((v, position[v as usize]));
                 }
             }
-            parts.push(Part {
-                mask: at.iter().fold(0, |m, a| m | 1 << a.0),
-                what: Source::Slice(s, at, weights),
-            });
+            parts.push(Part { mask: at.iter().fold(0, |m, a| m | 1 << a.0), what: Source::Slice(s, at, weights) });
         }
         let shared: Vec<Vec<usize>> = kid_shared.iter().map(|s| places(s)).collect();
         let mut outs = Vec::new();

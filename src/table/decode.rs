@@ -120,7 +120,13 @@ impl State<'_> {
                     cells.resize(total, 1.0);
                     let steps: Vec<usize> = {
                         let mut stride = total;
-                        extents.iter().map(|e| { stride /= e; stride }).collect()
+                        extents
+                            .iter()
+                            .map(|e| {
+                                stride /= e;
+                                stride
+                            })
+                            .collect()
                     };
                     for ((factor, strides), &start) in factors.iter().zip(&form.strides).zip(&base) {
                         let loops = (0..open.len()).map(|i| (extents[i], strides[open[i]], steps[i]));

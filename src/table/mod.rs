@@ -120,10 +120,14 @@ impl Tables {
             }
             if expected != Some(table.cells.len()) {
                 let found = table.cells.len();
-                return Err(TableError::Misfit(format!("table {i} has {found} cells, which is not the size of its axes")));
+                return Err(TableError::Misfit(format!(
+                    "table {i} has {found} cells, which is not the size of its axes"
+                )));
             }
             if table.sums_to_one_over.is_some_and(|axis| !table.axes.contains(&axis)) {
-                return Err(TableError::Misfit(format!("table {i} is said to sum to one over an axis that it does not have")));
+                return Err(TableError::Misfit(format!(
+                    "table {i} is said to sum to one over an axis that it does not have"
+                )));
             }
         }
         Ok(())

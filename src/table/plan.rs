@@ -280,11 +280,7 @@ pub(super) fn plan(wish: Wish, kid_shared: &[Vec<usize>]) -> Planned {
     let same = full == shared && (0..sizes.len()).all(|p| sizes[p] == 1 || own[p] == given[p]);
     let up_out = match same {
         true => Outlet { cells: length(shared), direct: Some(Target::Up), targets: vec![] },
-        false => Outlet {
-            cells: length(full),
-            direct: None,
-            targets: vec![(Target::Up, walk(full, &own, &given))],
-        },
+        false => Outlet { cells: length(full), direct: None, targets: vec![(Target::Up, walk(full, &own, &given))] },
     };
     let down_in = (!same).then(|| (length(full), walk(full, &given, &own)));
     let nest = |ins: Vec<Port>, outs: Vec<Port>| Nest {

@@ -153,7 +153,9 @@ impl State<'_> {
         {
             return Err(TableError::Misfit("the tables are not those the program was compiled for".into()));
         }
-        if values.len() != program.fixed.len() || values.iter().zip(&program.fixed).any(|(&v, &a)| v >= program.cards[a]) {
+        if values.len() != program.fixed.len()
+            || values.iter().zip(&program.fixed).any(|(&v, &a)| v >= program.cards[a])
+        {
             return Err(TableError::Misfit("every fixed axis needs one value in range".into()));
         }
         let changed: Vec<bool> =
@@ -232,7 +234,10 @@ impl State<'_> {
             return Err(TableError::Misfit(format!("axis {axis} takes no weights in this program")));
         };
         if weights.len() != program.cards[axis] || weights.iter().any(|&w| !(w >= 0.0 && w.is_finite())) {
-            return Err(TableError::Misfit(format!("axis {axis} needs {} finite weights, none negative", program.cards[axis])));
+            return Err(TableError::Misfit(format!(
+                "axis {axis} needs {} finite weights, none negative",
+                program.cards[axis]
+            )));
         }
         self.set_weights(v as usize, Some(weights));
         Ok(())
@@ -743,12 +748,7 @@ fn send_down<'n>(
     }
 }
 
-fn deliver(
-    outlet: &Outlet,
-    own: &[f64],
-    down: &mut [Option<&mut Vec<f64>>],
-    readings: &mut [Option<&mut Vec<f64>>],
-) {
+fn deliver(outlet: &Outlet, own: &[f64], down: &mut [Option<&mut Vec<f64>>], readings: &mut [Option<&mut Vec<f64>>]) {
     if outlet.direct.is_some() {
         return;
     }

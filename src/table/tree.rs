@@ -148,8 +148,9 @@ mod tests {
                 assert_eq!(tops, 1);
                 assert!(t.axes[t.home[v as usize]].contains(&v));
             }
-            assert!((0..t.axes.len()).all(|i| t.levels.windows(2).any(|w| (w[0]..w[1]).contains(&i)
-                && t.parent[i].is_none_or(|p| p < w[0]))));
+            assert!((0..t.axes.len()).all(|i| {
+                t.levels.windows(2).any(|w| (w[0]..w[1]).contains(&i) && t.parent[i].is_none_or(|p| p < w[0]))
+            }));
         }
     }
 }

@@ -144,8 +144,7 @@ fn wanted_axes_and_sets_are_those_by_hand() {
         s.shuffle(&mut set);
         let wanted: Vec<usize> = set.iter().copied().take(1).collect();
         set.truncate(3);
-        let options =
-            Options { wanted: Some(wanted.clone()), together: vec![set.clone()], ..Options::default() };
+        let options = Options { wanted: Some(wanted.clone()), together: vec![set.clone()], ..Options::default() };
         let program = Program::compile(&tables, &fixed, &options).expect("a program");
         let mut state = program.load(&tables, &values).expect("a state");
         let states = joint_states(&tables, &fixed, &values);
@@ -254,7 +253,8 @@ fn grid(rows: usize, columns: usize, card: usize, seed: u64) -> Tables {
     let mut s = Stream::new(seed, 0, 0, 0);
     let mut tables = Tables { cards: vec![card; rows * columns], tables: vec![] };
     let mut add = |axes: Vec<usize>| {
-        let cells = (0..card.pow(axes.len() as u32)).map(|_| if s.below(40) == 0 { 0.0 } else { s.uniform() }).collect();
+        let cells =
+            (0..card.pow(axes.len() as u32)).map(|_| if s.below(40) == 0 { 0.0 } else { s.uniform() }).collect();
         tables.tables.push(Table::new(axes, cells));
     };
     for i in 0..rows {
@@ -378,7 +378,8 @@ fn nothing_underflows() {
     let answer = program.run(&tables, &vec![0; features]).expect("a run");
     assert!(close(answer.log_partition, log + 2f64.ln()), "{}", answer.log_partition);
     same(answer.marginals[0].as_deref(), &[0.5, 0.5], "the class");
-    let program = Program::compile(&tables, &[], &Options { weighable: true, ..Options::default() }).expect("a program");
+    let program =
+        Program::compile(&tables, &[], &Options { weighable: true, ..Options::default() }).expect("a program");
     let mut state = program.load(&tables, &[]).expect("a state");
     for f in 0..features {
         state.observe(f + 1, 0).expect("an observation");
@@ -391,7 +392,10 @@ fn nothing_underflows() {
 fn what_does_not_fit_is_refused_before_memory_is_taken() {
     let tables = grid(40, 40, 3, 1);
     let refused = Program::compile(&tables, &[], &Options::default());
-    assert!(matches!(&refused, Err(TableError::TooLarge { axes, bytes, .. }) if axes.len() > 20 && *bytes > 1e9), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(TableError::TooLarge { axes, bytes, .. }) if axes.len() > 20 && *bytes > 1e9),
+        "{refused:?}"
+    );
     let small = grid(6, 6, 3, 1);
     let forecast = Program::compile(&small, &[], &Options::default()).expect("a program").forecast().clone();
     let tight = Options { bytes: forecast.bytes as u64 - 1, ..Options::default() };
