@@ -500,3 +500,39 @@ fn published_sums_come_out() {
     }
     assert!(answered > 10, "{answered}");
 }
+
+#[test]
+fn narrowed_tables_answer_as_the_given_ones() {
+    let (mut smaller, mut impossible) = (0, 0);
+    for seed in 0..2000 {
+        let tables = random(seed);
+        let (fixed, values, _) = fixing(seed, &tables.cards);
+        let states = joint_states(&tables, &fixed, &values);
+        let (log, marginals) = by_hand(&states, &tables.cards);
+        let narrowed = match tables.narrowed(&fixed, &values) {
+            Ok(narrowed) => narrowed,
+            Err(e) => {
+                assert_eq!((e, log), (TableError::Impossible, f64::NEG_INFINITY), "seed {seed}");
+                impossible += 1;
+                continue;
+            }
+        };
+        let open = |a: &usize| !fixed.contains(a);
+        smaller +=
+            usize::from((0..tables.cards.len()).filter(open).any(|a| narrowed.tables.cards[a] < tables.cards[a]));
+        let found = narrowed.run(&Options::default()).expect("answers");
+        assert!(close(found.log_partition, log), "seed {seed}: {} instead of {log}", found.log_partition);
+        if log > f64::NEG_INFINITY {
+            for axis in (0..tables.cards.len()).filter(open) {
+                same(found.marginals[axis].as_deref(), &marginals[axis], &format!("seed {seed} axis {axis}"));
+            }
+            let options = Options { maximisable: true, ..Options::default() };
+            let program = Program::compile(&narrowed.tables, &[], &options).expect("a program");
+            let best = program.load(&narrowed.tables, &[]).expect("a state").maximum().expect("a maximum");
+            let score = tables.score(&narrowed.restore(&best.states)).expect("states");
+            let top = states.iter().map(|s| s.1).fold(f64::NEG_INFINITY, f64::max);
+            assert!(close(score, top), "seed {seed}");
+        }
+    }
+    assert!(smaller > 300 && impossible > 20, "{smaller} {impossible}");
+}
