@@ -287,7 +287,7 @@ fn nest_inner<T: Real>(
     loop {
         let mut weight = T::ONE;
         for h in &still_cells {
-            weight = weight * ins[h.table][at[h.table]];
+            weight *= ins[h.table][at[h.table]];
         }
         if weight != T::ZERO {
             let base: &[T] = match still_rows.as_slice() {
@@ -305,7 +305,7 @@ fn nest_inner<T: Real>(
                     for h in more {
                         let a = &ins[h.table][at[h.table]..][..n];
                         for i in 0..n {
-                            base[i] = base[i] * a[i];
+                            base[i] *= a[i];
                         }
                     }
                     base
@@ -317,7 +317,7 @@ fn nest_inner<T: Real>(
             for m in 0..nest.middle {
                 let mut w = weight;
                 for h in &cells {
-                    w = w * ins[h.table][at[h.table] + m * h.middle];
+                    w *= ins[h.table][at[h.table] + m * h.middle];
                 }
                 if w == T::ZERO {
                     continue;
@@ -368,7 +368,7 @@ fn nest_inner<T: Real>(
                         for h in more {
                             let a = row(h);
                             for i in 0..n {
-                                product[i] = product[i] * a[i];
+                                product[i] *= a[i];
                             }
                         }
                     }
@@ -479,7 +479,7 @@ fn scale_inner<T: Real>(cells: &mut [T], by: T) {
     let over = T::ONE / by;
     if over.is_finite() {
         for x in cells {
-            *x = *x * over;
+            *x *= over;
         }
     } else {
         // One over a subnormal number is out of range.

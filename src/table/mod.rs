@@ -15,6 +15,7 @@
 mod cluster;
 mod compile;
 mod decode;
+mod narrow;
 mod order;
 mod plan;
 mod state;
@@ -22,6 +23,7 @@ mod tree;
 
 pub use compile::{Forecast, Options, Program};
 pub use decode::{Best, Draws};
+pub use narrow::Narrowed;
 pub use state::{Beliefs, State};
 
 /// A nonnegative array over some of the axes.

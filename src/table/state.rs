@@ -39,14 +39,19 @@ pub(super) struct Node {
     down: Vec<Vec<f64>>,
     /// Normalised marginals.
     readings: Vec<Vec<f64>>,
-    spread: Vec<f64>,
-    outs: Vec<Vec<f64>>,
     /// The potential or a weight changed since the last pass up.
     stale: bool,
     /// The message up changed in this pass.
     fresh: bool,
     /// The belief holds the messages of the children.
     gathered: bool,
+}
+
+/// Room for what lies between two steps of one cluster, used again for the next.
+#[derive(Clone, Debug, Default)]
+struct Scratch {
+    spread: Vec<f64>,
+    outs: Vec<Vec<f64>>,
 }
 
 /// A program with values.
@@ -63,6 +68,7 @@ pub struct State<'p> {
     log_partition: f64,
     /// The messages are those of sums, and complete.
     current: bool,
+    scratch: Scratch,
 }
 
 /// The answers of one run.
@@ -89,6 +95,7 @@ impl Program {
             constant: 0.0,
             log_partition: 0.0,
             current: false,
+            scratch: Scratch::default(),
         };
         state.reload(tables, values, true)?;
         Ok(state)
@@ -124,7 +131,6 @@ impl Program {
                     node.groups.push(if group.tiles.is_empty() { Vec::new() } else { vec![0.0; group.cells] });
                     node.products.push(Vec::new());
                 }
-                node.outs = vec![Vec::new(); form.down_outs.len() + 1];
             }
         }
         node
@@ -341,7 +347,7 @@ impl State<'_> {
         for bounds in program.levels.windows(2).rev() {
             let (near, below) = self.nodes.split_at_mut(bounds[1]);
             let level = &mut near[bounds[0]..];
-            let send = |(i, node): (usize, &mut Node)| {
+            let send = |scratch: &mut Scratch, (i, node): (usize, &mut Node)| {
                 let c = bounds[0] + i;
                 let cluster = &program.clusters[c];
                 let renew = node.stale || cluster.kids.iter().any(|&k| below[k - bounds[1]].fresh);
@@ -353,7 +359,7 @@ impl State<'_> {
                 let kid = |k: usize| &below[k - bounds[1]];
                 if live[c] || largest {
                     gather(program, c, node, kid, live, weights);
-                    send_up(program, c, node, kid, largest);
+                    send_up(program, c, node, scratch, kid, largest);
                 } else {
                     node.up.fill(1.0);
                     node.log_up = 0.0;
@@ -363,9 +369,9 @@ impl State<'_> {
             };
             let cells: f64 = program.clusters[bounds[0]..bounds[1]].iter().map(|c| c.cells).sum();
             if cells >= SHARED_OUT && level.len() > 1 {
-                level.par_iter_mut().enumerate().for_each(send);
+                level.par_iter_mut().enumerate().for_each_init(Scratch::default, send);
             } else {
-                level.iter_mut().enumerate().for_each(send);
+                level.iter_mut().enumerate().for_each(|at| send(&mut self.scratch, at));
             }
         }
         let mut total = self.constant;
@@ -393,7 +399,7 @@ impl State<'_> {
         for bounds in program.levels.windows(2) {
             let (near, below) = self.nodes.split_at_mut(bounds[1]);
             let (above, level) = near.split_at_mut(bounds[0]);
-            let send = |(i, node): (usize, &mut Node)| {
+            let send = |scratch: &mut Scratch, (i, node): (usize, &mut Node)| {
                 let c = bounds[0] + i;
                 let cluster = &program.clusters[c];
                 if !cluster.needed {
@@ -404,13 +410,13 @@ impl State<'_> {
                     gather(program, c, node, kid, live, weights);
                 }
                 let message = cluster.parent.map(|p| &above[p].down[cluster.rank][..]);
-                send_down(program, c, node, kid, live, message);
+                send_down(program, c, node, scratch, kid, live, message);
             };
             let cells: f64 = program.clusters[bounds[0]..bounds[1]].iter().map(|c| c.cells).sum();
             if cells >= SHARED_OUT && level.len() > 1 {
-                level.par_iter_mut().enumerate().for_each(send);
+                level.par_iter_mut().enumerate().for_each_init(Scratch::default, send);
             } else {
-                level.iter_mut().enumerate().for_each(send);
+                level.iter_mut().enumerate().for_each(|at| send(&mut self.scratch, at));
             }
         }
     }
@@ -600,7 +606,14 @@ impl Node {
 }
 
 /// Sums a cluster over what its parent does not share.
-fn send_up<'n>(program: &Program, c: usize, node: &mut Node, kid: impl Fn(usize) -> &'n Node, largest: bool) {
+fn send_up<'n>(
+    program: &Program,
+    c: usize,
+    node: &mut Node,
+    scratch: &mut Scratch,
+    kid: impl Fn(usize) -> &'n Node,
+    largest: bool,
+) {
     let cluster = &program.clusters[c];
     match &cluster.form {
         Form::Stored(form) => {
@@ -613,11 +626,11 @@ fn send_up<'n>(program: &Program, c: usize, node: &mut Node, kid: impl Fn(usize)
             }
         }
         Form::Streamed(form) => {
-            let Node { groups, products, up, outs, .. } = node;
+            let Node { groups, products, up, .. } = node;
             let ins = factors(cluster, form, groups, products, kid);
             let cells = match form.up_out.direct {
                 Some(_) => &mut *up,
-                None => &mut outs[0],
+                None => &mut scratch.spread,
             };
             cells.clear();
             cells.resize(form.up_out.cells, 0.0);
@@ -626,7 +639,7 @@ fn send_up<'n>(program: &Program, c: usize, node: &mut Node, kid: impl Fn(usize)
                 up.fill(0.0);
                 let how = if largest { How::Largest } else { How::Add };
                 for (_, walk) in &form.up_out.targets {
-                    walk.run(how, &outs[0], up);
+                    walk.run(how, &scratch.spread, up);
                 }
             }
         }
@@ -647,6 +660,7 @@ fn send_down<'n>(
     program: &Program,
     c: usize,
     node: &mut Node,
+    scratch: &mut Scratch,
     kid: impl Fn(usize) -> &'n Node,
     live: &[bool],
     message: Option<&[f64]>,
@@ -678,7 +692,11 @@ fn send_down<'n>(
             }
         }
         Form::Streamed(form) => {
-            let Node { groups, products, down, readings, spread, outs, .. } = node;
+            let Node { groups, products, down, readings, .. } = node;
+            let Scratch { spread, outs } = scratch;
+            if outs.len() < form.down_outs.len() {
+                outs.resize(form.down_outs.len(), Vec::new());
+            }
             let mut ins = factors(cluster, form, groups, products, &kid);
             if let Some(message) = message {
                 match &form.down_in {
@@ -691,11 +709,9 @@ fn send_down<'n>(
                 }
             }
             let mut open: Vec<&mut [f64]> = Vec::with_capacity(form.down_outs.len());
-            let mut scratch = outs.iter_mut();
-            scratch.next();
             let mut down: Vec<Option<&mut Vec<f64>>> = down.iter_mut().map(Some).collect();
             let mut readings: Vec<Option<&mut Vec<f64>>> = readings.iter_mut().map(Some).collect();
-            for (outlet, own) in form.down_outs.iter().zip(scratch) {
+            for (outlet, own) in form.down_outs.iter().zip(outs) {
                 let place = match outlet.direct {
                     Some(Target::Kid(k)) => down[k].take(),
                     Some(Target::Reading(r)) => readings[r].take(),
