@@ -75,10 +75,10 @@ impl Walk {
     pub fn run<T: Real>(&self, how: How, from: &[T], to: &mut [T]) {
         let (from, to) = (&from[..self.reach[0]], &mut to[..self.reach[1]]);
         match how {
-            How::Set => self.each(from, to, |_, x| x),
-            How::Multiply => self.each(from, to, |y, x| y * x),
-            How::Add => self.each(from, to, |y, x| y + x),
-            How::Largest => self.each(from, to, larger),
+            How::Set => walk_set(self, from, to),
+            How::Multiply => walk_multiply(self, from, to),
+            How::Add => walk_add(self, from, to),
+            How::Largest => walk_largest(self, from, to),
         }
     }
 
@@ -102,13 +102,7 @@ impl Walk {
                         *y = join(*y, x);
                     }
                 }
-                (1, 0) => {
-                    let mut y = to[b];
-                    for &x in &from[a..a + n] {
-                        y = join(y, x);
-                    }
-                    to[b] = y;
-                }
+                (1, 0) => to[b] = from[a..a + n].iter().fold(to[b], |y, &x| join(y, x)),
                 _ => {
                     for i in 0..n {
                         let y = &mut to[b + i * write];
@@ -125,6 +119,42 @@ impl Walk {
             }
         }
     }
+}
+
+tiered! {
+    fn walk_set(walk: &Walk, from: &[T], to: &mut [T]) = set_inner, set_inner, set_inner;
+}
+
+tiered! {
+    fn walk_multiply(walk: &Walk, from: &[T], to: &mut [T]) = multiply_inner, multiply_inner, multiply_inner;
+}
+
+tiered! {
+    fn walk_add(walk: &Walk, from: &[T], to: &mut [T]) = add_inner, add_inner, add_inner;
+}
+
+tiered! {
+    fn walk_largest(walk: &Walk, from: &[T], to: &mut [T]) = walk_largest_inner, walk_largest_inner, walk_largest_inner;
+}
+
+#[inline(always)]
+fn set_inner<T: Real>(walk: &Walk, from: &[T], to: &mut [T]) {
+    walk.each(from, to, |_, x| x);
+}
+
+#[inline(always)]
+fn multiply_inner<T: Real>(walk: &Walk, from: &[T], to: &mut [T]) {
+    walk.each(from, to, |y, x| y * x);
+}
+
+#[inline(always)]
+fn add_inner<T: Real>(walk: &Walk, from: &[T], to: &mut [T]) {
+    walk.each(from, to, |y, x| y + x);
+}
+
+#[inline(always)]
+fn walk_largest_inner<T: Real>(walk: &Walk, from: &[T], to: &mut [T]) {
+    walk.each(from, to, larger);
 }
 
 #[inline(always)]
@@ -257,7 +287,7 @@ fn nest_inner<T: Real>(
     loop {
         let mut weight = T::ONE;
         for h in &still_cells {
-            weight = weight * ins[h.table][at[h.table]];
+            weight *= ins[h.table][at[h.table]];
         }
         if weight != T::ZERO {
             let base: &[T] = match still_rows.as_slice() {
@@ -275,7 +305,7 @@ fn nest_inner<T: Real>(
                     for h in more {
                         let a = &ins[h.table][at[h.table]..][..n];
                         for i in 0..n {
-                            base[i] = base[i] * a[i];
+                            base[i] *= a[i];
                         }
                     }
                     base
@@ -287,7 +317,7 @@ fn nest_inner<T: Real>(
             for m in 0..nest.middle {
                 let mut w = weight;
                 for h in &cells {
-                    w = w * ins[h.table][at[h.table] + m * h.middle];
+                    w *= ins[h.table][at[h.table] + m * h.middle];
                 }
                 if w == T::ZERO {
                     continue;
@@ -338,7 +368,7 @@ fn nest_inner<T: Real>(
                         for h in more {
                             let a = row(h);
                             for i in 0..n {
-                                product[i] = product[i] * a[i];
+                                product[i] *= a[i];
                             }
                         }
                     }
@@ -402,6 +432,68 @@ fn fold<T: Real>(row: &[T], join: impl Fn(T, T) -> T + Copy) -> T {
     }
     let halves = [0, 1, 2, 3].map(|l| join(lanes[l], lanes[l + 4]));
     join(total, join(join(halves[0], halves[2]), join(halves[1], halves[3])))
+}
+
+/// The largest of nonnegative numbers, 0 for none; not a number if one of them is not.
+pub fn largest<T: Real>(cells: &[T]) -> T {
+    let mut top = [T::ZERO; 1];
+    top_of(cells, &mut top);
+    top[0]
+}
+
+/// Divides every cell by a positive finite number.
+pub fn scale<T: Real>(cells: &mut [T], by: T) {
+    scale_all(cells, by);
+}
+
+/// Divides cell by cell; where the divisor is zero the quotient is zero.
+pub fn divide<T: Real>(cells: &mut [T], by: &[T]) {
+    assert_eq!(cells.len(), by.len(), "a quotient of tables of different size");
+    divide_all(cells, by);
+}
+
+tiered! {
+    fn top_of(cells: &[T], top: &mut [T]) = top_inner, top_inner, top_inner;
+}
+
+tiered! {
+    fn scale_all(cells: &mut [T], by: T) = scale_inner, scale_inner, scale_inner;
+}
+
+tiered! {
+    fn divide_all(cells: &mut [T], by: &[T]) = divide_inner, divide_inner, divide_inner;
+}
+
+#[inline(always)]
+fn top_inner<T: Real>(cells: &[T], top: &mut [T]) {
+    // The sum is not a number whenever a cell is not, and costs nothing beside the maximum.
+    top[0] = fold(cells, larger);
+    let sum = fold(cells, |a, b| a + b);
+    if sum.is_nan() {
+        top[0] = sum;
+    }
+}
+
+#[inline(always)]
+fn scale_inner<T: Real>(cells: &mut [T], by: T) {
+    let over = T::ONE / by;
+    if over.is_finite() {
+        for x in cells {
+            *x *= over;
+        }
+    } else {
+        // One over a subnormal number is out of range.
+        for x in cells {
+            *x = *x / by;
+        }
+    }
+}
+
+#[inline(always)]
+fn divide_inner<T: Real>(cells: &mut [T], by: &[T]) {
+    for (x, &d) in cells.iter_mut().zip(by) {
+        *x = if d > T::ZERO { *x / d } else { T::ZERO };
+    }
 }
 
 #[cfg(test)]

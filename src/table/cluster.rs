@@ -93,10 +93,20 @@ pub(super) struct Group {
     pub cells: usize,
     /// The child whose message is used where it lies.
     pub direct: Option<usize>,
-    pub slices: Vec<(usize, Walk)>,
+    pub tiles: Vec<Tile>,
     pub kids: Vec<(usize, Walk)>,
     /// Axes with weights that belong to one of its slices, and how a weight spreads over it.
     pub weights: Vec<(u32, Walk)>,
+}
+
+/// Slices that are multiplied by one another first.
+#[derive(Clone, Debug)]
+pub(super) struct Tile {
+    pub cells: usize,
+    /// From each slice to the tile.
+    pub slices: Vec<(usize, Walk)>,
+    /// From the tile, or from its only slice, to the group.
+    pub walk: Walk,
 }
 
 /// Where one output of a nest goes: as it lies to a single target, or summed further into several.

@@ -37,7 +37,7 @@ impl Default for Options {
         Self {
             bytes: 4 << 30,
             flops: 1e12,
-            tries: 24,
+            tries: 64,
             wanted: None,
             together: Vec::new(),
             weighable: false,

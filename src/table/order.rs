@@ -48,11 +48,16 @@ pub(super) fn search(near: &[Vec<u32>], sizes: &[usize], tries: usize) -> Order 
     // What the searches have cost, in visits to a neighbour; a visit takes about as long as a few cells do.
     let mut spent = 0.0;
     for attempt in 0..tries.max(1) {
-        if attempt > 0 && 6.0 * spent * (attempt as f64 + 1.0) / attempt as f64 > best.cells {
+        if attempt > 0 && 10.0 * spent * (attempt as f64 + 1.0) / attempt as f64 > best.cells {
             break;
         }
-        let score = [Score::Fill, Score::WeightedFill, Score::Weight][attempt % 3];
-        let noise = if attempt < 3 { 0.0 } else { [0.05, 0.2, 0.5][attempt / 3 % 3] };
+        // The plain searches, and after the best of them those that break near-ties at random.
+        let (score, noise) = match attempt {
+            0 => (Score::WeightedFill, 0.0),
+            1 => (Score::Fill, 0.05),
+            2 => (Score::Weight, 0.0),
+            _ => ([Score::WeightedFill, Score::Fill][attempt % 2], [0.05, 0.2, 0.5][attempt / 2 % 3]),
+        };
         if let Some(order) = greedy(near, sizes, score, noise, attempt as u32, best.cells, &mut spent) {
             best = order;
         }

@@ -4,7 +4,7 @@
 //! parent lies. Out: groups, nests and outlets. A factor or a sum takes part in rows either whole (it has all axes of a row, or is
 //! spread over them) or as one cell a row (it has none), so that the innermost loops are always contiguous.
 
-use super::cluster::{Group, Outlet, Streamed, Target};
+use super::cluster::{Group, Outlet, Streamed, Target, Tile};
 use crate::kernel::contract::{Nest, Port, Walk};
 
 /// Longest row: three rows and the tables' rows stay within the fastest cache.
@@ -56,26 +56,32 @@ fn cells(sizes: &[usize], mask: u64) -> f64 {
     (0..sizes.len()).filter(|&p| mask >> p & 1 == 1).map(|p| sizes[p] as f64).product()
 }
 
-/// Joins factors while their joint table stays small beside the cluster.
-fn grouped(sizes: &[usize], parts: Vec<Part>) -> Vec<(u64, Vec<Part>)> {
-    let limit = cells(sizes, (1u64 << sizes.len()).wrapping_sub(1)) / 8.0;
-    let mut groups: Vec<(u64, Vec<Part>)> = parts.into_iter().map(|p| (p.mask, vec![p])).collect();
-    loop {
-        let mut best: Option<(f64, usize, usize)> = None;
-        for i in 0..groups.len() {
-            for j in i + 1..groups.len() {
-                let both = cells(sizes, groups[i].0 | groups[j].0);
-                let contained = groups[i].0 & groups[j].0 == groups[i].0 || groups[i].0 & groups[j].0 == groups[j].0;
-                if (both <= limit || contained) && best.is_none_or(|(least, ..)| both < least) {
-                    best = Some((both, i, j));
-                }
+/// Puts factors into few groups whose joint tables stay small beside the cluster: each goes, larger ones first, where it adds
+/// the fewest cells.
+fn grouped(sizes: &[usize], parts: Vec<Part>, limit: f64) -> Vec<(u64, Vec<Part>)> {
+    let mut sorted: Vec<(f64, Part)> = parts.into_iter().map(|p| (cells(sizes, p.mask), p)).collect();
+    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut groups: Vec<(f64, u64, Vec<Part>)> = Vec::new();
+    for (own, part) in sorted {
+        let mut best: Option<(f64, f64, usize)> = None;
+        for (g, (size, mask, _)) in groups.iter().enumerate() {
+            let both = if mask & part.mask == part.mask { *size } else { cells(sizes, mask | part.mask) };
+            // Inside a group it adds nothing, however large the group.
+            let added = both - size;
+            if (added == 0.0 || both <= limit) && best.is_none_or(|(least, ..)| added < least) {
+                best = Some((added, both, g));
             }
         }
-        let Some((_, i, j)) = best else { return groups };
-        let (mask, more) = groups.remove(j);
-        groups[i].0 |= mask;
-        groups[i].1.extend(more);
+        match best {
+            Some((_, both, g)) => {
+                groups[g].0 = both;
+                groups[g].1 |= part.mask;
+                groups[g].2.push(part);
+            }
+            None => groups.push((own, part.mask, vec![part])),
+        }
     }
+    groups.into_iter().map(|(_, mask, parts)| (mask, parts)).collect()
 }
 
 /// What a choice of rows and middle costs for both passes.
@@ -188,7 +194,8 @@ fn strides(sizes: &[usize], order: &[usize], mask: u64) -> Vec<usize> {
 /// Plans a streamed cluster. `kid_masks` are the places each child shares.
 pub(super) fn plan(wish: Wish, kid_shared: &[Vec<usize>]) -> Planned {
     let sizes = wish.sizes;
-    let groups = grouped(sizes, wish.parts.clone());
+    let all = cells(sizes, (1u64 << sizes.len()).wrapping_sub(1));
+    let groups = grouped(sizes, wish.parts.clone(), (all / 32.0).max(256.0));
     let (row, middle) = choose(&wish, &groups);
     let shared = mask_of(wish.shared);
     let shared_place = |p: usize| wish.shared.iter().position(|&q| q == p);
@@ -222,30 +229,41 @@ pub(super) fn plan(wish: Wish, kid_shared: &[Vec<usize>]) -> Planned {
         let full = spread(*mask);
         let (p, to) = port(full);
         ins.push(p);
-        let mut group = Group { cells: length(full), direct: None, slices: vec![], kids: vec![], weights: vec![] };
-        for part in parts {
-            match &part.what {
-                Source::Slice(slice, places, weights) => {
-                    let mut from = vec![0; sizes.len()];
-                    for &(p, stride) in places {
-                        from[p] = stride;
-                    }
-                    group.slices.push((*slice, walk(full, &from, &to)));
-                    for &(axis, place) in weights {
-                        let mut from = vec![0; sizes.len()];
-                        from[place] = 1;
-                        group.weights.push((axis, walk(full, &from, &to)));
-                    }
+        let mut group = Group { cells: length(full), direct: None, tiles: vec![], kids: vec![], weights: vec![] };
+        let (kids, slices): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|p| matches!(p.what, Source::Kid(_)));
+        for part in kids {
+            if let Source::Kid(k) = part.what {
+                let from = strides(sizes, &order, mask_of(&kid_shared[k]));
+                if parts.len() == 1 && full == *mask {
+                    group.direct = Some(k);
+                    group.cells = 0;
                 }
-                Source::Kid(k) => {
-                    let from = strides(sizes, &order, mask_of(&kid_shared[*k]));
-                    if parts.len() == 1 && full == *mask {
-                        group.direct = Some(*k);
-                        group.cells = 0;
-                    }
-                    group.kids.push((*k, walk(full, &from, &to)));
+                group.kids.push((k, walk(full, &from, &to)));
+            }
+        }
+        // Many small slices are multiplied into tiles first, each of which is spread over the group once.
+        let slices: Vec<Part> = slices.into_iter().cloned().collect();
+        let tile = if slices.len() > 2 { 256.0 } else { 0.0 };
+        for (mask, parts) in grouped(sizes, slices, tile) {
+            let tile_strides = strides(sizes, &order, mask);
+            let mut tile = Tile { cells: length(mask), slices: vec![], walk: walk(full, &tile_strides, &to) };
+            for part in &parts {
+                let Source::Slice(slice, places, weights) = &part.what else { continue };
+                let mut from = vec![0; sizes.len()];
+                for &(p, stride) in places {
+                    from[p] = stride;
+                }
+                if parts.len() == 1 {
+                    tile.walk = walk(full, &from, &to);
+                }
+                tile.slices.push((*slice, walk(mask, &from, &tile_strides)));
+                for &(axis, place) in weights {
+                    let mut from = vec![0; sizes.len()];
+                    from[place] = 1;
+                    group.weights.push((axis, walk(full, &from, &to)));
                 }
             }
+            group.tiles.push(tile);
         }
         plans.push(group);
         group_strides.push(to);

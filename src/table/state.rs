@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::cluster::{Cluster, Form, Group, Outlet, Stored, Streamed, Target};
 use super::compile::Program;
 use super::{TableError, Tables};
-use crate::kernel::contract::{How, Nest, Walk};
+use crate::kernel::contract::{How, Nest, Walk, divide, largest, scale};
 
 /// A level of the tree is shared out among threads from this many cells on.
 const SHARED_OUT: f64 = 65536.0;
@@ -39,14 +39,19 @@ pub(super) struct Node {
     down: Vec<Vec<f64>>,
     /// Normalised marginals.
     readings: Vec<Vec<f64>>,
-    spread: Vec<f64>,
-    outs: Vec<Vec<f64>>,
     /// The potential or a weight changed since the last pass up.
     stale: bool,
     /// The message up changed in this pass.
     fresh: bool,
     /// The belief holds the messages of the children.
     gathered: bool,
+}
+
+/// Room for what lies between two steps of one cluster, used again for the next.
+#[derive(Clone, Debug, Default)]
+struct Scratch {
+    spread: Vec<f64>,
+    outs: Vec<Vec<f64>>,
 }
 
 /// A program with values.
@@ -63,6 +68,7 @@ pub struct State<'p> {
     log_partition: f64,
     /// The messages are those of sums, and complete.
     current: bool,
+    scratch: Scratch,
 }
 
 /// The answers of one run.
@@ -89,6 +95,7 @@ impl Program {
             constant: 0.0,
             log_partition: 0.0,
             current: false,
+            scratch: Scratch::default(),
         };
         state.reload(tables, values, true)?;
         Ok(state)
@@ -121,10 +128,9 @@ impl Program {
             }
             Form::Streamed(form) => {
                 for group in &form.groups {
-                    node.groups.push(if group.slices.is_empty() { Vec::new() } else { vec![0.0; group.cells] });
+                    node.groups.push(if group.tiles.is_empty() { Vec::new() } else { vec![0.0; group.cells] });
                     node.products.push(Vec::new());
                 }
-                node.outs = vec![Vec::new(); form.down_outs.len() + 1];
             }
         }
         node
@@ -155,6 +161,8 @@ impl State<'_> {
         let changed: Vec<bool> =
             values.iter().enumerate().map(|(i, v)| everything || self.values.get(i) != Some(v)).collect();
         self.values = values.to_vec();
+        // Even where no cluster has a fixed axis, a table of fixed axes alone is a factor of the sum.
+        self.current &= !changed.contains(&true);
         self.constant = 0.0;
         for (slice, table) in program.slices.iter().zip(&tables.tables) {
             if let Some(slice) = slice
@@ -174,7 +182,6 @@ impl State<'_> {
                 continue;
             }
             (node.stale, node.log_potential) = (true, 0.0);
-            self.current = false;
             match &cluster.form {
                 Form::Stored(form) => {
                     let factors: Vec<(&[f64], &Walk)> = cluster
@@ -187,13 +194,27 @@ impl State<'_> {
                 }
                 Form::Streamed(form) => {
                     for (group, cells) in form.groups.iter().zip(&mut node.groups) {
-                        if group.slices.is_empty() {
+                        if group.tiles.is_empty() {
                             continue;
                         }
-                        let factors: Vec<(&[f64], &Walk)> = group
-                            .slices
-                            .iter()
-                            .map(|(s, walk)| (&tables.tables[*s].cells[start(*s)..], walk))
+                        let cells_of = |s: usize| &tables.tables[s].cells[start(s)..];
+                        let mut joined: Vec<Vec<f64>> = Vec::with_capacity(group.tiles.len());
+                        for tile in &group.tiles {
+                            let mut cells = Vec::new();
+                            if tile.slices.len() > 1 {
+                                cells.resize(tile.cells, 1.0);
+                                let factors: Vec<(&[f64], &Walk)> =
+                                    tile.slices.iter().map(|(s, walk)| (cells_of(*s), walk)).collect();
+                                node.log_potential += multiply_out(&factors, &mut cells);
+                            }
+                            joined.push(cells);
+                        }
+                        let tiles = group.tiles.iter().zip(&joined);
+                        let factors: Vec<(&[f64], &Walk)> = tiles
+                            .map(|(tile, cells)| match tile.slices.as_slice() {
+                                [(only, _)] => (cells_of(*only), &tile.walk),
+                                _ => (&cells[..], &tile.walk),
+                            })
                             .collect();
                         node.log_potential += multiply_out(&factors, cells);
                     }
@@ -326,7 +347,7 @@ impl State<'_> {
         for bounds in program.levels.windows(2).rev() {
             let (near, below) = self.nodes.split_at_mut(bounds[1]);
             let level = &mut near[bounds[0]..];
-            let send = |(i, node): (usize, &mut Node)| {
+            let send = |scratch: &mut Scratch, (i, node): (usize, &mut Node)| {
                 let c = bounds[0] + i;
                 let cluster = &program.clusters[c];
                 let renew = node.stale || cluster.kids.iter().any(|&k| below[k - bounds[1]].fresh);
@@ -338,7 +359,7 @@ impl State<'_> {
                 let kid = |k: usize| &below[k - bounds[1]];
                 if live[c] || largest {
                     gather(program, c, node, kid, live, weights);
-                    send_up(program, c, node, kid, largest);
+                    send_up(program, c, node, scratch, kid, largest);
                 } else {
                     node.up.fill(1.0);
                     node.log_up = 0.0;
@@ -348,9 +369,9 @@ impl State<'_> {
             };
             let cells: f64 = program.clusters[bounds[0]..bounds[1]].iter().map(|c| c.cells).sum();
             if cells >= SHARED_OUT && level.len() > 1 {
-                level.par_iter_mut().enumerate().for_each(send);
+                level.par_iter_mut().enumerate().for_each_init(Scratch::default, send);
             } else {
-                level.iter_mut().enumerate().for_each(send);
+                level.iter_mut().enumerate().for_each(|at| send(&mut self.scratch, at));
             }
         }
         let mut total = self.constant;
@@ -378,7 +399,7 @@ impl State<'_> {
         for bounds in program.levels.windows(2) {
             let (near, below) = self.nodes.split_at_mut(bounds[1]);
             let (above, level) = near.split_at_mut(bounds[0]);
-            let send = |(i, node): (usize, &mut Node)| {
+            let send = |scratch: &mut Scratch, (i, node): (usize, &mut Node)| {
                 let c = bounds[0] + i;
                 let cluster = &program.clusters[c];
                 if !cluster.needed {
@@ -389,13 +410,13 @@ impl State<'_> {
                     gather(program, c, node, kid, live, weights);
                 }
                 let message = cluster.parent.map(|p| &above[p].down[cluster.rank][..]);
-                send_down(program, c, node, kid, live, message);
+                send_down(program, c, node, scratch, kid, live, message);
             };
             let cells: f64 = program.clusters[bounds[0]..bounds[1]].iter().map(|c| c.cells).sum();
             if cells >= SHARED_OUT && level.len() > 1 {
-                level.par_iter_mut().enumerate().for_each(send);
+                level.par_iter_mut().enumerate().for_each_init(Scratch::default, send);
             } else {
-                level.iter_mut().enumerate().for_each(send);
+                level.iter_mut().enumerate().for_each(|at| send(&mut self.scratch, at));
             }
         }
     }
@@ -412,7 +433,7 @@ fn multiply_out(factors: &[(&[f64], &Walk)], cells: &mut [f64]) -> f64 {
             }
         }
     }
-    let top = cells.iter().copied().fold(0.0, f64::max);
+    let top = largest(cells);
     if (SMALL..LARGE).contains(&top) || factors.len() < 2 {
         return 0.0;
     }
@@ -433,26 +454,9 @@ fn multiply_out(factors: &[(&[f64], &Walk)], cells: &mut [f64]) -> f64 {
 
 /// Divides by the largest entry; gives its logarithm.
 fn rescale(cells: &mut [f64]) -> f64 {
-    let mut top = 0.0;
-    for &x in cells.iter() {
-        // Not a number must not be lost in a comparison.
-        if x > top || x.is_nan() {
-            top = x;
-        }
-    }
-    if top == 0.0 || top.is_nan() || top == f64::INFINITY {
-        return top.ln();
-    }
-    // One over a subnormal number is out of range.
-    if top < 1e-300 {
-        for x in cells.iter_mut() {
-            *x /= top;
-        }
-    } else {
-        let over = 1.0 / top;
-        for x in cells.iter_mut() {
-            *x *= over;
-        }
+    let top = largest(cells);
+    if top > 0.0 && top < f64::INFINITY && top != 1.0 {
+        scale(cells, top);
     }
     top.ln()
 }
@@ -568,7 +572,7 @@ fn gather_group<'n>(
 }
 
 fn keep_in_range(cells: &mut [f64]) -> f64 {
-    let top = cells.iter().fold(0.0, |a, &b| if b > a { b } else { a });
+    let top = largest(cells);
     if (SMALL..LARGE).contains(&top) { 0.0 } else { rescale(cells) }
 }
 
@@ -602,7 +606,14 @@ impl Node {
 }
 
 /// Sums a cluster over what its parent does not share.
-fn send_up<'n>(program: &Program, c: usize, node: &mut Node, kid: impl Fn(usize) -> &'n Node, largest: bool) {
+fn send_up<'n>(
+    program: &Program,
+    c: usize,
+    node: &mut Node,
+    scratch: &mut Scratch,
+    kid: impl Fn(usize) -> &'n Node,
+    largest: bool,
+) {
     let cluster = &program.clusters[c];
     match &cluster.form {
         Form::Stored(form) => {
@@ -615,11 +626,11 @@ fn send_up<'n>(program: &Program, c: usize, node: &mut Node, kid: impl Fn(usize)
             }
         }
         Form::Streamed(form) => {
-            let Node { groups, products, up, outs, .. } = node;
+            let Node { groups, products, up, .. } = node;
             let ins = factors(cluster, form, groups, products, kid);
             let cells = match form.up_out.direct {
                 Some(_) => &mut *up,
-                None => &mut outs[0],
+                None => &mut scratch.spread,
             };
             cells.clear();
             cells.resize(form.up_out.cells, 0.0);
@@ -628,7 +639,7 @@ fn send_up<'n>(program: &Program, c: usize, node: &mut Node, kid: impl Fn(usize)
                 up.fill(0.0);
                 let how = if largest { How::Largest } else { How::Add };
                 for (_, walk) in &form.up_out.targets {
-                    walk.run(how, &outs[0], up);
+                    walk.run(how, &scratch.spread, up);
                 }
             }
         }
@@ -649,6 +660,7 @@ fn send_down<'n>(
     program: &Program,
     c: usize,
     node: &mut Node,
+    scratch: &mut Scratch,
     kid: impl Fn(usize) -> &'n Node,
     live: &[bool],
     message: Option<&[f64]>,
@@ -680,7 +692,11 @@ fn send_down<'n>(
             }
         }
         Form::Streamed(form) => {
-            let Node { groups, products, down, readings, spread, outs, .. } = node;
+            let Node { groups, products, down, readings, .. } = node;
+            let Scratch { spread, outs } = scratch;
+            if outs.len() < form.down_outs.len() {
+                outs.resize(form.down_outs.len(), Vec::new());
+            }
             let mut ins = factors(cluster, form, groups, products, &kid);
             if let Some(message) = message {
                 match &form.down_in {
@@ -693,11 +709,9 @@ fn send_down<'n>(
                 }
             }
             let mut open: Vec<&mut [f64]> = Vec::with_capacity(form.down_outs.len());
-            let mut scratch = outs.iter_mut();
-            scratch.next();
             let mut down: Vec<Option<&mut Vec<f64>>> = down.iter_mut().map(Some).collect();
             let mut readings: Vec<Option<&mut Vec<f64>>> = readings.iter_mut().map(Some).collect();
-            for (outlet, own) in form.down_outs.iter().zip(scratch) {
+            for (outlet, own) in form.down_outs.iter().zip(outs) {
                 let place = match outlet.direct {
                     Some(Target::Kid(k)) => down[k].take(),
                     Some(Target::Reading(r)) => readings[r].take(),
@@ -722,9 +736,7 @@ fn send_down<'n>(
             continue;
         }
         if live[k] {
-            for (x, &u) in out.iter_mut().zip(&kid(k).up) {
-                *x = if u > 0.0 { *x / u } else { 0.0 };
-            }
+            divide(out, &kid(k).up);
         }
         rescale(out);
     }

@@ -17,5 +17,6 @@ mod regressions;
 mod sema;
 mod shows;
 mod syntax;
+mod tables;
 mod tensor;
 mod tidy;

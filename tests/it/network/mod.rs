@@ -1,8 +1,8 @@
 //! Network files: what is read, what is refused and where, what is written, and what the networks answer.
 
-mod answers;
+pub mod answers;
 mod door;
-mod read;
+pub mod read;
 
 use std::path::PathBuf;
 
