@@ -169,7 +169,7 @@ impl Reader<'_> {
 
     fn state(&mut self, variable: usize) -> Result<usize, Trouble> {
         let known: Vec<&str> = self.network.variables[variable].states.iter().map(String::as_str).collect();
-        let name = self.name(&known, &[',', ')'])?;
+        let name = self.name(&known, &[',', '|', ')'])?;
         state_of(self.network, variable, &name)
     }
 }
@@ -231,7 +231,8 @@ mod tests {
         assert_eq!((asked.what, asked.of.len(), asked.held), (What::Best, 2, vec![(0, 1)]));
         assert!(read("argmax(..)").is_some_and(|a| a.all));
         assert_eq!(read("loglik(a = <5)").map(|a| a.of), Some(vec![(0, Some(0))]));
-        assert_eq!(read("P(a = <5 | d = 0)").map(|a| a.of), Some(vec![(0, Some(0))]));
+        let asked = read("P(a = <5, d | do(d = 0))").expect("a question");
+        assert_eq!((asked.of, asked.set), (vec![(0, Some(0)), (2, None)], vec![(2, 0)]));
         for wrong in ["P(", "P()", "P(a", "P(a) x", "P(e)", "P(a | b c)", "Q(a)", "P(a = 7)", "loglik(a)", ""] {
             assert!(read(wrong).is_none(), "{wrong}");
         }

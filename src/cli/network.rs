@@ -226,10 +226,6 @@ fn answer(junction: &mut Junction, network: &Network, asked: &Asked, held: &Case
             };
             let cells: Vec<(Vec<String>, f64)> =
                 joint.iter().enumerate().map(|(at, p)| (labels(at), *p)).filter(|(words, _)| wanted(words)).collect();
-            if asked.of.iter().all(|(_, s)| s.is_some()) {
-                let p: f64 = cells.iter().map(|(_, p)| p).sum();
-                return Ok(Answer { json: json!({ "value": p }), text: format!("= {}\n", short(p)) });
-            }
             let names: Vec<String> = of.iter().map(|&v| name(v)).collect();
             let distribution = match names.len() {
                 1 => Value::Object(cells.iter().map(|(words, p)| (words.concat(), json!(p))).collect()),
@@ -243,13 +239,18 @@ fn answer(junction: &mut Junction, network: &Network, asked: &Asked, held: &Case
                     })
                     .collect(),
             };
+            let json = json!({ "of": names, "distribution": distribution });
+            if asked.of.iter().all(|(_, s)| s.is_some()) {
+                let p: f64 = cells.iter().map(|(_, p)| p).sum();
+                return Ok(Answer { json, text: format!("= {}\n", short(p)) });
+            }
             let mut head: Vec<&str> = names.iter().map(String::as_str).collect();
             head.push("p");
             let right: Vec<bool> = (0..head.len()).map(|i| i == names.len()).collect();
             let rows: Vec<Vec<String>> =
                 cells.iter().map(|(words, p)| [words.clone(), vec![short(*p)]].concat()).collect();
             let text = format!("{}= by {ENGINE}\n", table(&head, &right, &rows));
-            Ok(Answer { json: json!({ "of": names, "distribution": distribution }), text })
+            Ok(Answer { json, text })
         }
     }
 }

@@ -99,7 +99,13 @@ fn table(
             return refuse("a part with factors of its own is no table", "write its terms as factors of this model");
         }
     };
-    let mut scope: Vec<VarId> = factor.scope().into_iter().filter(|v| Some(*v) != child).collect();
+    // In the order in which the statement reads them, which is that of its table.
+    let mut scope: Vec<VarId> = Vec::new();
+    for var in factor.reads().into_iter().map(|r| r.var).chain(factor.scope()) {
+        if Some(var) != child && !scope.contains(&var) {
+            scope.push(var);
+        }
+    }
     scope.extend(child);
     let positions: Vec<usize> = scope.iter().filter_map(|v| place.get(v).copied()).collect();
     if positions.len() < scope.len() {

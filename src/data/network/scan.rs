@@ -70,6 +70,7 @@ impl<'a> Scanner<'a> {
         let shown: String = rest[..end].chars().take(30).collect();
         let found = if shown.is_empty() { "the file ends".to_string() } else { format!("`{shown}` stands") };
         Diagnostic::at(Code::MalformedData, self.here(), format!("{found} where {what} is wanted"))
+            .help("put it in, or take away what stands there instead; names with marks stand in quotes")
     }
 
     /// Passes over blanks and comments (`// ..` and `/* .. */`).

@@ -1,6 +1,8 @@
 //! Network files: what is read, what is refused and where, what is written, and what the networks answer.
 
-mod read;
+pub mod answers;
+mod door;
+pub mod read;
 
 use std::path::PathBuf;
 
@@ -25,6 +27,15 @@ pub fn data() -> Option<PathBuf> {
     let root = std::env::var_os("GHM_DATA").filter(|v| !v.is_empty()).map(PathBuf::from);
     if root.is_none() {
         eprintln!("skipped: GHM_DATA names no folder with real networks");
+    }
+    root
+}
+
+/// The folder of workloads with reference answers, where there is one.
+pub fn peers() -> Option<PathBuf> {
+    let root = std::env::var_os("GHM_PEERS").filter(|v| !v.is_empty()).map(PathBuf::from);
+    if root.is_none() {
+        eprintln!("skipped: GHM_PEERS names no folder with reference answers");
     }
     root
 }
