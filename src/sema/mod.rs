@@ -205,9 +205,8 @@ impl<'a> Checker<'a> {
             }
         }
         for item in &file.items {
-            match item {
-                ast::Item::Param(params) => self.file_params(params),
-                _ => {}
+            if let ast::Item::Param(params) = item {
+                self.file_params(params);
             }
         }
         for item in &file.items {
