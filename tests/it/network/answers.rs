@@ -14,7 +14,7 @@ use super::{data, parse, peers};
 const BYTES: u64 = 4 << 30;
 
 /// Four variables, one with a single state, zeros, and a parent order that is not the order of declaration.
-pub const LAWN: &str = "network lawn {}
+const LAWN: &str = "network lawn {}
 variable rain { type discrete [ 3 ] { none, some, much }; }
 variable on { type discrete [ 2 ] { no, yes }; }
 variable place { type discrete [ 1 ] { garden }; }

@@ -167,7 +167,7 @@ fn a_network_is_used_by_another_file() {
     close(&told["distribution"]["yes"], 0.002 / 0.322);
     std::fs::write(dir.path().join("lawn.bif"), LAWN.replace("0.8, 0.2;", "0.8, 0.2x;")).expect("a file");
     let (_, err, code) = ghmc(dir.path(), &["check", "m.ghm"]);
-    assert!(code == Some(1) && err.contains("lawn.bif:5:33"), "{err}");
+    assert!(code == Some(1) && err.contains("lawn.bif:5:35"), "{err}");
     std::fs::write(dir.path().join("m.ghm"), file.replace("lawn.bif", "lown.bif")).expect("a file");
     let (_, err, code) = ghmc(dir.path(), &["check", "m.ghm"]);
     assert!(code == Some(1) && err.contains("E0209"), "{err}");

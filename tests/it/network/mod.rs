@@ -1,8 +1,8 @@
 //! Network files: what is read, what is refused and where, what is written, and what the networks answer.
 
-pub mod answers;
+mod answers;
 mod door;
-pub mod read;
+mod read;
 
 use std::path::PathBuf;
 

@@ -12,7 +12,7 @@ use ghmc::model::Network;
 use super::{data, parse};
 
 /// A network with all that is odd and allowed.
-pub const ODD: &str = r#"
+const ODD: &str = r#"
 // A comment; network { }
 network "rain & co" { property author "a; b" ; property version = 2; }
 probability ( how wet | rain, level/2 ) { // before its variables
