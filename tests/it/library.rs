@@ -211,7 +211,7 @@ fn what_cannot_be_used_is_told_where_it_is_used() {
         ("c.ghm", "E0209", "there is no `d.ghm` to use"),
         ("e.ghm", "E0101", "f.ghm:1"),
         ("g.ghm", "E0209", "defines nothing that can be used"),
-        ("i.ghm", "E0606", "network file"),
+        ("i.ghm", "E0209", "there is no `net.bif` to use"),
     ] {
         let output = place.run(&["check", file]);
         let told = err(&output);

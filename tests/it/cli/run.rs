@@ -181,7 +181,8 @@ fn on_a_terminal(place: &Place, colours: bool, more: &str) -> String {
 #[test]
 fn bars_and_colours_are_for_terminals() {
     let place = Place::new();
-    place.learner(3000);
+    // Long enough for the bar to be drawn more than once.
+    place.learner(30_000);
     let (bar, colour) = ("\u{2501}", "\u{1b}[2m");
     let told = on_a_terminal(&place, true, "");
     assert!(told.contains(bar) && told.contains(colour) && told.contains("left"), "{told:?}");

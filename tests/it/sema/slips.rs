@@ -316,7 +316,7 @@ net f(x: Real[X]) -> Real { dens(3, tanh); dense }
 model m { var y: Real; x: Real[X] ~ Normal(0, sd = 1); factor f(x) * y }
 ",
     );
-    gives(&["E0606"], "use \"alarm.bif\" as alarm\nquery q = P(a) of alarm\n");
+    gives(&["E0209"], "use \"alarm.bif\" as alarm\nquery q = P(a) of alarm\n");
 }
 
 #[test]
