@@ -43,7 +43,7 @@ fn wrong_usage_is_told_apart_from_wrong_input() {
     let place = Place::new();
     place.learner(1).write("latin.ghm", "");
     std::fs::write(place.path("latin.ghm"), b"# caf\xe9\n").expect("a file");
-    let cases: [(&[&str], i32, &str); 13] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (&[], 2, "Usage"),
         (&["walk"], 2, "unrecognized"),
         (&["run"], 2, "FILE"),

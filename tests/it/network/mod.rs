@@ -11,14 +11,17 @@ use ghmc::data::network::{NetFormat, parse_network};
 use ghmc::diag::{Diagnostic, Style, render};
 use ghmc::model::Network;
 
+/// Why a text is refused: the diagnostic, as drawn, and its line and column.
+pub type Refusal = Box<(Diagnostic, String, (usize, usize))>;
+
 /// Reads a text.
-pub fn parse(format: NetFormat, text: &str) -> Result<Network, (Diagnostic, String, (usize, usize))> {
+pub fn parse(format: NetFormat, text: &str) -> Result<Network, Refusal> {
     let mut sources = Sources::default();
     let file = sources.add("net", text);
     parse_network(format, &sources, file).map_err(|d| {
         let place = d.span().map_or((0, 0), |s| sources.file(s.file).line_column(s.start));
         let drawn = render(&d, &sources, Style::PLAIN);
-        (d, drawn, place)
+        Box::new((d, drawn, place))
     })
 }
 

@@ -30,7 +30,10 @@ evaluate tags = retrieval(t, mean(z | x), at = 5) on seen
 evaluate told = retrieval(y, exp(x), at = 3) on seen
 ";
 
-fn data() -> (Vec<[f64; 3]>, Vec<usize>, Vec<[bool; 2]>, Table) {
+/// Rows as drawn, and as a table.
+type Rows = (Vec<[f64; 3]>, Vec<usize>, Vec<[bool; 2]>, Table);
+
+fn data() -> Rows {
     let mut stream = Stream::new(11);
     let x: Vec<[f64; 3]> = (0..ROWS).map(|_| [stream.normal(), stream.normal(), stream.normal()]).collect();
     let y: Vec<usize> = (0..ROWS).map(|_| stream.below(3)).collect();
