@@ -2,7 +2,7 @@
 //!
 //! In: tables of nonnegative numbers that lie anywhere in their buffers, as loops with strides; out: tables that the sums (or
 //! maxima) of their products were added to. [`Walk`] moves one table onto another (copy, spread, multiply, sum); [`Nest`]
-//! multiplies many at once and never stores the product: Π_j in_j[x] is added to out_k[x] for every joint index x and every k.
+//! multiplies many at once and never stores the product: `Π_j in_j[x]` is added to `out_k[x]` for every joint index x and every k.
 
 use super::real::Real;
 use super::simd::tiered;
