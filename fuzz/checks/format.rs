@@ -46,7 +46,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 /// A text cut into words, runs of blanks, and single signs.
-fn pieces(text: &str) -> Vec<String> {
+pub fn pieces(text: &str) -> Vec<String> {
     let kind = |c: char| match c {
         c if c.is_alphanumeric() || c == '_' || c == '.' => 0,
         c if c.is_whitespace() => 1,

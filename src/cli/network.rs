@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use ghmc::base::places::unravel;
 use ghmc::base::span::Sources;
 use ghmc::data::network::{NetFormat, read_network, read_uai_evidence, to_model, write_network};
 use ghmc::diag::{Code, Diagnostic};
@@ -189,11 +190,8 @@ fn answer(junction: &mut Junction, network: &Network, asked: &Asked, held: &Case
         }
         What::Best => {
             let (states, score) = junction.best(&of, held).map_err(Trouble::of)?;
-            let pairs: Vec<(String, String)> = of.iter().zip(&states).map(|(&v, &s)| (name(v), state(v, s))).collect();
-            let values: Map<String, Value> = pairs.iter().map(|(n, s)| (n.clone(), json!(s))).collect();
-            let rows: Vec<Vec<String>> = pairs.into_iter().map(|(n, s)| vec![n, s]).collect();
-            let text =
-                format!("{}= log score {}\n", table(&["variable", "state"], &[false, false], &rows), short(score));
+            let (values, listed) = assignment(network, of.iter().copied().zip(states));
+            let text = format!("{listed}= log score {}\n", short(score));
             Ok(Answer { json: json!({ "values": values, "log_score": score }), text })
         }
         What::Each => {
@@ -202,24 +200,14 @@ fn answer(junction: &mut Junction, network: &Network, asked: &Asked, held: &Case
                 Some(p) => (0..p.len()).rev().max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0),
                 None => held.iter().find(|(h, _)| *h == v).map_or(0, |(_, s)| *s),
             };
-            let pairs: Vec<(String, String)> = of.iter().map(|&v| (name(v), state(v, likeliest(v)))).collect();
-            let values: Map<String, Value> = pairs.iter().map(|(n, s)| (n.clone(), json!(s))).collect();
-            let rows: Vec<Vec<String>> = pairs.into_iter().map(|(n, s)| vec![n, s]).collect();
-            let text = table(&["variable", "state"], &[false, false], &rows);
+            let (values, text) = assignment(network, of.iter().map(|&v| (v, likeliest(v))));
             Ok(Answer { json: json!({ "values": values }), text })
         }
         What::Probability => {
             let (_, joint) = junction.joint(&of, held).map_err(Trouble::of)?;
-            let labels = |mut at: usize| -> Vec<String> {
-                let mut words: Vec<String> = Vec::new();
-                for &v in of.iter().rev() {
-                    let states = &network.variables[v].states;
-                    words.push(states[at % states.len()].clone());
-                    at /= states.len();
-                }
-                words.reverse();
-                words
-            };
+            let cards: Vec<usize> = of.iter().map(|&v| network.variables[v].states.len()).collect();
+            let labels =
+                |at: usize| -> Vec<String> { of.iter().zip(unravel(at, &cards)).map(|(&v, s)| state(v, s)).collect() };
             let wanted = |words: &[String]| {
                 let fits = |((v, s), word): (&(usize, Option<usize>), &String)| s.is_none_or(|s| state(*v, s) == *word);
                 asked.of.iter().zip(words).all(fits)
@@ -253,6 +241,14 @@ fn answer(junction: &mut Junction, network: &Network, asked: &Asked, held: &Case
             Ok(Answer { json, text })
         }
     }
+}
+
+/// Variables with a state each, for programs and for people.
+fn assignment(network: &Network, pairs: impl Iterator<Item = (usize, usize)>) -> (Map<String, Value>, String) {
+    let words = pairs.map(|(v, s)| (&network.variables[v], s)).map(|(v, s)| vec![v.name.clone(), v.states[s].clone()]);
+    let rows: Vec<Vec<String>> = words.collect();
+    let values = rows.iter().map(|row| (row[0].clone(), json!(row[1]))).collect();
+    (values, table(&["variable", "state"], &[false, false], &rows))
 }
 
 fn marginals_json(network: &Network, log: f64, marginals: &[Option<Vec<f64>>], seconds: (f64, f64)) -> Value {

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::base::places::unravel;
 use crate::diag::{Code, Diagnostic};
 use crate::model::Network;
 use crate::table::{Options, Program, Table, TableError, Tables};
@@ -117,12 +118,7 @@ impl Junction {
         };
         let mut joint = vec![0.0; cells];
         for (at, cell) in joint.iter_mut().enumerate() {
-            let mut rest = at;
-            let mut states = vec![0; of.len()];
-            for (slot, card) in states.iter_mut().zip(&cards).rev() {
-                *slot = rest % card;
-                rest /= card;
-            }
+            let states = unravel(at, &cards);
             let stands = of.iter().zip(&states).all(|(v, s)| held.iter().all(|(h, t)| h != v || t == s));
             let place = of.iter().zip(&states).filter(|(v, _)| free.contains(v));
             let place = place.fold(0, |at, (&v, s)| at * self.tables.cards[v] + s);
@@ -153,12 +149,8 @@ impl Junction {
             }
         }
         let score = log_evidence + joint[at].ln();
-        let mut states = vec![0; of.len()];
-        for (slot, &v) in states.iter_mut().zip(of).rev() {
-            *slot = at % self.tables.cards[v];
-            at /= self.tables.cards[v];
-        }
-        Ok((states, score))
+        let cards: Vec<usize> = of.iter().map(|&v| self.tables.cards[v]).collect();
+        Ok((unravel(at, &cards), score))
     }
 
     /// The program for a pattern and a question.

@@ -273,6 +273,16 @@ pub enum Subject {
     Data(DataId),
 }
 
+impl Subject {
+    /// The model it is or belongs to; none for data.
+    pub fn model(self) -> Option<super::program::ModelId> {
+        match self {
+            Subject::Model(model) | Subject::Guide(model) => Some(model),
+            Subject::Data(_) => None,
+        }
+    }
+}
+
 /// Quantities of whole models that objectives are made of; each is a number a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Objective {

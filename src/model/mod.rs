@@ -10,6 +10,7 @@ pub mod family;
 pub mod graph;
 pub mod inline;
 pub mod network;
+pub mod order;
 pub mod position;
 pub mod print;
 pub mod program;
@@ -23,6 +24,7 @@ pub use family::{Arg, Dist, Family};
 pub use graph::FactorGraph;
 pub use inline::inline_definitions;
 pub use network::{NetFactor, NetVariable, Network};
+pub use order::{guide_order, order_factors};
 pub use position::Along;
 pub use program::{
     Binding, Data, DataId, DataSource, Domain, Factor, FactorKind, Guide, IndexId, IndexVar, Model, ModelId, Owner,

@@ -12,6 +12,7 @@ use super::expr::{Expr, Function, Node};
 use super::family::{Arg, Dist, Family};
 use super::network::{NetFactor, NetVariable, Network};
 use super::program::{Domain, Factor, FactorKind, ModelId, Program, VarId};
+use crate::base::places::unravel;
 use crate::diag::{Code, Diagnostic};
 
 /// Joint states that one table may have.
@@ -121,13 +122,8 @@ fn table(
     };
     let mut values = Values::default();
     let mut table = Vec::with_capacity(cells);
-    let mut joint = vec![0; scope.len()];
     for at in 0..cells {
-        let mut rest = at;
-        for (slot, card) in joint.iter_mut().zip(&cards).rev() {
-            *slot = rest % card;
-            rest /= card;
-        }
+        let joint = unravel(at, &cards);
         for (var, &state) in scope.iter().zip(&joint) {
             let value = number(&program.vars[*var].domain, state);
             values.vars.insert(*var, ArrayD::from_elem(IxDyn(&[]), value));

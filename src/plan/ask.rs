@@ -6,17 +6,24 @@ use super::choose::{bound_by, choose_leaf, objectives};
 use super::method::{GUIDE_DRAWS, Method, SWEEPS, Schedule, read_method};
 use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising, Partition};
 use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
-use super::rules::order::{guide_for, guide_order, order_factors, readable_guide_order};
+use super::rules::order::{guide_for, readable_guide_order};
 use super::rules::partition::{choose_partition, names, refuse_coupled_groups, refuse_row_loops};
 use crate::analysis::Situation;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
     Ask, Domain, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Objective, Program, Question, Subject, VarId,
-    Verb,
+    Verb, guide_order, order_factors,
 };
 
 /// Joint states that a distribution is told of.
 const JOINT_STATES: usize = 1 << 10;
+
+/// A posterior to be summed, after draws of the guide where there are any.
+struct Posterior {
+    guided: Vec<VarId>,
+    draws: usize,
+    partition: Partition,
+}
 
 /// Plans the answer to a question.
 pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnostic>> {
@@ -331,6 +338,23 @@ impl Chooser<'_> {
         }
     }
 
+    /// The answer that sums a posterior, some of it drawn by the guide first.
+    fn summed(
+        &self,
+        posterior: Posterior,
+        situation: &Situation<'_>,
+        targets: Vec<(VarId, Option<usize>)>,
+        shape: AnswerShape,
+        evidence: &[Evidence],
+        metric: Option<(Metric, VarId)>,
+    ) -> Result<Answer, Box<Diagnostic>> {
+        let Posterior { guided, draws, partition } = posterior;
+        let shape = self.settle_argmax(shape, situation.asked, &partition)?;
+        let joint = self.choose_joint(&targets, shape, situation)?;
+        let evidence = self.with_ports(evidence);
+        Ok(Answer::Posterior { guided, draws, partition, joint, targets, shape, evidence, metric })
+    }
+
     fn choose_posterior(
         &self,
         targets: Vec<(VarId, Option<usize>)>,
@@ -376,23 +400,8 @@ impl Chooser<'_> {
         let not = match choose_partition(&situation, self.method) {
             Ok(_) if by_guide => None,
             Ok(partition) => {
-                let kind = Kind::Exact;
-                let shape = self.settle_argmax(shape, &asked, &partition)?;
-                let evidence = self.with_ports(evidence);
-                let joint = self.choose_joint(&targets, shape, &situation)?;
-                return Ok((
-                    Answer::Posterior {
-                        guided: Vec::new(),
-                        draws: 1,
-                        partition,
-                        joint,
-                        targets,
-                        shape,
-                        evidence,
-                        metric,
-                    },
-                    kind,
-                ));
+                let posterior = Posterior { guided: Vec::new(), draws: 1, partition };
+                return Ok((self.summed(posterior, &situation, targets, shape, evidence, metric)?, Kind::Exact));
             }
             Err(not) => Some(not),
         };
@@ -427,22 +436,9 @@ impl Chooser<'_> {
             .all(|f| f.reads().iter().all(|r| known.contains(&r.var)));
         match choose_partition(&Situation { fixed: &known, ..situation }, self.method) {
             Ok(partition) if readable => {
-                let shape = self.settle_argmax(shape, &asked, &partition)?;
-                let evidence = self.with_ports(evidence);
-                let joint = self.choose_joint(&targets, shape, &Situation { fixed: &known, ..situation })?;
-                Ok((
-                    Answer::Posterior {
-                        guided,
-                        draws: self.guide_draws(),
-                        partition,
-                        joint,
-                        targets,
-                        shape,
-                        evidence,
-                        metric,
-                    },
-                    Kind::Estimate,
-                ))
+                let posterior = Posterior { guided, draws: self.guide_draws(), partition };
+                let situation = Situation { fixed: &known, ..situation };
+                Ok((self.summed(posterior, &situation, targets, shape, evidence, metric)?, Kind::Estimate))
             }
             _ => Err(unreached()),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ask::choose_ask;
-use super::method::{ALL_ROWS, Method, Optimiser, Rule, Schedule, read_method, read_optimiser, read_schedule};
+use super::method::{Batch, Method, Optimiser, Rule, Schedule, read_method, read_optimiser, read_schedule};
 use super::missing::{Missing, Unplanned, settle};
 use super::overrides::check_overrides;
 use super::plan::{
@@ -162,17 +162,13 @@ fn choose_train<'a>(program: &Program, train: &'a Train) -> Result<TrainPlan, Un
 
 /// The models that an objective speaks of.
 fn models_of(objective: &Objective) -> Vec<ModelId> {
-    let of = |subject: &Subject| match subject {
-        Subject::Model(m) | Subject::Guide(m) => vec![*m],
-        Subject::Data(_) => Vec::new(),
-    };
     match objective {
         Objective::LogLik { model, .. } | Objective::Bound { model, .. } | Objective::ImportanceBound { model, .. } => {
             vec![*model]
         }
         Objective::LogDensity { of: subject, .. }
         | Objective::Part { of: subject, .. }
-        | Objective::Expect { source: subject, .. } => of(subject),
+        | Objective::Expect { source: subject, .. } => subject.model().into_iter().collect(),
         Objective::Layer { model, .. } => vec![*model],
         Objective::Scheduled(_) => Vec::new(),
     }
@@ -180,16 +176,14 @@ fn models_of(objective: &Objective) -> Vec<ModelId> {
 
 fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>) -> Result<StagePlan, Unfit<'a>> {
     let mut lines = Vec::new();
-    let mut batch: Option<(usize, Span)> = None;
+    let mut batch: Option<(Batch, Span)> = None;
     let mut waiting = stage.lines.iter().peekable();
     while let Some(line) = waiting.next() {
-        let sleep = waiting.next_if(|next| are_phases(line, next));
-        let (chosen, rows) = choose_line(program, line, sleep, bound).map_err(|problem| (problem, Some(line)))?;
+        let phases = waiting.next_if(|next| are_phases(line, next)).is_some();
+        let (chosen, rows) = choose_line(program, line, phases, bound).map_err(|problem| (problem, Some(line)))?;
         if let (Some((before, first)), Some(now)) = (batch, rows)
             && before != now
         {
-            let said = |rows: usize| if rows == ALL_ROWS { "all".to_string() } else { rows.to_string() };
-            let (before, now) = (said(before), said(now));
             let message = format!("the lines of a stage step together, with {before} rows or with {now}?");
             let problem = Diagnostic::at(Code::BadSchedule, line.span, message)
                 .label(first, format!("`batch = {before}` here"))
@@ -211,9 +205,11 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>
     });
     let made = StagePlan {
         name: stage.name.clone(),
-        batch: match lines.iter().any(|l| l.update == Update::Em) || whole {
-            true => None,
-            false => Some(batch.map_or(BATCH, |(rows, _)| rows)).filter(|&rows| rows != ALL_ROWS),
+        batch: match batch {
+            _ if whole || lines.iter().any(|l| l.update == Update::Em) => None,
+            None => Some(BATCH),
+            Some((Batch::Rows(rows), _)) => Some(rows),
+            Some((Batch::All, _)) => None,
         },
         then: then.collect(),
         lines,
@@ -265,13 +261,13 @@ fn verify_patience(stage: &StagePlan) -> Result<(), Box<Diagnostic>> {
     }
 }
 
-/// Plans a line; with `sleep`, the line that follows it, as the two phases of learning by each other's draws.
+/// Plans a line; with `phases`, it and the one that follows it as the two phases of learning by each other's draws.
 fn choose_line(
     program: &Program,
     line: &Line,
-    sleep: Option<&Line>,
+    phases: bool,
     bound: &BTreeSet<VarId>,
-) -> Result<(LinePlan, Option<usize>), Box<Diagnostic>> {
+) -> Result<(LinePlan, Option<Batch>), Box<Diagnostic>> {
     let own: BTreeSet<VarId> = program.models[line.model].vars.iter().copied().filter(|v| bound.contains(v)).collect();
     let method = match line.by.as_slice() {
         [] => None,
@@ -283,10 +279,7 @@ fn choose_line(
             ));
         }
     };
-    let method = match (method, sleep) {
-        (None, Some(_)) => Some(Method::WakeSleep(Vec::new())),
-        (method, _) => method,
-    };
+    let method = method.or(phases.then(|| Method::WakeSleep(Vec::new())));
     let (optimiser, batch) = match &line.with {
         None => (None, None),
         Some(call) => {
@@ -317,7 +310,7 @@ fn choose_line(
     }
     match &method {
         Some(Method::WakeSleep(parts)) => {
-            if sleep.is_none() && line.objective.is_some() {
+            if !phases && line.objective.is_some() {
                 return Err(Box::new(
                     Diagnostic::at(Code::NotSupported, line.span, "this phase stands alone, without the other")
                         .help("let a line for the model on the guide's draws, `over model`, and one for the guide on the model's, `over guide`, follow each other"),

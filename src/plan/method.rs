@@ -368,11 +368,26 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
     Ok(method)
 }
 
-/// What stands for all rows where a number of rows is meant.
-pub const ALL_ROWS: usize = usize::MAX;
+/// The rows that one step sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// All of them.
+    All,
+    /// So many.
+    Rows(usize),
+}
+
+impl std::fmt::Display for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Batch::All => f.write_str("all"),
+            Batch::Rows(rows) => write!(f, "{rows}"),
+        }
+    }
+}
 
 /// An optimiser with the batch size that may stand among its settings.
-pub fn read_optimiser(call: &Call) -> Result<(Optimiser, Option<usize>), Diagnostic> {
+pub fn read_optimiser(call: &Call) -> Result<(Optimiser, Option<Batch>), Diagnostic> {
     let mut settings = Settings::of(call);
     let (rule, rate, known): (Rule, Schedule, &[&str]) = match call.name.as_str() {
         "sgd" => {
@@ -390,8 +405,8 @@ pub fn read_optimiser(call: &Call) -> Result<(Optimiser, Option<usize>), Diagnos
     };
     let decay = settings.number("decay", false, Kind::NotNegative)?.unwrap_or(0.0);
     let batch = match settings.word("batch", "all") {
-        true => Some(ALL_ROWS),
-        false => settings.count("batch", false, MAX_COUNT)?,
+        true => Some(Batch::All),
+        false => settings.count("batch", false, MAX_COUNT)?.map(Batch::Rows),
     };
     settings.finish(known)?;
     if rate.ends().into_iter().all(|v| v == 0.0) {

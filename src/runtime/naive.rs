@@ -6,6 +6,7 @@ use super::Context;
 use super::errors::RunError;
 use super::states::States;
 use crate::base::id::Id;
+use crate::base::places::unravel;
 use crate::base::stream::Draws;
 use crate::kernel::random;
 use crate::kernel::real::Real;
@@ -52,11 +53,6 @@ impl<T: Real> Tensor<T> {
         let n = count(&self.shape[1..]);
         Self { shape: self.shape[1..].to_vec(), data: self.data[i * n..(i + 1) * n].to_vec() }
     }
-}
-
-/// The flat position `i` as an index of each axis.
-pub(super) fn unravel(i: usize, shape: &[usize]) -> Vec<usize> {
-    strides(shape).iter().zip(shape).map(|(s, d)| i / s % d).collect()
 }
 
 struct Run<'a, T> {

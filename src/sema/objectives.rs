@@ -208,42 +208,18 @@ impl Checker<'_> {
             if name.text == "layer" && !self.nets.contains_key("layer") && !self.models.contains_key("layer") {
                 return self.machine(scope.model, args, given, span);
             }
-            // Of everything: the compiler may yet make a guide where the file has none.
-            let whole = match name.text.as_str() {
+            let of = match name.text.as_str() {
                 "guide" => Some(Subject::Guide(scope.model)),
                 "model" => Some(Subject::Model(scope.model)),
-                _ => None,
-            };
-            if let Some((of, part)) = whole.and_then(|of| Some((of, part_named(of, args, given)?))) {
-                return Some(objective_expr(Objective::Part { of, part }, span));
-            }
-            let of = match name.text.as_str() {
-                "model" => Some(Subject::Model(scope.model)),
-                "guide" => match self.program.models[scope.model].guide {
-                    Some(_) => Some(Subject::Guide(scope.model)),
-                    None if self.guides.contains_key(&self.program.models[scope.model].name) => return None,
-                    // What `infer` makes stands in for a guide.
-                    None if self.has_override(&self.program.models[scope.model].name) => {
-                        Some(Subject::Guide(scope.model))
-                    }
-                    None => {
-                        let model = self.program.models[scope.model].name.clone();
-                        self.push(
-                            Diagnostic::at(Code::UnknownName, name.span, format!("`{model}` has no guide"))
-                                .help(format!("write `guide {model} {{ .. }}`")),
-                        );
-                        return None;
-                    }
-                },
                 text => self.model_ids.get(text).map(|&m| Subject::Model(m)),
             };
-            if let Some(of) = of {
-                let model = match of {
-                    Subject::Model(m) | Subject::Guide(m) => m,
-                    Subject::Data(_) => scope.model,
-                };
+            if let Some((of, model)) = of.and_then(|of| Some((of, of.model()?))) {
+                // Of everything: the compiler may yet make a guide where the file has none.
                 if let Some(part) = part_named(of, args, given) {
                     return Some(objective_expr(Objective::Part { of, part }, span));
+                }
+                if matches!(of, Subject::Guide(_)) {
+                    self.need_guide(model, name.span)?;
                 }
                 let (targets, given) = self.targets_given(model, args, given)?;
                 return Some(objective_expr(Objective::LogDensity { of, targets, given }, span));
@@ -251,6 +227,26 @@ impl Checker<'_> {
         }
         let value = call(Function::Log, self.objective_part(scope, inner)?, span);
         Some(known_logarithm(&self.program, value))
+    }
+
+    /// That a model has a guide, or an `infer` line that stands in for one. A guide with errors has told of them.
+    fn need_guide(&mut self, model: ModelId, at: Span) -> Option<()> {
+        let declared = &self.program.models[model];
+        if declared.guide.is_some() {
+            return Some(());
+        }
+        let name = declared.name.clone();
+        if self.guides.contains_key(&name) {
+            return None;
+        }
+        if self.has_override(&name) {
+            return Some(());
+        }
+        self.push(
+            Diagnostic::at(Code::UnknownName, at, format!("`{name}` has no guide"))
+                .help(format!("write `guide {name} {{ .. }}`")),
+        );
+        None
     }
 
     /// `log(layer(h))`.
@@ -279,22 +275,8 @@ impl Checker<'_> {
     /// The layers of a model, bottom up: what its guide draws, then its undirected parts.
     pub fn layers_of(&self, model: ModelId) -> Vec<String> {
         let declared = &self.program.models[model];
-        let mut waiting: Vec<&Factor> = declared.guide.iter().flat_map(|g| &g.factors).collect();
-        let guided: BTreeSet<VarId> = waiting.iter().flat_map(|f| f.targets()).collect();
-        let mut names: Vec<String> = Vec::new();
-        let mut drawn: BTreeSet<VarId> = BTreeSet::new();
-        let ready = |f: &Factor, drawn: &BTreeSet<VarId>| {
-            let own = f.targets();
-            f.scope().iter().all(|v| own.contains(v) || !guided.contains(v) || drawn.contains(v))
-        };
-        while let Some(next) = waiting.iter().position(|f| ready(f, &drawn)) {
-            let factor = waiting.remove(next);
-            for var in factor.targets() {
-                if drawn.insert(var) {
-                    names.push(self.program.vars[var].name.clone());
-                }
-            }
-        }
+        let guided = declared.guide.iter().flat_map(|g| guide_order(&g.factors, &BTreeSet::new()));
+        let mut names: Vec<String> = guided.map(|v| self.program.vars[v].name.clone()).collect();
         let parts = declared.factors.iter().filter(|f| matches!(f.kind, FactorKind::Undirected { .. }));
         names.extend(parts.filter_map(|f| f.name.clone()));
         names
@@ -371,10 +353,7 @@ impl Checker<'_> {
             },
             _ => self.subject(source)?,
         };
-        let model = match subject {
-            Subject::Model(m) | Subject::Guide(m) => m,
-            Subject::Data(_) => scope.model,
-        };
+        let model = subject.model().unwrap_or(scope.model);
         let mut vars = Vec::new();
         for decl in left.decls.iter().filter(|d| !whole_word(&d.name.text)) {
             vars.push(self.variable(model, &decl.name)?);

@@ -16,6 +16,7 @@ mod cluster;
 mod compile;
 mod decode;
 mod narrow;
+mod node;
 mod order;
 mod plan;
 mod state;

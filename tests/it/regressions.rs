@@ -56,26 +56,6 @@ fn programs_are_laid_out() {
     replay("format", format::check);
 }
 
-/// A text cut into words, runs of blanks, and single signs.
-fn pieces(text: &str) -> Vec<String> {
-    let kind = |c: char| match c {
-        c if c.is_alphanumeric() || c == '_' || c == '.' => 0,
-        c if c.is_whitespace() => 1,
-        _ => 2,
-    };
-    let mut list: Vec<String> = Vec::new();
-    let mut before = 2;
-    for c in text.chars() {
-        let now = kind(c);
-        match list.last_mut() {
-            Some(last) if now == before && now != 2 => last.push(c),
-            _ => list.push(c.into()),
-        }
-        before = now;
-    }
-    list
-}
-
 /// A program with one to four slips in it: pieces left out, doubled, exchanged, taken from elsewhere, or cut off.
 fn mutant(pieces: &[String], random: &mut Stream) -> String {
     const STRANGE: [&str; 16] =
@@ -114,7 +94,7 @@ fn mutants_are_compiled_or_refused() {
     for (number, path) in models.enumerate() {
         let text = fs::read_to_string(&path).expect("a readable program");
         assert!(!fails(&text), "{} itself fails", relative(&path));
-        let pieces = pieces(&text);
+        let pieces = format::pieces(&text);
         for row in 0..MUTANTS {
             let mutant = mutant(&pieces, &mut Stream::new(2006, number as u32, 0, row));
             seen += 1;

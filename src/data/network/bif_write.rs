@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::bif::NAMELESS;
+use crate::base::places::unravel;
 use crate::model::{NetFactor, Network};
 
 /// The text of a directed network.
@@ -33,15 +34,11 @@ fn block(out: &mut String, network: &Network, factor: &NetFactor) {
     let _ = writeln!(out, "probability ( {}{bar}{} ) {{", name(&child.name), given.join(", "));
     let states: Vec<Vec<String>> =
         parents.iter().map(|&p| network.variables[p].states.iter().map(|s| name(s)).collect()).collect();
+    let cards: Vec<usize> = states.iter().map(Vec::len).collect();
     for (row, values) in factor.values.chunks(child.states.len().max(1)).enumerate() {
         let values: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
-        let mut rest = row;
-        let mut words: Vec<&str> = Vec::new();
-        for states in states.iter().rev() {
-            words.push(&states[rest % states.len()]);
-            rest /= states.len();
-        }
-        words.reverse();
+        let words: Vec<&str> =
+            unravel(row, &cards).into_iter().zip(&states).map(|(state, names)| names[state].as_str()).collect();
         let _ = match words.is_empty() {
             true => writeln!(out, "  table {};", values.join(", ")),
             false => writeln!(out, "  ({}) {};", words.join(", "), values.join(", ")),

@@ -1,8 +1,9 @@
 //! What every network must keep whatever file it comes from: sizes that memory can hold, conditionals that sum to one, no cycles.
 
+use crate::base::places::unravel;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
-use crate::model::Network;
+use crate::model::{NetVariable, Network};
 
 /// How far the sum of a conditional's row may lie from one and be taken for rounding.
 const ROUNDING: f64 = 0.02;
@@ -56,16 +57,10 @@ pub(super) fn divide_rows(values: &mut [f64], card: usize) -> Result<(), (usize,
 
 /// The joint state of the parents that a row of a conditional stands for, in words.
 pub(super) fn row_in_words(network: &Network, parents: &[usize], row: usize) -> String {
-    let mut rest = row;
-    let mut words: Vec<String> = Vec::new();
-    for &parent in parents.iter().rev() {
-        let variable = &network.variables[parent];
-        let card = variable.states.len().max(1);
-        words.push(format!("{} = {}", variable.name, variable.states[rest % card]));
-        rest /= card;
-    }
-    words.reverse();
-    words.join(", ")
+    let above: Vec<&NetVariable> = parents.iter().map(|&p| &network.variables[p]).collect();
+    let cards: Vec<usize> = above.iter().map(|v| v.states.len()).collect();
+    let words = unravel(row, &cards).into_iter().zip(above);
+    words.map(|(state, v)| format!("{} = {}", v.name, v.states[state])).collect::<Vec<_>>().join(", ")
 }
 
 /// Holds a directed network to being one: a conditional for each variable, no variable before itself. `place` says where a variable is.

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::contrastive::{choose_normaliser, find_undirected, find_unguided};
-use super::order::{order_factors, readable_guide_order};
+use super::order::readable_guide_order;
 use crate::analysis::Situation;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
-use crate::model::{FactorKind, ModelId, Program, VarId};
+use crate::model::{FactorKind, ModelId, Program, VarId, order_factors};
 use crate::plan::method::{Method, Schedule};
 use crate::plan::plan::{Refusal, WakeSleepPlan};
 
