@@ -29,6 +29,17 @@ pub struct Walk {
     pub first: bool,
 }
 
+/// A variable read in one way, with a value for that reading alone: `s[t-1]` at every state it may have.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// The variable.
+    pub var: VarId,
+    /// The subscripts as written; the value lacks the axes that they settle.
+    pub at: Vec<Subscript>,
+    /// Its value.
+    pub value: Value,
+}
+
 /// A place to build expressions in: labels, parameters and the values of variables.
 pub struct Scope<'p> {
     /// The program.
@@ -45,6 +56,8 @@ pub struct Scope<'p> {
     pub lengths: BTreeMap<AxisId, Named>,
     /// A plate being walked along.
     pub walk: Option<Walk>,
+    /// Readings that have values of their own, before any other value.
+    pub local: Vec<Local>,
     /// Variables that stand as slots: their entries are summed or drawn in closed form from finite slopes.
     pub summed: BTreeSet<VarId>,
     /// Whether entries are dropped where a net says so: while learning.
@@ -68,6 +81,7 @@ impl<'p> Scope<'p> {
             params: BTreeMap::new(),
             lengths: BTreeMap::new(),
             walk: None,
+            local: Vec::new(),
             summed: BTreeSet::new(),
             dropping: false,
             step: None,
@@ -121,6 +135,11 @@ impl<'p> Scope<'p> {
         }
     }
 
+    /// How many states one entry of a discrete variable has.
+    pub fn states(&mut self, var: VarId) -> Result<usize, EmitError> {
+        Ok(self.class(var)?.map_or(2, |class| self.space.extent(class)))
+    }
+
     /// The arguments of a distribution.
     pub fn args(&mut self, dist: &Dist) -> Result<Args, EmitError> {
         let mut args = Vec::new();
@@ -145,7 +164,9 @@ impl<'p> Scope<'p> {
                 self.log_density(dist, self.entries_of(target.var), &value)?
             }
             FactorKind::Potential(expr) => self.potential(expr)?,
-            FactorKind::Deterministic { target, value } if self.values.contains_key(&target.var) => {
+            FactorKind::Deterministic { target, value }
+                if self.values.contains_key(&target.var) || self.local.iter().any(|l| l.var == target.var) =>
+            {
                 self.agreement(target, value, factor.span)?
             }
             FactorKind::Deterministic { .. } => self.space.scalar(0.0),
@@ -419,6 +440,17 @@ impl<'p> Scope<'p> {
         span: crate::base::span::Span,
     ) -> Result<Value, EmitError> {
         let declared = &self.program.vars[var];
+        if let Some(local) = self.local.iter().find(|l| l.var == var && l.at == at) {
+            let mut value = local.value.clone();
+            for (subscript, axis) in at.iter().zip(declared.axes()) {
+                if !matches!(subscript, Subscript::At { .. } | Subscript::Constant(_)) {
+                    let label = self.axis(axis)?;
+                    let array = self.subscript(value.array().clone(), label, subscript, span)?;
+                    value = value.through(|_| array);
+                }
+            }
+            return Ok(value);
+        }
         let along = self.walk.as_ref().map(|w| w.along);
         let slot = declared.index.iter().position(|a| Some(*a) == along);
         let step = slot.and_then(|i| at.get(i)).and_then(|s| match s {

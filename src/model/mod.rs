@@ -4,6 +4,7 @@
 //! program is nothing but parameters, variables and the factors of one log-density a model.
 
 pub mod axis;
+pub mod entries;
 pub mod evaluate;
 pub mod expr;
 pub mod family;
@@ -19,6 +20,7 @@ pub mod tabulate;
 pub mod walk;
 
 pub use axis::{Axis, AxisId, AxisKind};
+pub use entries::{EntryRead, EntryReads, entries_of, entry_reads};
 pub use expr::{Above, Compare, Expr, Function, Node, Objective, Operator, Part, Reduction, Subject, Subscript, Type};
 pub use family::{Arg, Dist, Family};
 pub use graph::FactorGraph;

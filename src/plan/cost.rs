@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::analysis::Component;
 use crate::model::{AxisId, Expr, Factor, FactorKind, Node, Program};
 use crate::plan::plan::{Cost, Engine};
+use crate::plan::rules::junction::find_width;
 
 /// Operations of one evaluation of an expression at one position of its plates.
 pub fn find_expr_flops(program: &Program, expr: &Expr) -> Option<f64> {
@@ -52,6 +53,11 @@ pub fn find_cost(program: &Program, component: &Component<'_>, engine: &Engine) 
                 .map(|&v| component.entries(program, v).map(|n| n as f64))
                 .sum::<Option<f64>>()?;
             Some(Cost { flops: states * once, bytes: 8.0 * states * entries.max(1.0) })
+        }
+        Engine::JunctionTree => {
+            let width = find_width(program, component)?;
+            // A sweep up and one down, a few operations a cell each.
+            Some(Cost { flops: once + 8.0 * width.cells, bytes: 16.0 * width.cells })
         }
         Engine::ForwardBackward { along, .. } => {
             let length = program.axes.extent(*along)? as f64;

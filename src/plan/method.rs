@@ -98,6 +98,8 @@ pub enum Method {
     Enumeration,
     /// Forward-backward.
     ForwardBackward,
+    /// A junction tree.
+    JunctionTree,
     /// Expectation-maximisation.
     Em,
     /// Gradient ascent, where EM would be chosen.
@@ -118,7 +120,11 @@ impl Method {
     /// Whether it is a way of summing exactly, and so has a part in how a block is summed.
     pub fn is_exact(&self) -> bool {
         match self {
-            Method::Exact | Method::ClosedForm | Method::Enumeration | Method::ForwardBackward => true,
+            Method::Exact
+            | Method::ClosedForm
+            | Method::Enumeration
+            | Method::ForwardBackward
+            | Method::JunctionTree => true,
             Method::Em
             | Method::Gradient
             | Method::Contrastive(_)
@@ -131,11 +137,12 @@ impl Method {
 }
 
 /// Words after `by` that are understood, for suggestions.
-const METHODS: [&str; 11] = [
+const METHODS: [&str; 12] = [
     "exact",
     "closed_form",
     "enumeration",
     "forward_backward",
+    "junction_tree",
     "em",
     "gradient",
     "cd",
@@ -324,6 +331,7 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         "closed_form" => Method::ClosedForm,
         "enumeration" => Method::Enumeration,
         "forward_backward" => Method::ForwardBackward,
+        "junction_tree" => Method::JunctionTree,
         "em" => Method::Em,
         "gradient" => Method::Gradient,
         "cd" => {

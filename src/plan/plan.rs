@@ -88,6 +88,9 @@ pub enum Engine {
         /// The indices that the block's summands use on it.
         indices: Vec<IndexId>,
     },
+    /// A junction tree over the entries of the block's variables, each summand a table of those that it reads (Lauritzen &
+    /// Spiegelhalter 1988).
+    JunctionTree,
 }
 
 impl Engine {
@@ -97,6 +100,7 @@ impl Engine {
             Engine::Enumeration { kept, .. } if kept.is_empty() => "closed form",
             Engine::Enumeration { .. } => "enumeration",
             Engine::ForwardBackward { .. } => "forward-backward",
+            Engine::JunctionTree => "junction tree",
         }
     }
 }

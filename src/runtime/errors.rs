@@ -3,7 +3,7 @@
 use crate::tensor::verify::VerifyError;
 
 /// Why a program could not be compiled.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CompileError {
     /// The graph is not well formed.
     #[error(transparent)]
@@ -13,6 +13,18 @@ pub enum CompileError {
     TooLarge {
         /// What it needs.
         bytes: usize,
+    },
+    /// A sum over tables would take more memory or time than is allowed; none was taken.
+    #[error("a sum over tables needs {bytes:.1e} bytes and {flops:.1e} operations a row")]
+    Sum {
+        /// What the axes of its largest table are called, each once, and how many there are.
+        axes: (Vec<String>, usize),
+        /// Cells of that table.
+        cells: f64,
+        /// Bytes that it needs.
+        bytes: f64,
+        /// Operations for one row.
+        flops: f64,
     },
 }
 

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::Context;
 use super::errors::RunError;
 use super::plan::{Given, Kept, Kind, Loop, Place, Plan, Step, View};
+use super::tables::{Compiled, TableStep};
 use crate::base::stream::Draws;
 use crate::kernel::gemm::{Matrix, gemm};
 use crate::kernel::real::Real;
@@ -20,6 +21,7 @@ pub(super) struct Memory<T> {
     scratch: Scratch<T>,
     places: Vec<usize>,
     bodies: Vec<(Memory<T>, Vec<Vec<T>>)>,
+    sums: Vec<Compiled>,
 }
 
 impl<T: Real> Memory<T> {
@@ -29,6 +31,7 @@ impl<T: Real> Memory<T> {
             slots: plan.slots.iter().map(|&n| vec![T::ZERO; n]).collect(),
             scratch: Scratch::default(),
             places: Vec::new(),
+            sums: vec![Compiled::default(); plan.sums],
             bodies: plan.bodies.iter().map(|b| (Memory::of(b), Vec::new())).collect(),
         }
     }
@@ -82,8 +85,33 @@ pub(super) fn execute<T: Real>(
             run_tape(plan, step, tape, memory, arguments);
             Ok(())
         }
+        Kind::Tables(tables, store) => {
+            run_tables(plan, step, tables, *store, memory, arguments, path);
+            Ok(())
+        }
         _ => single(plan, step, memory, arguments, path),
     })
+}
+
+fn run_tables<T: Real>(
+    plan: &Plan<T>,
+    step: &Step,
+    tables: &TableStep,
+    store: usize,
+    memory: &mut Memory<T>,
+    arguments: &Arguments<'_, T>,
+    path: &[u64],
+) {
+    let Memory { slots, sums, .. } = memory;
+    let mut taken: Vec<Vec<T>> = step.outputs.iter().map(|&b| std::mem::take(&mut slots[plan.slot_of[b]])).collect();
+    let inputs: Vec<&[T]> = step.inputs.iter().map(|v| elements(plan, slots, arguments, v)).collect();
+    let mut outputs: Vec<&mut [T]> =
+        taken.iter_mut().zip(&step.outputs).map(|(t, &b)| &mut t[..plan.lengths[b]]).collect();
+    let draws = tables.site().map(|site| Draws::new(arguments.context.seed, arguments.context.step, site, path));
+    tables.run(&inputs, &mut outputs, &mut sums[store], draws.as_ref());
+    for (t, &b) in taken.into_iter().zip(&step.outputs) {
+        slots[plan.slot_of[b]] = t;
+    }
 }
 
 fn run_tape<T: Real>(plan: &Plan<T>, step: &Step, tape: &Tape, memory: &mut Memory<T>, arguments: &Arguments<'_, T>) {
@@ -191,7 +219,7 @@ fn single<T: Real>(
             }
         }
         Kind::Random { law, site, columns } => random::fill(*law, &draws(*site), *columns, out),
-        Kind::Tape(_) | Kind::Scan(_) | Kind::While(_) => {}
+        Kind::Tape(_) | Kind::Tables(..) | Kind::Scan(_) | Kind::While(_) => {}
     }
     slots[plan.slot_of[buffer]] = taken;
     Ok(())

@@ -10,6 +10,7 @@ pub mod naive;
 mod plan;
 pub mod program;
 pub mod states;
+mod tables;
 
 pub use crate::kernel::real::Real;
 pub use errors::{CompileError, RunError};

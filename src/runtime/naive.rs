@@ -12,7 +12,7 @@ use crate::kernel::random;
 use crate::kernel::real::Real;
 use crate::kernel::scalar::Law;
 use crate::tensor::graph::{Graph, NodeId};
-use crate::tensor::op::{Binary, Op, Reduction, ScanOp, Semiring, WhileOp};
+use crate::tensor::op::{Binary, Op, Reduction, ScanOp, Semiring, TableInput, TableOp, WhileOp};
 use crate::tensor::shape::{count, strides};
 
 /// An array of its own.
@@ -113,6 +113,7 @@ impl<T: Real> Run<'_, T> {
             values[n.index()] = match graph.op(n) {
                 Op::Scan(op) => self.scan(op, &self.arguments(graph, n, &values))?,
                 Op::While(op) => self.bounded(op, &self.arguments(graph, n, &values))?,
+                Op::TableSum(op) => self.table_sum(op, &self.arguments(graph, n, &values)),
                 Op::Project(i) => vec![values[graph.inputs_of(n)[0].index()][*i].clone()],
                 _ => vec![self.node(graph, n, &self.arguments(graph, n, &values), inputs)?],
             };
@@ -295,9 +296,70 @@ impl<T: Real> Run<'_, T> {
                     random::at(*law, &draws, row, col)
                 })
             }
-            Op::StopGradient | Op::Anchor | Op::Scan(_) | Op::While(_) | Op::Project(_) => args[0].clone(),
+            Op::StopGradient | Op::Anchor | Op::Scan(_) | Op::While(_) | Op::TableSum(_) | Op::Project(_) => {
+                args[0].clone()
+            }
         };
         Ok(value)
+    }
+
+    /// The members of a sum over tables, by visiting every joint state. A draw takes one uniform number and inverts the distribution
+    /// function over all joint states.
+    fn table_sum(&self, op: &TableOp, args: &[Tensor<T>]) -> Vec<Tensor<T>> {
+        let shapes: Vec<&[usize]> = args.iter().map(|a| &a.shape[..]).collect();
+        let rows = TableOp::rows(&shapes);
+        let lead: Vec<usize> = rows.into_iter().collect();
+        let states: Vec<Vec<usize>> = (0..count(&op.sizes)).map(|at| unravel(at, &op.sizes)).collect();
+        let mut logs = Tensor { shape: lead.clone(), data: Vec::new() };
+        let widths: Vec<usize> = op.inputs.iter().map(|i| i.places.len() * i.cells()).collect();
+        let empty = |input: &TableInput| {
+            Tensor::build(&[&lead[..], &[input.places.len(), input.cells()]].concat(), |_| T::ZERO)
+        };
+        let mut moments: Vec<Tensor<T>> = op.inputs.iter().map(empty).collect();
+        // The cells, over all inputs, that a joint state reads.
+        let reads = |state: &[usize]| -> Vec<(usize, usize)> {
+            let mut found = Vec::new();
+            for (i, input) in op.inputs.iter().enumerate() {
+                for (position, place) in input.places.iter().enumerate() {
+                    let cell = place.iter().zip(&input.sizes).fold(0, |c, (a, n)| c * n + a.map_or(0, |a| state[a]));
+                    found.push((i, position * input.cells() + cell));
+                }
+            }
+            found
+        };
+        for row in 0..rows.unwrap_or(1) {
+            let value =
+                |i: usize, cell: usize| args[i].data[if args[i].shape.len() == 3 { row * widths[i] } else { 0 } + cell];
+            let line: Vec<T> = states
+                .iter()
+                .map(|state| reads(state).into_iter().fold(T::ZERO, |sum, (i, cell)| sum + value(i, cell)))
+                .collect();
+            let top = line.iter().fold(T::NEG_INFINITY, |m, &v| m.larger(v));
+            let total = log_sum_exp(&line);
+            logs.data.push(if op.mode == Semiring::Max { top } else { total });
+            let chosen = match op.mode {
+                Semiring::Soft => None,
+                Semiring::Max => line.iter().position(|&v| v == top),
+                Semiring::Sample(site) => {
+                    let uniform = random::at(Law::Uniform, &self.draws(site), row, 0);
+                    random::pick(line.iter().copied(), uniform)
+                }
+            };
+            if top == T::NEG_INFINITY {
+                continue;
+            }
+            for (s, state) in states.iter().enumerate() {
+                let weight = match op.mode {
+                    Semiring::Soft => (line[s] - total).exp(),
+                    _ if chosen == Some(s) => T::ONE,
+                    _ => T::ZERO,
+                };
+                for (i, cell) in reads(state) {
+                    moments[i].data[row * widths[i] + cell] += weight;
+                }
+            }
+        }
+        [vec![logs], moments].concat()
     }
 
     fn one_hot(&self, a: &Tensor<T>, axis: usize, choose: impl Fn(&[T], usize) -> Option<usize>) -> Tensor<T> {

@@ -1,5 +1,6 @@
 //! A program as it runs: steps over numbered buffers, and which stretch of memory each buffer has while it lives.
 
+use super::tables::TableStep;
 use crate::kernel::scalar::{Law, Reduction};
 use crate::kernel::strided::Layout;
 use crate::kernel::tape::Tape;
@@ -51,6 +52,8 @@ pub(super) enum Kind {
     Gemm { m: usize, n: usize, k: usize, batches: Vec<(isize, isize)>, a: (isize, isize), b: (isize, isize) },
     /// Draws.
     Random { law: Law, site: u32, columns: usize },
+    /// A sum over tables, and which of the plan's stores of compiled programs it keeps them in.
+    Tables(Box<TableStep>, usize),
     /// A counted loop.
     Scan(Loop),
     /// A loop with a condition; `length` is its bound.
@@ -113,6 +116,8 @@ pub(super) struct Plan<T> {
     pub constants: Vec<Vec<T>>,
     pub steps: Vec<Step>,
     pub bodies: Vec<Plan<T>>,
+    /// How many steps sum over tables.
+    pub sums: usize,
     /// The buffers of the results, in the order they were asked for; each has a slot of its own.
     pub results: Vec<usize>,
     /// Elements of each buffer.

@@ -43,6 +43,8 @@ pub struct Program<T: Real> {
     outputs: Vec<(String, Vec<usize>)>,
     updates: Vec<String>,
     watches: Vec<(String, Vec<usize>, View)>,
+    /// Bytes that sums over tables take while they run.
+    sums: usize,
     /// States the program reads or sets.
     states: Vec<(String, Vec<usize>)>,
 }
@@ -54,7 +56,7 @@ impl<T: Real> Program<T> {
             Ok(program) => Ok(program),
             Err(CompileError::Verify(error)) => Err(error),
             // No number of bytes is above the largest.
-            Err(CompileError::TooLarge { bytes }) => Err(VerifyError::Defect(format!("it would hold {bytes} bytes"))),
+            Err(error) => Err(VerifyError::Defect(error.to_string())),
         }
     }
 
@@ -82,11 +84,12 @@ impl<T: Real> Program<T> {
         states.sort();
         states.dedup();
         let updates = updated.into_iter().map(|u| u.0).collect();
-        let bytes = memory(&plan).saturating_mul(size_of::<T>());
+        let sums = sums(&plan, most)?;
+        let bytes = memory(&plan).saturating_mul(size_of::<T>()).saturating_add(sums);
         if bytes > most {
             return Err(CompileError::TooLarge { bytes });
         }
-        Ok(Self { memory: Memory::of(&plan), plan, outputs, updates, watches, states })
+        Ok(Self { memory: Memory::of(&plan), plan, outputs, updates, watches, states, sums })
     }
 
     /// Names and shapes of the inputs a run must be given.
@@ -164,7 +167,7 @@ impl<T: Real> Program<T> {
 
     /// Bytes of memory the program holds, inputs and states apart.
     pub fn memory(&self) -> usize {
-        memory(&self.plan).saturating_mul(size_of::<T>())
+        memory(&self.plan).saturating_mul(size_of::<T>()).saturating_add(self.sums)
     }
 
     /// The plan as text, a line for each step.
@@ -180,6 +183,18 @@ fn memory<T>(plan: &Plan<T>) -> usize {
     plan.bodies.iter().map(memory).fold(own, usize::saturating_add)
 }
 
+/// The most that a sum over tables takes, on every thread at once. Errors: one of them takes more than `most`, or too long.
+fn sums<T>(plan: &Plan<T>, most: usize) -> Result<usize, CompileError> {
+    let mut bytes = 0;
+    for step in &plan.steps {
+        if let Kind::Tables(tables, _) = &step.kind {
+            let threads = rayon::current_num_threads().min(tables.rows());
+            bytes = bytes.max(tables.forecast(most)?.saturating_mul(threads));
+        }
+    }
+    plan.bodies.iter().try_fold(bytes, |bytes, body| Ok(bytes.max(sums(body, most)?)))
+}
+
 fn cost<T>(plan: &Plan<T>) -> Cost {
     let mut total = Cost::default();
     for step in &plan.steps {
@@ -192,6 +207,7 @@ fn cost<T>(plan: &Plan<T>) -> Cost {
             Kind::Scatter { .. } | Kind::Reduce { .. } | Kind::CumSum { .. } | Kind::Argmax { .. } => read as f64,
             Kind::LogSumExp { .. } | Kind::Sample { .. } => 3.0 * read as f64,
             Kind::Random { .. } => written as f64,
+            Kind::Tables(tables, _) => tables.flops(),
             Kind::Scan(l) | Kind::While(l) => {
                 let body = cost(&plan.bodies[l.body]);
                 total.bytes += body.bytes * l.length as f64;
@@ -235,6 +251,7 @@ fn describe<T>(plan: &Plan<T>, depth: usize, out: &mut String) {
             Kind::Argmax { .. } => "argmax".to_string(),
             Kind::Sample { .. } => "draw".to_string(),
             Kind::CumSum { .. } => "cumsum".to_string(),
+            Kind::Tables(tables, _) => format!("sum over {} tables, {} rows", tables.tables(), tables.rows()),
             Kind::Random { law, .. } => format!("random {}", format!("{law:?}").to_lowercase()),
         };
         let slots: Vec<String> = step.outputs.iter().map(|&b| format!("#{}", plan.slot_of[b])).collect();

@@ -51,30 +51,39 @@ impl State<'_> {
     /// # Errors
     /// [`TableError::Impossible`] if every product is zero; [`TableError::Misfit`] if the program left axes out.
     pub fn draw(&mut self, seed: u64, count: usize) -> Result<Draws, TableError> {
+        (0..count)
+            .map(|n| {
+                let mut stream = Stream::new(seed, 0x6a74, n as u64 >> 32, n as u32);
+                self.draw_by(&mut || stream.uniform())
+            })
+            .collect()
+    }
+
+    /// One joint state, by uniform numbers in [0, 1), one for each cluster.
+    ///
+    /// # Errors
+    /// As [`State::draw`].
+    pub fn draw_by(&mut self, uniform: &mut dyn FnMut() -> f64) -> Result<Vec<usize>, TableError> {
         self.whole()?;
         if self.propagate()? == f64::NEG_INFINITY {
             return Err(TableError::Impossible);
         }
         self.complete();
-        let one = |n: usize| {
-            let mut stream = Stream::new(seed, 0x6a74, n as u64 >> 32, n as u32);
-            self.descend(|cells| {
-                let total: f64 = cells.iter().sum();
-                let mut left = stream.uniform() * total;
-                let mut last = 0;
-                for (i, &x) in cells.iter().enumerate() {
-                    if x > 0.0 {
-                        last = i;
-                        left -= x;
-                        if left < 0.0 {
-                            break;
-                        }
+        Ok(self.descend(|cells| {
+            let total: f64 = cells.iter().sum();
+            let mut left = uniform() * total;
+            let mut last = 0;
+            for (i, &x) in cells.iter().enumerate() {
+                if x > 0.0 {
+                    last = i;
+                    left -= x;
+                    if left < 0.0 {
+                        break;
                     }
                 }
-                last
-            })
-        };
-        Ok((0..count).map(one).collect())
+            }
+            last
+        }))
     }
 
     fn whole(&self) -> Result<(), TableError> {

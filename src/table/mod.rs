@@ -15,6 +15,7 @@
 mod cluster;
 mod compile;
 mod decode;
+mod logs;
 mod narrow;
 mod node;
 mod order;
@@ -24,6 +25,7 @@ mod tree;
 
 pub use compile::{Forecast, Options, Program};
 pub use decode::{Best, Draws};
+pub use logs::{Rule, log_sum};
 pub use narrow::Narrowed;
 pub use state::{Beliefs, State};
 

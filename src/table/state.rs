@@ -58,7 +58,7 @@ impl Program {
             current: false,
             scratch: Scratch::default(),
         };
-        state.reload(tables, values, true)?;
+        state.reload(tables, values, &|_| true)?;
         Ok(state)
     }
 
@@ -104,10 +104,21 @@ impl State<'_> {
     /// # Errors
     /// [`TableError::Misfit`] for a value out of range or tables of another shape.
     pub fn revalue(&mut self, tables: &Tables, values: &[usize]) -> Result<(), TableError> {
-        self.reload(tables, values, false)
+        self.reload(tables, values, &|_| false)
     }
 
-    fn reload(&mut self, tables: &Tables, values: &[usize], everything: bool) -> Result<(), TableError> {
+    /// Gives some tables other cells and the fixed axes other values; `changed` says which tables are not those the state has seen.
+    ///
+    /// # Errors
+    /// [`TableError::Misfit`] for a value out of range, tables of another shape, or a list that is not one entry a table.
+    pub fn renew(&mut self, tables: &Tables, values: &[usize], changed: &[bool]) -> Result<(), TableError> {
+        if changed.len() != tables.tables.len() {
+            return Err(TableError::Misfit("which tables changed is said of each of them".into()));
+        }
+        self.reload(tables, values, &|table| changed[table])
+    }
+
+    fn reload(&mut self, tables: &Tables, values: &[usize], other: &dyn Fn(usize) -> bool) -> Result<(), TableError> {
         let program = self.program;
         if tables.tables.len() != program.lengths.len()
             || tables.tables.iter().zip(&program.lengths).any(|(t, &n)| t.cells.len() != n)
@@ -119,11 +130,10 @@ impl State<'_> {
         {
             return Err(TableError::Misfit("every fixed axis needs one value in range".into()));
         }
-        let changed: Vec<bool> =
-            values.iter().enumerate().map(|(i, v)| everything || self.values.get(i) != Some(v)).collect();
+        let changed: Vec<bool> = values.iter().enumerate().map(|(i, v)| self.values.get(i) != Some(v)).collect();
         self.values = values.to_vec();
         // Even where no cluster has a fixed axis, a table of fixed axes alone is a factor of the sum.
-        self.current &= !changed.contains(&true);
+        self.current &= !changed.contains(&true) && !(0..tables.tables.len()).any(other);
         self.constant = 0.0;
         for (slice, table) in program.slices.iter().zip(&tables.tables) {
             if let Some(slice) = slice
@@ -137,9 +147,9 @@ impl State<'_> {
         let start = |s: usize| -> usize {
             slices_of(s).map_or(0, |s| s.fixed.iter().map(|&(i, stride)| values[i] * stride).sum())
         };
-        let touched = |s: usize| everything || slices_of(s).is_some_and(|s| s.fixed.iter().any(|&(i, _)| changed[i]));
+        let touched = |s: usize| other(s) || slices_of(s).is_some_and(|s| s.fixed.iter().any(|&(i, _)| changed[i]));
         for (cluster, node) in program.clusters.iter().zip(&mut self.nodes) {
-            if !everything && !cluster.slices.iter().any(|&s| touched(s)) {
+            if !node.stale && !cluster.slices.iter().any(|&s| touched(s)) {
                 continue;
             }
             (node.stale, node.log_potential) = (true, 0.0);
@@ -276,8 +286,16 @@ impl State<'_> {
         if !self.current || self.log_partition == f64::NEG_INFINITY {
             return None;
         }
-        let (_, reading) = self.program.together.iter().find(|(axes, _)| axes == set)?;
-        self.reading(Some(*reading)?)
+        self.joint_of(self.program.together.iter().position(|(axes, _)| axes == set)?)
+    }
+
+    /// The normalised joint marginal of the set compiled as the `number`-th of those that are to be wanted together, of those with a
+    /// free axis; none where [`State::joint`] has none.
+    pub fn joint_of(&self, number: usize) -> Option<&[f64]> {
+        if !self.current || self.log_partition == f64::NEG_INFINITY {
+            return None;
+        }
+        self.reading(self.program.together.get(number)?.1)
     }
 
     fn reading(&self, r: usize) -> Option<&[f64]> {

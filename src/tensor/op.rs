@@ -94,6 +94,50 @@ pub struct WhileOp {
     pub constants: usize,
 }
 
+/// A product of nonnegative tables over shared finite axes, each cell given by its logarithm, summed over all joint states.
+///
+/// Input i of its node is `[positions, cells]`, or `[rows, positions, cells]` where its numbers differ from row to row: a table for each
+/// position. Members of its tuple: the logarithm of the sum (`[rows]`, a scalar where no input has rows), and for each input the
+/// derivatives of that by its cells, row by row (`[rows, positions, cells]`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct TableOp {
+    /// How many states each axis of the product has.
+    pub sizes: Vec<usize>,
+    /// What an error calls each axis; several may share a name.
+    pub names: Vec<String>,
+    /// What the inputs hold.
+    pub inputs: Vec<TableInput>,
+    /// The meaning of the sum and of its derivatives.
+    pub mode: Semiring,
+}
+
+/// Tables of one form, one for each position.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct TableInput {
+    /// How many states each axis of a table has; the last runs fastest.
+    pub sizes: Vec<usize>,
+    /// For each position the axis of the product that each of the table's axes is. None: the table stands at the first state of
+    /// that one. An axis of the product may be named twice; both then have the same state.
+    pub places: Vec<Vec<Option<usize>>>,
+    /// An axis of each table over which its cells sum to one whatever the others say, if there is one. Where nothing else depends on that
+    /// axis, summing it out needs no work. A wrong promise gives wrong answers.
+    pub unit_over: Option<usize>,
+}
+
+impl TableInput {
+    /// Cells of one table.
+    pub fn cells(&self) -> usize {
+        self.sizes.iter().product()
+    }
+}
+
+impl TableOp {
+    /// The rows of the result, given the shapes of the inputs.
+    pub fn rows(inputs: &[&[usize]]) -> Option<usize> {
+        inputs.iter().find(|s| s.len() == 3).map(|s| s[0])
+    }
+}
+
 fn shared<T: Serialize, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
     value.as_ref().serialize(serializer)
 }
@@ -223,6 +267,8 @@ pub enum Op {
     Scan(#[serde(serialize_with = "shared")] Arc<ScanOp>),
     /// (carries, constants) → a tuple: final carries, number of steps taken.
     While(#[serde(serialize_with = "shared")] Arc<WhileOp>),
+    /// (tables) → a tuple: the logarithm of the sum of their product, and its derivatives.
+    TableSum(#[serde(serialize_with = "shared")] Arc<TableOp>),
     /// (tuple) → one member of it.
     Project(usize),
     /// (a) → a, through which no derivative flows.

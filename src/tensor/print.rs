@@ -111,6 +111,10 @@ fn head(op: &Op) -> String {
             format!("scan[{} steps{way}, {} carried, {} sliced]", op.length, op.carries, op.sequences)
         }
         Op::While(op) => format!("while[at most {} steps, {} carried]", op.max, op.carry.len()),
+        Op::TableSum(op) => {
+            let tables: usize = op.inputs.iter().map(|i| i.places.len()).sum();
+            format!("table_sum[{tables} tables over {} axes, {}]", op.sizes.len(), lower(&op.mode))
+        }
         Op::Project(i) => format!("member {i} of"),
         Op::StopGradient => "stop_gradient".to_string(),
         Op::Anchor => "anchor".to_string(),

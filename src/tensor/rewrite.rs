@@ -83,9 +83,10 @@ impl Graph {
             (Op::StopGradient, &[a]) => self.stop_gradient(a),
             (Op::Anchor, &[a]) => self.anchor(a),
             (Op::Project(i), &[tuple]) => self.project(tuple, *i),
-            (Op::Constant(_) | Op::Iota { .. } | Op::Random { .. } | Op::Scan(_) | Op::While(_), _) => {
-                self.push(node.op.clone(), inputs, shape)
-            }
+            (
+                Op::Constant(_) | Op::Iota { .. } | Op::Random { .. } | Op::Scan(_) | Op::While(_) | Op::TableSum(_),
+                _,
+            ) => self.push(node.op.clone(), inputs, shape),
             (op, _) => {
                 self.defect(format!("{op:?} with {} inputs", inputs.len()));
                 self.full(shape, f64::NAN)

@@ -1,7 +1,7 @@
 //! What shape an operation gives, or why it cannot be applied. The builder and the verifier both ask here.
 
 use super::graph::Graph;
-use super::op::Op;
+use super::op::{Op, TableOp};
 
 /// Number of elements of a shape.
 pub fn count(shape: &[usize]) -> usize {
@@ -190,6 +190,10 @@ pub fn shape_of(op: &Op, inputs: &[&[usize]], hint: &[usize]) -> Result<Vec<usiz
             }
             body_input(&op.graph, "t", &[]).map(|()| Vec::new())
         }
+        Op::TableSum(op) => {
+            arity(op.inputs.len())?;
+            tables_fit(op, inputs).map(|()| Vec::new())
+        }
         Op::Project(_) => arity(1).map(|()| hint.to_vec()),
     }
 }
@@ -212,8 +216,46 @@ pub fn member_shape(op: &Op, inputs: &[&[usize]], index: usize) -> Result<Vec<us
         }
         Op::While(op) if index < op.carry.len() => Ok(inputs[index].to_vec()),
         Op::While(op) if index == op.carry.len() => Ok(Vec::new()),
+        Op::TableSum(op) if index <= op.inputs.len() => {
+            let rows: Vec<usize> = TableOp::rows(inputs).into_iter().collect();
+            Ok(match index.checked_sub(1).map(|i| &op.inputs[i]) {
+                None => rows,
+                Some(input) => [&rows[..], &[input.places.len(), input.cells()]].concat(),
+            })
+        }
         _ => Err(format!("member {index} of something that has none")),
     }
+}
+
+/// That tables have the shapes their sum says, and its axes.
+fn tables_fit(op: &TableOp, inputs: &[&[usize]]) -> Result<(), String> {
+    let rows = TableOp::rows(inputs);
+    if op.names.len() != op.sizes.len() {
+        return Err(format!("{} names for {} axes", op.names.len(), op.sizes.len()));
+    }
+    for (i, (input, shape)) in op.inputs.iter().zip(inputs).enumerate() {
+        let own = [input.places.len(), input.cells()];
+        let fits = match shape.len() {
+            2 => shape[..] == own,
+            _ => shape.len() == 3 && Some(shape[0]) == rows && shape[1..] == own,
+        };
+        if !fits {
+            return Err(format!("tables {own:?} of {rows:?} rows given as {shape:?}"));
+        }
+        for place in &input.places {
+            let known = |(axis, &size): (&Option<usize>, &usize)| match axis {
+                Some(axis) => op.sizes.get(*axis) == Some(&size),
+                None => size > 0,
+            };
+            if place.len() != input.sizes.len() || !place.iter().zip(&input.sizes).all(known) {
+                return Err(format!("input {i} has a table over {:?} that stands at {place:?}", input.sizes));
+            }
+        }
+        if input.unit_over.is_some_and(|a| a >= input.sizes.len()) {
+            return Err(format!("input {i} promises a sum over an axis that it does not have"));
+        }
+    }
+    Ok(())
 }
 
 fn body_input(body: &Graph, name: &str, want: &[usize]) -> Result<(), String> {

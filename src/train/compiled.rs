@@ -13,6 +13,9 @@ use crate::tensor::graph::Graph;
 pub fn compile<T: Real>(graph: &Graph, limit: &Limit<'_>) -> Result<Program<T>, Failure> {
     Program::compile_within(graph, &Options::default(), limit.bytes).map_err(|error| match error {
         CompileError::TooLarge { bytes } => limit.refusal(bytes).into(),
+        CompileError::Sum { axes: (names, count), cells, bytes, flops } => {
+            limit.wide(&names, count, cells, bytes, flops).into()
+        }
         CompileError::Verify(error) => {
             Diagnostic::new(Code::NotSupported, format!("the compiler made a program that does not verify: {error}"))
                 .help("this is a fault of the compiler: please report it with the file")

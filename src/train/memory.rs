@@ -6,6 +6,8 @@ use crate::model::{ParamId, Program};
 
 /// The allowance where the system does not say what is free, in bytes.
 const UNKNOWN: usize = 4 << 30;
+/// So many names a person reads.
+const MOST_NAMES: usize = 12;
 /// Bytes of a number while parameters are started and data is drawn: doubles.
 pub const NUMBER: usize = size_of::<f64>();
 
@@ -27,6 +29,22 @@ impl Limit<'_> {
             format!("{} would hold {} of memory, and {} are allowed", self.of, amount(bytes), amount(self.bytes));
         Diagnostic::at(Code::TooExpensive, self.at, message)
             .help("make an axis, the batch or the number of draws smaller, or allow more with `--max-memory`")
+    }
+
+    /// That an exact sum needs a table over too many variables.
+    pub fn wide(&self, names: &[String], count: usize, cells: f64, bytes: f64, flops: f64) -> Diagnostic {
+        let mut named: Vec<String> = names.iter().take(MOST_NAMES).map(|n| format!("`{n}`")).collect();
+        if names.len() > MOST_NAMES {
+            named.push(format!("{} more", names.len() - MOST_NAMES));
+        }
+        let needs = match bytes > 0.0 {
+            true => format!("{} of memory, and {} are allowed", amount(bytes as usize), amount(self.bytes)),
+            false => format!("{flops:.0e} operations for each row"),
+        };
+        let message = format!("{} needs sums over joint states that take {needs}", self.of);
+        Diagnostic::at(Code::TooExpensive, self.at, message)
+            .note(format!("the largest table has {cells:.1e} cells: it spans {count} entries of {}", named.join(", ")))
+            .help("observe more, let fewer variables meet, or allow more with `--max-memory`; else ask for an estimate, as `by gibbs`")
     }
 
     /// Errors: so many bytes are more than allowed.

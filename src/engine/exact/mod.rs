@@ -3,6 +3,7 @@
 
 mod enumeration;
 mod forward_backward;
+mod tables;
 
 use std::collections::BTreeMap;
 
@@ -88,6 +89,12 @@ pub fn log_partition(
                 return Err(EmitError::of("a chain is made of a model's summands", "use enumeration"));
             };
             forward_backward::log_partition(scope, block, *along, factors, tilts, mode)
+        }
+        Engine::JunctionTree => {
+            let Energy::Pieces(factors) = energy else {
+                return Err(EmitError::of("a junction tree is made of a model's summands", "use enumeration"));
+            };
+            tables::log_partition(scope, block, factors, tilts, mode)
         }
     }
 }

@@ -25,6 +25,7 @@ pub fn word(engine: &Engine) -> &'static str {
         Engine::Enumeration { kept, .. } if kept.is_empty() => "closed_form",
         Engine::Enumeration { .. } => "enumeration",
         Engine::ForwardBackward { .. } => "forward_backward",
+        Engine::JunctionTree => "junction_tree",
     }
 }
 

@@ -5,13 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::partition::names;
 use crate::analysis::{Component, Degree, Situation, find_components, find_degree, find_factor_degree};
-use crate::model::{Arg, AxisId, Domain, Expr, Factor, FactorKind, Family, ModelId, Program, Subscript, VarId};
+use crate::model::{Arg, Domain, Expr, Factor, FactorKind, Family, ModelId, Program, VarId};
 use crate::plan::plan::Kind;
-
-/// Entries beyond which no elimination order is looked for.
-const MAX_ENTRIES: usize = 2000;
-/// log₂ of the largest table of a junction tree.
-const MAX_LOG2_TABLE: f64 = 24.0;
 
 /// An engine that fits: its name, its kind, its variables, and why.
 pub type Fit = (String, Kind, Vec<VarId>, String);
@@ -64,30 +59,27 @@ fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> 
         let engine = format!("variational, reparameterised, with {}", guide_for(situation, &vars));
         return (engine, Kind::LowerBound, vars, why);
     }
-    match log2_width(program, component) {
-        Some(bits) if bits <= MAX_LOG2_TABLE => {
-            let why = format!("an elimination order of {told} has no table above 2^{bits:.0} entries");
-            ("junction tree".into(), Kind::Exact, vars, why)
+    let directed = component.pieces.iter().all(|p| matches!(p.factor.kind, FactorKind::Conditional { .. }));
+    let (engine, kind, how) = match (directed, learning) {
+        (true, true) => {
+            let engine = format!("wake-sleep with {}", guide_for(situation, &vars));
+            (engine, Kind::LowerBound, "discrete and directed, and too many for tables")
         }
-        _ if component.pieces.iter().all(|p| matches!(p.factor.kind, FactorKind::Conditional { .. })) => {
-            let why = format!("{told} are discrete and directed, and too many for tables");
-            match learning {
-                true => (format!("wake-sleep with {}", guide_for(situation, &vars)), Kind::LowerBound, vars, why),
-                false => ("Gibbs sampling".into(), Kind::Estimate, vars, why),
-            }
+        (true, false) => ("Gibbs sampling".into(), Kind::Estimate, "discrete and directed, and too many for tables"),
+        (false, true) if is_layered(component) => {
+            let engine = "mean field in the clamped phase, PCD in the free one".into();
+            (engine, Kind::Estimate, "in layers that couple only neighbours")
         }
-        _ if learning && is_layered(component) => {
-            let why = format!("{told} lie in layers that couple only neighbours");
-            ("mean field in the clamped phase, PCD in the free one".into(), Kind::Estimate, vars, why)
+        (false, true) => {
+            ("pseudo-likelihood".into(), Kind::Estimate, "discrete, coupled in loops, and too wide for tables")
         }
-        _ => {
-            let why = format!("{told} are discrete, coupled in loops, and too wide for tables");
-            match learning {
-                true => ("pseudo-likelihood".into(), Kind::Estimate, vars, why),
-                false => ("loopy belief propagation".into(), Kind::Estimate, vars, why),
-            }
+        (false, false) => {
+            let engine = "loopy belief propagation".into();
+            (engine, Kind::Estimate, "discrete, coupled in loops, and too wide for tables")
         }
-    }
+    };
+    let why = format!("{told} are {how}");
+    (engine, kind, vars, why)
 }
 
 /// What stands in for the posterior of some variables: the guide that the model has, as far as it speaks of them.
@@ -182,107 +174,4 @@ fn is_layered(component: &Component<'_>) -> bool {
         }
     }
     true
-}
-
-/// An entry of a variable: its position along its axes.
-type Entry = (VarId, Vec<usize>);
-
-/// log₂ of the largest table that eliminating the entries of a component by fewest fill-ins makes (Koller & Friedman 2009,
-/// section 9.4); none where it is too large to look.
-fn log2_width(program: &Program, component: &Component<'_>) -> Option<f64> {
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut bits: Vec<f64> = Vec::new();
-    for &var in &component.vars {
-        let extents = program.extents(&program.vars[var].axes())?;
-        let count = extents.iter().try_fold(1usize, |n, &e| n.checked_mul(e))?;
-        if entries.len() + count > MAX_ENTRIES {
-            return None;
-        }
-        let states = (Component::states(program, var)? as f64).log2();
-        for at in positions(&extents) {
-            entries.push((var, at));
-            bits.push(states);
-        }
-    }
-    let place: BTreeMap<&Entry, usize> = entries.iter().enumerate().map(|(i, e)| (e, i)).collect();
-    let mut near: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); entries.len()];
-    for piece in &component.pieces {
-        for clique in cliques(program, component, piece.factor)? {
-            let inside: Vec<usize> = clique.iter().filter_map(|e| place.get(e).copied()).collect();
-            for &a in &inside {
-                near[a].extend(inside.iter().copied().filter(|&b| b != a));
-            }
-        }
-    }
-    let mut left: BTreeSet<usize> = (0..entries.len()).collect();
-    let mut widest: f64 = 0.0;
-    while !left.is_empty() {
-        let fill = |&node: &usize| {
-            let around: Vec<usize> = near[node].iter().copied().collect();
-            let pairs = around.iter().enumerate().flat_map(|(i, &a)| around[i + 1..].iter().map(move |&b| (a, b)));
-            pairs.filter(|(a, b)| !near[*a].contains(b)).count()
-        };
-        let next = left.iter().copied().min_by_key(fill)?;
-        left.remove(&next);
-        let around: Vec<usize> = near[next].iter().copied().collect();
-        let table = bits[next] + around.iter().map(|&n| bits[n]).sum::<f64>();
-        widest = widest.max(table);
-        if widest > MAX_LOG2_TABLE {
-            return Some(widest);
-        }
-        for &a in &around {
-            near[a].remove(&next);
-            near[a].extend(around.iter().copied().filter(|&b| b != a));
-        }
-    }
-    Some(widest)
-}
-
-fn positions(extents: &[usize]) -> Vec<Vec<usize>> {
-    extents.iter().fold(vec![Vec::new()], |all, &extent| {
-        all.iter().flat_map(|p| (0..extent).map(move |i| [&p[..], &[i]].concat())).collect()
-    })
-}
-
-/// The entries that a summand ties together, at each position of its plates.
-fn cliques(program: &Program, component: &Component<'_>, factor: &Factor) -> Option<Vec<Vec<Entry>>> {
-    let axes: Vec<AxisId> = factor.plates.iter().map(|&i| program.plate(i)).collect();
-    let extents = program.extents(&axes)?;
-    if extents.iter().try_fold(1usize, |n, &e| n.checked_mul(e))? > 4 * MAX_ENTRIES {
-        return None;
-    }
-    let mut reads: Vec<(VarId, Vec<Subscript>)> = factor.reads().into_iter().map(|r| (r.var, r.at)).collect();
-    if let FactorKind::Conditional { target, .. } = &factor.kind {
-        reads.push((target.var, target.at.clone()));
-    }
-    reads.retain(|(v, _)| component.vars.contains(v));
-    let mut all = Vec::new();
-    for at in positions(&extents) {
-        let mut clique = Vec::new();
-        for (var, subscripts) in &reads {
-            let own = program.extents(&program.vars[*var].axes())?;
-            let ranges: Vec<Vec<usize>> = own
-                .iter()
-                .enumerate()
-                .map(|(i, &extent)| match subscripts.get(i) {
-                    Some(Subscript::At { index, offset }) => {
-                        let slot = factor.plates.iter().position(|p| p == index);
-                        let to = slot.map(|s| at[s] as i64 + offset);
-                        to.and_then(|p| usize::try_from(p).ok()).filter(|&p| p < extent).into_iter().collect()
-                    }
-                    Some(Subscript::Constant(p)) => vec![*p],
-                    _ => (0..extent).collect(),
-                })
-                .collect();
-            let entries = ranges.iter().fold(vec![Vec::new()], |all: Vec<Vec<usize>>, range| {
-                all.iter().flat_map(|p| range.iter().map(move |&i| [&p[..], &[i]].concat())).collect()
-            });
-            clique.extend(entries.into_iter().map(|e| (*var, e)));
-            if clique.len() > 200 {
-                return None;
-            }
-        }
-        all.push(clique);
-    }
-    Some(all)
 }

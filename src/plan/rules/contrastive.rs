@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::junction::find_width;
 use super::partition::{MAX_LOG2_STATES, choose_block, names, refs};
 use crate::analysis::{Component, Piece, Reason, Situation, find_factor_degree};
 use crate::diag::{Code, Diagnostic};
@@ -162,6 +163,9 @@ pub fn choose_normaliser(
     Ok(make(Normalising::Contrastive { steps, sweep, visible: seen, hidden: inner }, reason, rejected))
 }
 
+/// Cells of a junction tree that each step of learning may visit for a normaliser.
+const MAX_CELLS_A_STEP: f64 = 16384.0;
+
 /// Exact normalisers are recomputed at every step, so they must be far cheaper than one answer may be.
 fn is_affordable(program: &Program, component: &Component<'_>, engine: &Engine) -> bool {
     match engine {
@@ -169,5 +173,6 @@ fn is_affordable(program: &Program, component: &Component<'_>, engine: &Engine) 
             component.log2_states(program, kept).is_some_and(|bits| bits <= MAX_LOG2_STATES - 6.0)
         }
         Engine::ForwardBackward { .. } => true,
+        Engine::JunctionTree => find_width(program, component).is_some_and(|w| w.cells <= MAX_CELLS_A_STEP),
     }
 }

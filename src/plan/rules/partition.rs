@@ -1,4 +1,4 @@
-//! Exact log-partitions: closed form, forward-backward, enumeration; the first that applies to each component.
+//! Exact log-partitions: closed form, forward-backward, junction tree, enumeration; the first that applies to each component.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,17 @@ use crate::plan::cost::find_cost;
 use crate::plan::method::{Method, read_method};
 use crate::plan::overrides::find_override;
 use crate::plan::plan::{Block, Engine, Kind, Partition, PieceRef, Refusal};
+use crate::plan::rules::junction::{MAX_LOG2_TABLE, find_width};
 
 /// Joint states above which nothing is enumerated: 2^20 rows of f64 are already 8 MiB a variable.
 pub const MAX_LOG2_STATES: f64 = 20.0;
 /// Joint states of a chain at one position above which its transition table (the square) is not built.
 const MAX_CHAIN_LOG2_STATES: f64 = 10.0;
+
+/// Joint states up to which enumeration is not held against a junction tree: nothing is gained on so few.
+const FEW_LOG2_STATES: f64 = 6.0;
+/// The exact engines for discrete variables, in the order in which they are asked.
+const EXACT: [&str; 4] = ["closed form", "forward-backward", "junction tree", "enumeration"];
 
 /// The positions of summands in the model.
 pub fn refs(situation: &Situation<'_>, pieces: &[Piece<'_>]) -> Vec<PieceRef> {
@@ -82,16 +88,14 @@ pub fn choose_block(
             false => format!("`{name}` is continuous"),
         };
         let reason = Reason::at(program.vars[var].span, text);
-        for engine in ["closed form", "forward-backward", "enumeration"] {
+        for engine in EXACT {
             refusals.push(Refusal { engine, reason: reason.clone(), mend: None });
         }
         return Err(NotExact { vars: component.vars.clone(), refusals });
     }
     let parts = find_parts(program, component);
-    let forced_chain = matches!(asked, Some(Method::ForwardBackward));
-    let forced_enumeration = matches!(asked, Some(Method::Enumeration));
-    let forced_closed = matches!(asked, Some(Method::ClosedForm));
-    if parts.kept.is_empty() && !forced_chain {
+    let allowed = |method: Method| asked.is_none_or(|a| *a == Method::Exact || *a == method);
+    if parts.kept.is_empty() && (allowed(Method::ClosedForm) || allowed(Method::Enumeration)) {
         let reason = format!(
             "given the rest, {} independent entries: log p̃ is affine in {}",
             if parts.summed.len() == 1 { "it has" } else { "they have" },
@@ -114,7 +118,7 @@ pub fn choose_block(
             });
         }
     }
-    if !forced_enumeration && !forced_closed {
+    if allowed(Method::ForwardBackward) {
         match find_chain(program, component) {
             Ok(chain) => match log2_chain_states(program, component, chain.along) {
                 Some(bits) if bits.is_nan() || bits > MAX_CHAIN_LOG2_STATES => refusals.push(Refusal {
@@ -137,8 +141,40 @@ pub fn choose_block(
             Err(reason) => refusals.push(Refusal { engine: "forward-backward", reason, mend: None }),
         }
     }
-    if !forced_chain && !forced_closed {
-        match component.log2_states(program, &parts.kept) {
+    let bits = component.log2_states(program, &parts.kept);
+    let few = bits.is_some_and(|b| b <= FEW_LOG2_STATES) && allowed(Method::Enumeration);
+    if allowed(Method::JunctionTree) && !few {
+        match find_width(program, component) {
+            Some(width) if width.cells.is_infinite() => refusals.push(Refusal {
+                engine: "junction tree",
+                reason: Reason::of(format!(
+                    "some table spans 2^{:.0} joint states, and 2^{MAX_LOG2_TABLE:.0} is the limit",
+                    width.largest
+                )),
+                mend: Some("fewer variables in one statement, or a guide".to_string()),
+            }),
+            // Where everything touches everything, the largest table is the enumeration.
+            Some(width) if allowed(Method::Enumeration) && bits.is_some_and(|b| b.exp2() <= width.cells) => {
+                refusals.push(Refusal {
+                    engine: "junction tree",
+                    reason: Reason::of(format!("its tables have {:.0} cells, no fewer than joint states", width.cells)),
+                    mend: None,
+                });
+            }
+            Some(width) => {
+                let reason = format!(
+                    "{} entries of {} are summed out one by one, with no table above {:.0} cells",
+                    width.entries,
+                    names(program, &component.vars),
+                    width.largest.exp2()
+                );
+                return Ok(block(Engine::JunctionTree, reason, refusals));
+            }
+            None => refusals.push(unknown_size("junction tree")),
+        }
+    }
+    if allowed(Method::Enumeration) {
+        match bits {
             Some(bits) if bits <= MAX_LOG2_STATES => {
                 let summed = if parts.summed.is_empty() {
                     String::new()
@@ -226,9 +262,7 @@ fn check_group_parents(situation: &Situation<'_>) -> Result<(), NotExact> {
             let name = &situation.program.vars[read.var].name;
             let why = if vars.contains(&read.var) { "at another position" } else { "which is latent" };
             let reason = Reason::at(read.span, format!("the sub-model's log-partition depends on `{name}`, {why}"));
-            let refusals = ["closed form", "forward-backward", "enumeration"]
-                .map(|engine| Refusal { engine, reason: reason.clone(), mend: None })
-                .to_vec();
+            let refusals = EXACT.map(|engine| Refusal { engine, reason: reason.clone(), mend: None }).to_vec();
             return Err(NotExact { vars: vec![read.var], refusals });
         }
     }
@@ -275,7 +309,8 @@ pub fn refuse_row_loops(program: &Program, model: ModelId, at: Span) -> Result<(
 impl NotExact {
     /// The diagnostic that says so.
     pub fn diagnostic(&self, program: &Program, at: crate::base::span::Span) -> Diagnostic {
-        let too_large = self.refusals.iter().any(|r| r.engine == "enumeration" && r.mend.is_some());
+        let large = |r: &Refusal| matches!(r.engine, "enumeration" | "junction tree") && r.mend.is_some();
+        let too_large = self.refusals.iter().any(large);
         let code = if too_large { Code::TooExpensive } else { Code::NoEngine };
         let mut diagnostic = Diagnostic::at(code, at, format!("no exact engine fits {}", names(program, &self.vars)));
         for refusal in &self.refusals {

@@ -46,6 +46,7 @@ pub(super) fn lower<T: Real>(graph: &Graph, roots: &[NodeId], watched: &[NodeId]
         constants: Vec::new(),
         steps: Vec::new(),
         bodies: Vec::new(),
+        sums: 0,
         results: Vec::new(),
         lengths: Vec::new(),
         slot_of: Vec::new(),

@@ -1,14 +1,17 @@
 //! The lowering of single nodes: views, steps on (outer, n, inner), loops.
 
+use std::sync::Arc;
+
 use super::{Lower, is_elementwise, lower};
 use crate::base::id::Id;
 use crate::kernel::random;
 use crate::kernel::real::Real;
 use crate::kernel::strided::Layout;
 use crate::runtime::plan::{Given, Kept, Kind, Loop, Place, Step, View};
+use crate::runtime::tables::TableStep;
 use crate::tensor::graph::NodeId;
-use crate::tensor::op::{Op, ScanOp, Semiring, WhileOp};
-use crate::tensor::shape::{count, without};
+use crate::tensor::op::{Op, ScanOp, Semiring, TableOp, WhileOp};
+use crate::tensor::shape::{count, member_shape, without};
 
 /// (outer, n, inner) around an axis.
 fn around(shape: &[usize], axis: usize) -> (usize, usize, usize) {
@@ -53,6 +56,7 @@ impl<T: Real> Lower<'_, T> {
         let view = match op {
             Op::Scan(op) => return self.scan(n, op),
             Op::While(op) => return self.bounded(n, op),
+            Op::TableSum(op) => return self.table_sum(n, op),
             Op::Project(i) => {
                 self.views[n.index()] = self.members.get(&(inputs[0], *i)).cloned();
                 return;
@@ -268,6 +272,38 @@ impl<T: Real> Lower<'_, T> {
         self.repeat(n, plan, given, kept, &shapes, carries, (op.max, false), false);
     }
 
+    /// The members of a tuple that some node projects, increasing.
+    fn projected(&self, n: NodeId) -> Vec<usize> {
+        let graph = self.graph;
+        let mut members: Vec<usize> = graph
+            .ids()
+            .filter_map(|id| match graph.op(id) {
+                Op::Project(i) if graph.inputs_of(id)[0] == n => Some(*i),
+                _ => None,
+            })
+            .collect();
+        members.sort_unstable();
+        members.dedup();
+        members
+    }
+
+    fn table_sum(&mut self, n: NodeId, op: &Arc<TableOp>) {
+        let graph = self.graph;
+        let inputs: Vec<View> = graph.inputs_of(n).to_vec().into_iter().map(|i| self.dense(i)).collect();
+        let shapes: Vec<&[usize]> = graph.inputs_of(n).iter().map(|&i| graph.shape(i)).collect();
+        let members = self.projected(n);
+        let mut outputs = Vec::new();
+        for &member in &members {
+            let shape = member_shape(graph.op(n), &shapes, member).unwrap_or_default();
+            let buffer = self.buffer(count(&shape), self.plan.steps.len());
+            outputs.push(buffer);
+            self.members.insert((n, member), View { place: Place::Buffer(buffer), layout: Layout::dense(&shape) });
+        }
+        let kind = Kind::Tables(Box::new(TableStep::new(op, &shapes, members)), self.plan.sums);
+        self.plan.sums += 1;
+        self.plan.steps.push(Step { kind, inputs, outputs });
+    }
+
     /// Adds a loop's step. Only members of its tuple that some node projects get a buffer.
     #[allow(clippy::too_many_arguments)]
     fn repeat(
@@ -282,18 +318,11 @@ impl<T: Real> Lower<'_, T> {
         counted: bool,
     ) {
         let graph = self.graph;
-        let mut wanted = vec![false; kept.len()];
-        for id in graph.ids() {
-            if let Op::Project(i) = graph.op(id)
-                && graph.inputs_of(id)[0] == n
-            {
-                wanted[*i] = true;
-            }
-        }
+        let wanted = self.projected(n);
         let inputs: Vec<View> = graph.inputs_of(n).to_vec().into_iter().map(|i| self.dense(i)).collect();
         let mut outputs = Vec::new();
         let mut kinds = Vec::new();
-        for (i, kind) in kept.into_iter().enumerate().filter(|(i, _)| wanted[*i]) {
+        for (i, kind) in kept.into_iter().enumerate().filter(|(i, _)| wanted.contains(i)) {
             let buffer = self.buffer(count(&shapes[i]), self.plan.steps.len());
             outputs.push(buffer);
             kinds.push(kind);

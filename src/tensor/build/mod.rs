@@ -10,6 +10,7 @@ mod elementwise;
 mod loops;
 mod reduce;
 mod structure;
+mod tables;
 
 use super::graph::{Graph, NodeId};
 use super::op::{Law, Literal, Op, SiteId};

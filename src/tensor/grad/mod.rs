@@ -1,12 +1,13 @@
 //! Reverse mode as a graph transformation: derivatives are nodes of the same graph, and can be differentiated again.
 //!
 //! Walks the nodes from last to first and hands each one's adjoint to its inputs by that operation's rule: `elementwise` and
-//! `structure` hold the rules of single operations, `loops` those of `scan` and `while`. A rule multiplies an adjoint by a local
+//! `structure` hold the rules of single operations, `loops` those of `scan` and `while`, `tables` that of a sum over tables. A rule multiplies an adjoint by a local
 //! derivative through `MulZero`, so that an adjoint of 0 stays 0 where the derivative is infinite or NaN.
 
 mod elementwise;
 mod loops;
 mod structure;
+mod tables;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ struct Walk {
     /// Nodes that depend on what is differentiated by.
     active: Vec<bool>,
     adjoints: BTreeMap<NodeId, NodeId>,
-    /// Adjoints of the members of loops' tuples.
+    /// Adjoints of the members of tuples.
     members: BTreeMap<NodeId, BTreeMap<usize, NodeId>>,
 }
 
@@ -71,7 +72,10 @@ impl Graph {
         for i in (0..walk.active.len()).rev().filter(|&i| read[i]) {
             let n = NodeId::from_index(i);
             if let Some(members) = walk.members.remove(&n) {
-                self.loop_rule(&mut walk, n, &members);
+                match self.op(n).clone() {
+                    Op::TableSum(op) => self.table_rule(&mut walk, n, &op, &members),
+                    _ => self.loop_rule(&mut walk, n, &members),
+                }
             } else if let Some(&adjoint) = walk.adjoints.get(&n) {
                 self.rule(&mut walk, n, adjoint);
             }
@@ -120,7 +124,7 @@ impl Graph {
             | Op::OneHotArgmax { .. }
             | Op::OneHotSample { .. }
             | Op::StopGradient => {}
-            Op::Scan(_) | Op::While(_) => {}
+            Op::Scan(_) | Op::While(_) | Op::TableSum(_) => {}
             op @ (Op::Broadcast { .. }
             | Op::Reshape
             | Op::Transpose { .. }
@@ -167,7 +171,8 @@ impl Graph {
             | Op::Reduce { .. }
             | Op::Einsum { .. }
             | Op::Scan(_)
-            | Op::While(_) => true,
+            | Op::While(_)
+            | Op::TableSum(_) => true,
         }
     }
 

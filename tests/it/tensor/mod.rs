@@ -5,4 +5,5 @@ mod compiled;
 mod differences;
 mod gradients;
 mod loops;
+mod tables;
 mod threads;
