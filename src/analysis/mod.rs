@@ -12,4 +12,4 @@ mod situation;
 pub use chain::{ChainFact, find_chain};
 pub use degree::{Degree, find_degree, find_factor_degree};
 pub use parts::{Parts, find_parts};
-pub use situation::{Component, Piece, Reason, Situation, find_components, find_determined, find_pieces};
+pub use situation::{Component, NOTHING, Piece, Reason, Situation, find_components, find_determined, find_pieces};

@@ -37,6 +37,11 @@ pub fn find_parts(program: &Program, component: &Component<'_>) -> Parts {
             why.push((var, Reason::at(program.vars[var].span, "it is continuous")));
             continue;
         }
+        if component.partial.contains(&var) {
+            kept.push(var);
+            why.push((var, Reason::at(program.vars[var].span, "it has a value in some rows and none in others")));
+            continue;
+        }
         let mut with = summed.clone();
         with.insert(var);
         match component.pieces.iter().find(|p| !find_factor_degree(p.factor, &with).is_affine()) {

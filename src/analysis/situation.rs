@@ -41,6 +41,8 @@ pub struct Situation<'a> {
     pub cut: &'a BTreeSet<VarId>,
     /// Variables that are asked for: latent, and never pruned as barren.
     pub asked: &'a BTreeSet<VarId>,
+    /// Variables that have a value in some rows and in others none: latent with evidence that comes with the row, never pruned.
+    pub partial: &'a BTreeSet<VarId>,
 }
 
 /// No variables.
@@ -66,12 +68,14 @@ pub struct Component<'a> {
     pub pieces: Vec<Piece<'a>>,
     /// Plates over which it is repeated without touching itself, as root axes.
     pub plates: Vec<AxisId>,
+    /// Those of its variables that have a value in some rows.
+    pub partial: Vec<VarId>,
 }
 
 impl<'a> Situation<'a> {
-    /// A model with some variables fixed, and nothing cut or asked for.
+    /// A model with some variables fixed, and nothing cut, asked for or known in part.
     pub fn new(program: &'a Program, model: ModelId, fixed: &'a BTreeSet<VarId>) -> Situation<'a> {
-        Situation { program, model, fixed, cut: &NOTHING, asked: &NOTHING }
+        Situation { program, model, fixed, cut: &NOTHING, asked: &NOTHING, partial: &NOTHING }
     }
 
     /// The model.
@@ -106,7 +110,7 @@ impl<'a> Situation<'a> {
         for (position, list) in targets.iter().enumerate() {
             list.iter().for_each(|&v| home.entry(v).or_default().push(position));
         }
-        let stays = |v: &VarId| self.fixed.contains(v) || self.asked.contains(v);
+        let stays = |v: &VarId| self.fixed.contains(v) || self.asked.contains(v) || self.partial.contains(v);
         let mut inside: Vec<bool> = targets.iter().map(|list| !list.is_empty() && !list.iter().any(stays)).collect();
         let mut outside: Vec<usize> = (0..targets.len()).filter(|&position| !inside[position]).collect();
         while let Some(position) = outside.pop() {
@@ -201,7 +205,12 @@ pub fn find_components<'a>(situation: &Situation<'a>) -> Vec<Component<'a>> {
         let at = *number.entry(joined.find(i)).or_insert(components.len());
         match components.get_mut(at) {
             Some(component) => component.vars.push(var),
-            None => components.push(Component { vars: vec![var], pieces: Vec::new(), plates: Vec::new() }),
+            None => components.push(Component {
+                vars: vec![var],
+                pieces: Vec::new(),
+                plates: Vec::new(),
+                partial: Vec::new(),
+            }),
         }
     }
     for (piece, first) in touching {
@@ -209,6 +218,7 @@ pub fn find_components<'a>(situation: &Situation<'a>) -> Vec<Component<'a>> {
     }
     for component in &mut components {
         component.plates = find_plates(situation.program, &component.vars, &component.pieces);
+        component.partial = component.vars.iter().copied().filter(|v| situation.partial.contains(v)).collect();
     }
     components
 }

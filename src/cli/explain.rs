@@ -233,7 +233,16 @@ fn tensors(reached: &Reached, as_ron: bool) -> Result<String, Trouble> {
             let batch = stage.batch.unwrap_or(ROWS).clamp(1, rows);
             for (at, line) in stage.lines.iter().enumerate() {
                 let when = When { epoch: 0, epochs: stage.epochs };
-                let spec = StepSpec { program, stage, line: at, rows: batch, data_rows: rows, inputs: &inputs, when };
+                let spec = StepSpec {
+                    program,
+                    stage,
+                    line: at,
+                    rows: batch,
+                    data_rows: rows,
+                    inputs: &inputs,
+                    partial: &train.partial,
+                    when,
+                };
                 let title = format!("stage {}, line {}", stage.name, at + 1);
                 let made = |e: ghmc::engine::EmitError| told(e.into());
                 match &line.update {

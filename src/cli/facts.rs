@@ -97,7 +97,7 @@ fn facts_of(
     cut: &BTreeSet<VarId>,
     asked: &BTreeSet<VarId>,
 ) -> Facts {
-    let situation = Situation { program, model, fixed, cut, asked };
+    let situation = Situation { program, model, fixed, cut, asked, partial: &ghmc::analysis::NOTHING };
     let names = |vars: &mut dyn Iterator<Item = VarId>| vars.map(|v| program.vars[v].name.clone()).collect();
     Facts {
         of,

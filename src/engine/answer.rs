@@ -10,7 +10,7 @@ use super::update::Opening;
 use super::variational::{conditional_of, draw_var, guide_of, lifted, set_mean};
 use crate::dist::{Label, Named, Value};
 use crate::model::{Domain, Factor, FactorKind, ModelId, Program, VarId};
-use crate::plan::{AnswerShape, Leaf, Normaliser, Partition};
+use crate::plan::{AnswerShape, Leaf, Normaliser, Partition, partial_of};
 use crate::tensor::graph::Graph;
 use crate::tensor::op::SiteId;
 
@@ -44,7 +44,7 @@ pub struct PosteriorSpec<'a> {
 /// entry each and a distribution asked for, `joint` is `[row, joint states]`, the last target fastest.
 pub fn posterior(spec: &PosteriorSpec<'_>) -> Result<Graph, EmitError> {
     let program = spec.program;
-    let mut scope = opening(program, spec.rows, spec.inputs).scope()?;
+    let mut scope = opening(program, spec.rows, spec.inputs, &spec.partition.partial).scope()?;
     for &var in spec.guided {
         let conditional = guide_of(&scope, spec.model, var)?;
         draw_var(&mut scope, var, conditional, true)?;
@@ -134,8 +134,8 @@ fn zeros_for(scope: &mut Scope<'_>, slots: &[Named]) -> Vec<(Named, Named)> {
     slots.iter().map(|s| (s.clone(), scope.space.full(&s.labels, 0.0))).collect()
 }
 
-fn opening<'a>(program: &'a Program, rows: usize, inputs: &'a [VarId]) -> Opening<'a> {
-    Opening { program, rows: Some(rows), inputs, ties: &[], first_site: FIRST_SITE }
+fn opening<'a>(program: &'a Program, rows: usize, inputs: &'a [VarId], partial: &'a [VarId]) -> Opening<'a> {
+    Opening { program, rows: Some(rows), inputs, partial, ties: &[], first_site: FIRST_SITE }
 }
 
 /// What a program of conditionals is made for.
@@ -160,7 +160,7 @@ pub struct ConditionalsSpec<'a> {
 
 /// Means of conditionals, each on draws of those before it, or their likeliest states: outputs by name, as `posterior`.
 pub fn conditionals(spec: &ConditionalsSpec<'_>) -> Result<Graph, EmitError> {
-    let mut scope = opening(spec.program, spec.rows, spec.inputs).scope()?;
+    let mut scope = opening(spec.program, spec.rows, spec.inputs, &[]).scope()?;
     let mut means: BTreeMap<VarId, Value> = BTreeMap::new();
     for &var in spec.order {
         let factors = &spec.program.models[spec.model].factors;
@@ -214,7 +214,8 @@ pub fn value(
     expr: &crate::model::Expr,
     leaves: &[Leaf],
 ) -> Result<Graph, EmitError> {
-    let mut scope = opening(program, rows, inputs).scope()?;
+    let partial = partial_of(leaves);
+    let mut scope = opening(program, rows, inputs, &partial).scope()?;
     let when = When { epoch: usize::MAX / 2, epochs: 1 };
     let per_row = expression(&mut scope, expr, &mut leaves.iter(), when)?;
     let row: Vec<Label> = scope.row.into_iter().collect();
@@ -225,7 +226,7 @@ pub fn value(
 
 /// A value that each row's data tell: output `value`, `[row, axes]`.
 pub fn code(program: &Program, rows: usize, inputs: &[VarId], expr: &crate::model::Expr) -> Result<Graph, EmitError> {
-    let mut scope = opening(program, rows, inputs).scope()?;
+    let mut scope = opening(program, rows, inputs, &[]).scope()?;
     let value = scope.number(expr)?;
     let row = scope.row;
     let labels: Vec<Label> = row.into_iter().chain(scope.axis_labels(&expr.ty.axes)?).collect();
@@ -237,7 +238,7 @@ pub fn code(program: &Program, rows: usize, inputs: &[VarId], expr: &crate::mode
 /// A log-partition: output `value`, a scalar.
 pub fn log_z(program: &Program, model: ModelId, normaliser: &Normaliser) -> Result<Graph, EmitError> {
     let none: [VarId; 0] = [];
-    let opening = Opening { program, rows: None, inputs: &none, ties: &[], first_site: FIRST_SITE };
+    let opening = Opening { program, rows: None, inputs: &none, partial: &[], ties: &[], first_site: FIRST_SITE };
     let mut scope = opening.scope()?;
     let value = log_normaliser(&mut scope, model, normaliser)?;
     let value = scope.space.sum_to(&value, &[]);

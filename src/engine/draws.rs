@@ -20,7 +20,8 @@ const FIRST_SITE: SiteId = 1 << 29;
 /// Outputs by name: `[row, axes]` draws of each variable that is not an input (`[row, axes, states]` one-hot for an
 /// enumeration); and `mean.<name>` where a variable has a parent's-value mean: what a picture of it shows.
 pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Result<Graph, EmitError> {
-    let opening = Opening { program, rows: Some(rows), inputs: &plan.fixed, ties: &[], first_site: FIRST_SITE };
+    let opening =
+        Opening { program, rows: Some(rows), inputs: &plan.fixed, partial: &[], ties: &[], first_site: FIRST_SITE };
     let mut scope = opening.scope()?;
     let model = &program.models[plan.model];
     let recurrences = find_recurrences(&model.factors, &plan.order);

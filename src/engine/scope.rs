@@ -40,6 +40,35 @@ pub struct Local {
     pub value: Value,
 }
 
+/// What a row tells of a variable that has a value in some rows only.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// For each state 0 where it agrees with what is told or nothing is, else −∞: over row, axes and states.
+    pub potential: Named,
+    /// The axis of the states.
+    pub states: Label,
+}
+
+impl Seen {
+    /// Of a discrete variable, from its values (states as codes, Booleans as 0 and 1, spins as −1 and 1) and where these count.
+    pub fn of(scope: &mut Scope<'_>, var: VarId, values: &Named, present: &Named) -> Result<Seen, EmitError> {
+        let count = scope.states(var)?;
+        let states = scope.space.label(count);
+        let codes = match scope.program.vars[var].domain {
+            Domain::Spin => {
+                spin_to_unit(&mut scope.space, &Value::Number(values.clone()), &Domain::Spin).array().clone()
+            }
+            _ => values.clone(),
+        };
+        let state = scope.space.positions(states);
+        let agrees = scope.space.zip(Binary::Eq, &state, &codes);
+        let (zero, never) = (scope.space.scalar(0.0), scope.space.scalar(f64::NEG_INFINITY));
+        let told = scope.space.select(&agrees, &zero, &never);
+        let potential = scope.space.select(present, &told, &zero);
+        Ok(Seen { potential, states })
+    }
+}
+
 /// A place to build expressions in: labels, parameters and the values of variables.
 pub struct Scope<'p> {
     /// The program.
@@ -50,6 +79,8 @@ pub struct Scope<'p> {
     pub row: Option<Label>,
     /// Values of variables.
     pub values: BTreeMap<VarId, Value>,
+    /// What rows tell of variables that have a value in some of them: potentials beside the model's.
+    pub seen: BTreeMap<VarId, Seen>,
     /// Values of parameters.
     pub params: BTreeMap<ParamId, Named>,
     /// Lengths of ragged plates, a number a row.
@@ -78,6 +109,7 @@ impl<'p> Scope<'p> {
             space,
             row: None,
             values: BTreeMap::new(),
+            seen: BTreeMap::new(),
             params: BTreeMap::new(),
             lengths: BTreeMap::new(),
             walk: None,
@@ -816,7 +848,7 @@ impl<'p> Scope<'p> {
 }
 
 /// A table is indexed by no and yes, whichever numbers the domain writes them as.
-fn spin_to_unit(space: &mut Space, value: &Value, domain: &Domain) -> Value {
+pub(super) fn spin_to_unit(space: &mut Space, value: &Value, domain: &Domain) -> Value {
     match (value, domain) {
         (Value::Number(x), Domain::Spin) => {
             let (half, shift) = (space.scale(x, 0.5), space.scalar(0.5));

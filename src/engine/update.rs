@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
 use super::objective::{When, objective};
-use super::scope::Scope;
+use super::scope::{Scope, Seen};
 use crate::dist::joint::{Lower, MOST_ROWS, Square, covariance_at};
 use crate::dist::{Label, Named, Space, Value};
 use crate::model::{AxisKind, Domain, ParamId, Program, VarId};
@@ -20,6 +20,11 @@ use crate::tensor::op::{Binary, SiteId, Unary};
 pub fn input_name(program: &Program, var: VarId) -> String {
     let declared = &program.vars[var];
     format!("{}.{}", program.models[declared.model].name, declared.name)
+}
+
+/// The name of the input that says where a bound variable has a value: `[row, axes]`, 1 there and 0 elsewhere.
+pub fn present_name(program: &Program, var: VarId) -> String {
+    format!("present.{}", input_name(program, var))
 }
 
 /// The name of the input of a ragged plate's lengths, a number a row.
@@ -35,6 +40,8 @@ pub struct Opening<'a> {
     pub rows: Option<usize>,
     /// Variables that are inputs.
     pub inputs: &'a [VarId],
+    /// Those of them that have no value in some rows: latent, with evidence that comes with the row.
+    pub partial: &'a [VarId],
     /// Parameters held equal: each is read as the other.
     pub ties: &'a [(ParamId, ParamId)],
     /// The first random site, so that programs of one run draw apart.
@@ -64,6 +71,12 @@ impl<'a> Opening<'a> {
             let mut labels: Vec<Label> = scope.row.into_iter().collect();
             labels.extend(scope.axis_labels(&axes)?);
             let array = scope.space.input(&input_name(program, var), &labels);
+            if self.partial.contains(&var) {
+                let present = scope.space.input(&present_name(program, var), &labels);
+                let seen = Seen::of(&mut scope, var, &array, &present)?;
+                scope.seen.insert(var, seen);
+                continue;
+            }
             let value = match scope.class(var)? {
                 Some(class) => Value::coded(&mut scope.space, &array, class),
                 None => Value::Number(array),
@@ -117,6 +130,8 @@ pub struct StepSpec<'a> {
     pub data_rows: usize,
     /// Bound variables.
     pub inputs: &'a [VarId],
+    /// Those of them that have no value in some rows.
+    pub partial: &'a [VarId],
     /// Where in the stage.
     pub when: When,
 }
@@ -131,6 +146,7 @@ impl StepSpec<'_> {
             program: self.program,
             rows: Some(self.rows),
             inputs: self.inputs,
+            partial: self.partial,
             ties: &self.stage.ties,
             first_site: (self.line as SiteId) << 20,
         }

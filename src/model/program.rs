@@ -283,6 +283,8 @@ pub struct Binding {
     pub scale: Option<Scale>,
     /// What is done to it.
     pub transform: Transform,
+    /// Whether some rows have no value, as far as is known: the data may not have been read.
+    pub partial: bool,
     /// Where it was written.
     pub span: Span,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::choose::{bound_by, choose_leaf, objectives};
+use super::choose::{Bound, bound_by, choose_leaf, objectives};
 use super::method::{GUIDE_DRAWS, Method, SWEEPS, Schedule, read_method};
 use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising, Partition};
 use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
@@ -235,7 +235,7 @@ impl Chooser<'_> {
                 Question::Value(expr) if matches!(metric, Metric::Retrieval { .. }) => {
                     let bound = match &self.ask.on {
                         Some(on) => bound_by(self.program, self.model, on.data),
-                        None => BTreeSet::new(),
+                        None => Bound::default(),
                     };
                     if let Some(read) = expr.reads().iter().find(|r| !bound.contains(&r.var)) {
                         let text = format!("the data do not tell `{}`", self.program.vars[read.var].name);
@@ -254,7 +254,7 @@ impl Chooser<'_> {
             Question::Value(expr) => {
                 let bound = match &self.ask.on {
                     Some(on) => bound_by(self.program, self.model, on.data),
-                    None => BTreeSet::new(),
+                    None => Bound::default(),
                 };
                 let mut leaves = Vec::new();
                 let mut kind = Kind::Exact;
@@ -388,14 +388,20 @@ impl Chooser<'_> {
             ));
         }
         let cut: BTreeSet<VarId> = evidence.iter().filter(|e| e.intervention).map(|e| e.var).collect();
-        let mut fixed: BTreeSet<VarId> = evidence.iter().map(|e| e.var).collect();
+        let told = self.ask.on.as_ref().map(|on| bound_by(program, self.model, on.data).partial).unwrap_or_default();
+        let some = |e: &&Evidence| e.value == EvidenceValue::Bound && !e.intervention && told.contains(&e.var);
+        let partial: BTreeSet<VarId> = evidence.iter().filter(some).map(|e| e.var).collect();
+        // A row that tells nothing has no answer, so that one partial variable by itself is known wherever it is asked on.
+        let partial =
+            if partial.len() < evidence.len() || partial.len() > 1 { &partial } else { &crate::analysis::NOTHING };
+        let mut fixed: BTreeSet<VarId> = evidence.iter().map(|e| e.var).filter(|v| !partial.contains(v)).collect();
         let ports = declared.vars.iter().copied().filter(|&v| program.vars[v].given);
         fixed.extend(ports);
         if matches!(self.ask.of, Subject::Guide(_)) {
             return self.choose_guide(targets, shape, evidence, metric, &fixed);
         }
         let asked: BTreeSet<VarId> = targets.iter().map(|t| t.0).collect();
-        let situation = Situation { program, model: self.model, fixed: &fixed, cut: &cut, asked: &asked };
+        let situation = Situation { program, model: self.model, fixed: &fixed, cut: &cut, asked: &asked, partial };
         let by_guide = matches!(self.method, Some(Method::Guide(_)));
         let not = match choose_partition(&situation, self.method) {
             Ok(_) if by_guide => None,

@@ -1,6 +1,6 @@
 //! OPEN FIRST: the choice for every training line and every question of a file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::choose_ask;
 use super::method::{Batch, Method, Optimiser, Rule, Schedule, read_method, read_optimiser, read_schedule};
@@ -8,7 +8,7 @@ use super::missing::{Missing, Unplanned, settle};
 use super::overrides::check_overrides;
 use super::plan::{
     Leaf, LinePlan, LogLikPlan, Normaliser, Normalising, ObjectivePlan, Partition, Plan, Refusal, StagePlan, TrainPlan,
-    Update,
+    Update, partial_of,
 };
 use super::rules::em;
 use super::rules::layer::choose_layer;
@@ -20,8 +20,8 @@ use crate::analysis::Reason;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{
-    Ask, DataId, Expr, Factor, Group, Line, ModelId, Node, Objective, ParamId, Part, Program, Question, Stage, Subject,
-    Train, Transform, Type, VarId,
+    Ask, Binding, DataId, Expr, Factor, Group, Line, ModelId, Node, Objective, ParamId, Part, Program, Question, Stage,
+    Subject, Train, Transform, Type, VarId,
 };
 
 /// Passes over the data where the file does not say.
@@ -44,7 +44,7 @@ pub fn choose_plan(program: &Program, problems: &mut Problems) -> Plan {
                 let unplanned = Unplanned {
                     what: format!("training `{}`", program.models[model].name),
                     model,
-                    fixed: bound_by(program, model, train.on.data),
+                    fixed: bound_by(program, model, train.on.data).vars,
                     learning: true,
                     objective: line.and_then(|l| l.objective.as_ref()),
                     by: line.map_or(&[], |l| &l.by),
@@ -72,7 +72,7 @@ pub fn choose_plan(program: &Program, problems: &mut Problems) -> Plan {
 /// The engine that a question needs and that is not built yet; gives the problem back where none would do.
 fn missing_answer(program: &Program, ask: &Ask, problem: Diagnostic) -> Result<Missing, Box<Diagnostic>> {
     let (Subject::Model(model) | Subject::Guide(model)) = ask.of else { return Err(Box::new(problem)) };
-    let bound = ask.on.as_ref().map(|on| bound_by(program, model, on.data)).unwrap_or_default();
+    let bound = ask.on.as_ref().map(|on| bound_by(program, model, on.data).vars).unwrap_or_default();
     let mut question = &ask.question;
     let mut truth = BTreeSet::new();
     while let Question::Metric { truth: of, prediction, .. } = question {
@@ -96,43 +96,87 @@ fn missing_answer(program: &Program, ask: &Ask, problem: Diagnostic) -> Result<M
     settle(program, unplanned, problem)
 }
 
-/// The variables of a model that a data set binds, by name.
-pub fn bound_by(program: &Program, model: ModelId, data: DataId) -> BTreeSet<VarId> {
-    let names: BTreeSet<&str> = bound_names(program, data);
-    program.models[model].vars.iter().copied().filter(|&v| names.contains(program.vars[v].name.as_str())).collect()
+/// The variables of a model that a data set binds.
+#[derive(Clone, Debug, Default)]
+pub struct Bound {
+    vars: BTreeSet<VarId>,
+    /// Those of them that have no value in some rows, as far as is known.
+    pub partial: BTreeSet<VarId>,
 }
 
-fn bound_names(program: &Program, data: DataId) -> BTreeSet<&str> {
+impl std::ops::Deref for Bound {
+    type Target = BTreeSet<VarId>;
+
+    fn deref(&self) -> &BTreeSet<VarId> {
+        &self.vars
+    }
+}
+
+impl IntoIterator for Bound {
+    type Item = VarId;
+    type IntoIter = std::collections::btree_set::IntoIter<VarId>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.vars.into_iter()
+    }
+}
+
+impl Bound {
+    /// Those of some models, by name.
+    fn of(program: &Program, models: impl Iterator<Item = ModelId>, data: DataId) -> Bound {
+        let names = bound_names(program, data);
+        let mut bound = Bound::default();
+        for var in models.flat_map(|m| program.models[m].vars.iter().copied()) {
+            let Some(&partial) = names.get(program.vars[var].name.as_str()) else { continue };
+            bound.vars.insert(var);
+            if partial && !program.vars[var].given {
+                bound.partial.insert(var);
+            }
+        }
+        bound
+    }
+
+    /// Those of one model.
+    fn within(&self, program: &Program, model: ModelId) -> Bound {
+        let own = |vars: &BTreeSet<VarId>| vars.iter().copied().filter(|&v| program.vars[v].model == model).collect();
+        Bound { vars: own(&self.vars), partial: own(&self.partial) }
+    }
+}
+
+/// The variables of a model that a data set binds, by name.
+pub fn bound_by(program: &Program, model: ModelId, data: DataId) -> Bound {
+    Bound::of(program, std::iter::once(model), data)
+}
+
+/// The names that a data set binds, and whether values are missing there in some rows.
+fn bound_names(program: &Program, data: DataId) -> BTreeMap<&str, bool> {
     use crate::model::DataSource;
     let declared = &program.data[data];
-    let own = declared.bindings.iter().map(|b| b.name.as_str());
-    let inherited: BTreeSet<&str> = match &declared.source {
+    let mut names: BTreeMap<&str, bool> = match &declared.source {
         DataSource::Of(of) => bound_names(program, of.data),
         DataSource::Sample { model, .. } if declared.bindings.is_empty() => {
-            program.models[*model].vars.iter().map(|&v| program.vars[v].name.as_str()).collect()
+            program.models[*model].vars.iter().map(|&v| (program.vars[v].name.as_str(), false)).collect()
         }
-        DataSource::Sample { .. } | DataSource::Read { .. } => BTreeSet::new(),
+        DataSource::Sample { .. } | DataSource::Read { .. } => BTreeMap::new(),
     };
-    own.chain(inherited).collect()
+    let some = |b: &Binding| b.partial || matches!(b.transform, Transform::Reveal { .. });
+    names.extend(declared.bindings.iter().map(|b| (b.name.as_str(), some(b))));
+    names
 }
 
-/// Labels that only some rows keep, beside other values that are learned from: those rows would have to be summed over.
-fn refuse_hidden_labels(program: &Program, model: ModelId, train: &Train) -> Result<(), Box<Diagnostic>> {
-    let bindings = &program.data[train.on.data].bindings;
-    let scored: Vec<VarId> =
-        bound_by(program, model, train.on.data).into_iter().filter(|&v| !program.vars[v].given).collect();
-    let hidden = bindings.iter().find(|b| {
-        matches!(b.transform, Transform::Reveal { .. }) && scored.iter().any(|&v| program.vars[v].name == b.name)
-    });
-    match hidden {
-        Some(binding) if scored.len() > 1 => Err(Box::new(
+/// Refuses what has no value in some rows where only a likelihood could sum over it.
+fn refuse_partial(program: &Program, model: ModelId, bound: &Bound, at: Span) -> Result<(), Box<Diagnostic>> {
+    let own = bound.within(program, model);
+    let scored = own.iter().filter(|&&v| !program.vars[v].given).count();
+    match own.partial.first() {
+        // A row in which nothing is told is left out.
+        Some(&var) if scored > 1 => Err(Box::new(
             Diagnostic::at(
                 Code::NotSupported,
-                train.on.span,
-                format!("learning from rows without `{}` beside rows with it is not built yet", binding.name),
+                at,
+                format!("a bound on rows without `{}` beside rows with it is not built yet", program.vars[var].name),
             )
-            .label(binding.span, "kept in some rows only")
-            .help("learn from the labelled rows alone, or leave the label unbound"),
+            .help("learn from the complete rows alone, or leave the variable unbound; a likelihood sums over it"),
         )),
         _ => Ok(()),
     }
@@ -150,14 +194,19 @@ fn choose_train<'a>(program: &Program, train: &'a Train) -> Result<TrainPlan, Un
     for &model in &models {
         refuse_coupled_groups(program, model, train.span).map_err(|p| (p, None))?;
         refuse_row_loops(program, model, train.span).map_err(|p| (p, None))?;
-        refuse_hidden_labels(program, model, train).map_err(|p| (p, None))?;
     }
-    let bound = models.iter().flat_map(|&model| bound_by(program, model, train.on.data)).collect();
+    let bound = Bound::of(program, models.iter().copied(), train.on.data);
     let mut stages = Vec::new();
     for stage in &train.stages {
         stages.push(choose_stage(program, stage, &bound)?);
     }
-    Ok(TrainPlan { on: train.on.clone(), bound: bound.into_iter().collect(), stages })
+    let lines = stages.iter().flat_map(|s: &StagePlan| &s.lines);
+    let partial: BTreeSet<VarId> = lines
+        .filter_map(|l| if let ObjectivePlan::Expression { leaves, .. } = &l.objective { Some(leaves) } else { None })
+        .flat_map(|leaves| partial_of(leaves))
+        .collect();
+    let partial = partial.into_iter().collect();
+    Ok(TrainPlan { on: train.on.clone(), bound: bound.iter().copied().collect(), partial, stages })
 }
 
 /// The models that an objective speaks of.
@@ -174,7 +223,7 @@ fn models_of(objective: &Objective) -> Vec<ModelId> {
     }
 }
 
-fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &BTreeSet<VarId>) -> Result<StagePlan, Unfit<'a>> {
+fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &Bound) -> Result<StagePlan, Unfit<'a>> {
     let mut lines = Vec::new();
     let mut batch: Option<(Batch, Span)> = None;
     let mut waiting = stage.lines.iter().peekable();
@@ -266,9 +315,9 @@ fn choose_line(
     program: &Program,
     line: &Line,
     phases: bool,
-    bound: &BTreeSet<VarId>,
+    bound: &Bound,
 ) -> Result<(LinePlan, Option<Batch>), Box<Diagnostic>> {
-    let own: BTreeSet<VarId> = program.models[line.model].vars.iter().copied().filter(|v| bound.contains(v)).collect();
+    let own = bound.within(program, line.model);
     let method = match line.by.as_slice() {
         [] => None,
         [one] => Some(read_method(one)?),
@@ -416,7 +465,7 @@ pub fn objectives(expr: &Expr) -> Vec<&Objective> {
 pub fn choose_leaf(
     program: &Program,
     objective: &Objective,
-    bound: &BTreeSet<VarId>,
+    bound: &Bound,
     method: Option<&Method>,
     learning: bool,
     at: Span,
@@ -455,6 +504,7 @@ pub fn choose_leaf(
             Diagnostic::at(Code::NoEngine, at, "data has samples and no density").help("name a model or a guide"),
         )),
         Objective::Bound { model, kl_weight } => {
+            refuse_partial(program, *model, bound, at)?;
             let weight = match kl_weight {
                 None => Schedule::Constant(1.0),
                 Some(argument) => read_schedule(argument, at)?,
@@ -486,7 +536,7 @@ fn loglik(
     model: ModelId,
     targets: &[VarId],
     given: &[VarId],
-    bound: &BTreeSet<VarId>,
+    bound: &Bound,
     method: Option<&Method>,
     at: Span,
 ) -> Result<LogLikPlan, Box<Diagnostic>> {
@@ -502,7 +552,7 @@ fn try_loglik(
     model: ModelId,
     targets: &[VarId],
     given: &[VarId],
-    bound: &BTreeSet<VarId>,
+    bound: &Bound,
     method: Option<&Method>,
     at: Span,
 ) -> Result<LogLikPlan, NoLogLik> {
@@ -513,8 +563,19 @@ fn try_loglik(
         [] => declared.vars.iter().copied().filter(|v| bound.contains(v)).collect(),
         some => some.iter().copied().collect(),
     };
-    let fixed = a.union(&b).copied().collect();
-    choose_loglik(&Request { program, model, fixed, given: b, method, at })
+    let partial: BTreeSet<VarId> = a.iter().copied().filter(|v| bound.partial.contains(v) && !b.contains(v)).collect();
+    let scored = a.difference(&b).count();
+    // Where nothing else is scored, a row without a value is left out.
+    let partial = if scored > 1 { partial } else { BTreeSet::new() };
+    if let Some(&var) = b.iter().find(|v| bound.partial.contains(v)) {
+        let name = &program.vars[var].name;
+        let problem =
+            Diagnostic::at(Code::NotSupported, at, format!("`{name}` is conditioned on and has no value in some rows"))
+                .help("give it a distribution and leave it among what is scored: then it is summed over there");
+        return Err(NoLogLik::Told(Box::new(problem)));
+    }
+    let fixed = a.union(&b).copied().filter(|v| !partial.contains(v)).collect();
+    choose_loglik(&Request { program, model, fixed, partial, given: b, method, at })
 }
 
 enum Default {
@@ -526,7 +587,7 @@ enum Default {
 fn choose_default(
     program: &Program,
     line: &Line,
-    bound: &BTreeSet<VarId>,
+    bound: &Bound,
     method: Option<&Method>,
 ) -> Result<Default, Box<Diagnostic>> {
     let leaf = |objective: Objective, leaf: Leaf| {
@@ -538,6 +599,7 @@ fn choose_default(
         Ok(plan) => Ok(leaf(Objective::LogLik { model, targets: Vec::new(), given: Vec::new() }, Leaf::LogLik(plan))),
         Err(NoLogLik::Told(problem)) => Err(problem),
         Err(NoLogLik::Posterior(not)) => {
+            refuse_partial(program, model, bound, line.span)?;
             if program.models[model].guide.is_none() {
                 return Err(Box::new(not.diagnostic(program, line.span)));
             }

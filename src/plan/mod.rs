@@ -24,5 +24,5 @@ pub use missing::Missing;
 pub use plan::{
     Answer, AnswerShape, AskPlan, Block, Cost, Draws, Engine, Expectation, Kind, LayerPlan, Leaf, LinePlan, LogLikPlan,
     Machine, Normaliser, NormaliserOf, Normalising, ObjectivePlan, Partition, PieceRef, Plan, Refusal, StagePlan,
-    TrainPlan, Update, VariationalPlan, WakeSleepPlan,
+    TrainPlan, Update, VariationalPlan, WakeSleepPlan, partial_of,
 };

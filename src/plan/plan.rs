@@ -133,6 +133,8 @@ pub struct Partition {
     pub model: ModelId,
     /// Fixed variables.
     pub fixed: Vec<VarId>,
+    /// Variables that have a value in some rows: evidence there, and summed over elsewhere.
+    pub partial: Vec<VarId>,
     /// Summands that touch no latent variable.
     pub settled: Vec<PieceRef>,
     /// The latent rest.
@@ -383,6 +385,8 @@ pub struct TrainPlan {
     pub on: DataRef,
     /// Variables that the data binds.
     pub bound: Vec<VarId>,
+    /// Those of them that have no value in some rows.
+    pub partial: Vec<VarId>,
     /// Its stages.
     pub stages: Vec<StagePlan>,
 }
@@ -514,4 +518,28 @@ pub struct Plan {
     pub asks: Vec<AskPlan>,
     /// What fits and is not built yet: the file can be explained, and not run.
     pub missing: Vec<Missing>,
+}
+
+impl Answer {
+    /// The variables that have a value in some rows only, and are summed over in the others.
+    pub fn partial(&self) -> Vec<VarId> {
+        match self {
+            Answer::Posterior { partition, .. } => partition.partial.clone(),
+            Answer::Value { leaves, .. } => partial_of(leaves),
+            Answer::Conditionals { .. } | Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => Vec::new(),
+        }
+    }
+}
+
+/// The variables that likelihoods among some quantities sum over where a row has no value for them, each once.
+pub fn partial_of(leaves: &[Leaf]) -> Vec<VarId> {
+    let mut all: Vec<VarId> = leaves
+        .iter()
+        .filter_map(|leaf| if let Leaf::LogLik(plan) = leaf { Some(&plan.clamped.partial) } else { None })
+        .flatten()
+        .copied()
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }

@@ -215,8 +215,16 @@ impl<'a> Checker<'a> {
             );
             return None;
         }
-        let binding =
-            Binding { name: decl.name.text.clone(), axes, domain, column, scale, transform, span: field.span };
+        let binding = Binding {
+            name: decl.name.text.clone(),
+            axes,
+            domain,
+            column,
+            scale,
+            transform,
+            partial: false,
+            span: field.span,
+        };
         if let Transform::Computed(value) = &binding.transform {
             if value.ty.axes != binding.axes {
                 let (has, wants) = (say_axes(&self.program, &value.ty.axes), say_axes(&self.program, &binding.axes));
@@ -352,6 +360,7 @@ impl<'a> Checker<'a> {
                     column: v.name.clone(),
                     scale: None,
                     transform: Transform::Plain,
+                    partial: false,
                     span: item.name.span,
                 }
             })
@@ -432,6 +441,7 @@ impl<'a> Checker<'a> {
             column: column.name.clone(),
             scale: None,
             transform: Transform::Plain,
+            partial: false,
             span,
         })
     }

@@ -281,7 +281,7 @@ impl Asker<'_> {
     pub(super) fn rows(&self) -> Result<Vec<usize>, Failure> {
         let Some(on) = &self.ask.on else { return Ok(Vec::new()) };
         let bound = self.evidence().iter().filter(|e| e.value == EvidenceValue::Bound).map(|e| e.var);
-        let rows = self.data.telling_rows(self.program, on, &bound.collect::<Vec<_>>())?;
+        let rows = self.data.telling_rows(self.program, on, &bound.collect::<Vec<_>>(), &self.ask.answer.partial())?;
         self.chosen(rows)
     }
 

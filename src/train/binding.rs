@@ -181,6 +181,9 @@ impl Binder<'_> {
                 continue;
             }
             let bound = self.column(binding, table, &train, of.map_or(&train, |(_, rows)| rows))?;
+            if bound.column.absent.as_ref().is_some_and(|absent| absent.contains(&true)) {
+                self.note_partial(binding);
+            }
             columns.retain(|c| c.name != bound.name);
             columns.push(bound);
         }
@@ -192,6 +195,18 @@ impl Binder<'_> {
             }
         }
         Ok(BoundSet { columns, rows: table.rows, splits: table.splits.clone(), source: Some(table.clone()) })
+    }
+
+    /// Notes that some rows of a bound column have no value.
+    fn note_partial(&mut self, binding: &Binding) {
+        let ids: Vec<DataId> = self.program.data.ids().collect();
+        for id in ids {
+            let own =
+                self.program.data[id].bindings.iter_mut().find(|b| b.span == binding.span && b.name == binding.name);
+            if let Some(own) = own {
+                own.partial = true;
+            }
+        }
     }
 
     /// Binds a column: `train` are the rows that labels are taken from, `own` those that the set is made of.
@@ -473,8 +488,14 @@ impl DataSets {
     }
 
     /// The rows that say something about the variables that are not given: a row in which all of these are absent says
-    /// nothing and is left out. A row in which some are absent needs an engine that sums over them.
-    pub fn telling_rows(&self, program: &Program, on: &DataRef, vars: &[VarId]) -> Result<Vec<usize>, Failure> {
+    /// nothing and is left out. What is absent elsewhere must be among `summed`, which the plan sums over.
+    pub fn telling_rows(
+        &self,
+        program: &Program,
+        on: &DataRef,
+        vars: &[VarId],
+        summed: &[VarId],
+    ) -> Result<Vec<usize>, Failure> {
         let rows = self.rows(program, on)?;
         let Some(set) = self.sets.get(&on.data) else { return Ok(rows) };
         let columns: Vec<(VarId, &BoundColumn)> = vars
@@ -488,19 +509,20 @@ impl DataSets {
         let scored = vars.iter().filter(|&&v| !program.vars[v].given).count();
         let mut telling = Vec::new();
         for &row in &rows {
-            let mut absent = 0;
+            // Wholly absent ones, and the first that is absent where nobody sums over it.
+            let (mut silent, mut alone) = (0, None);
             for (var, bound) in &columns {
                 let missing = (0..bound.column.filled(row)).filter(|&i| bound.column.is_absent(row, i)).count();
                 let whole = missing == bound.column.filled(row) && !program.vars[*var].given;
-                if missing > 0 && !whole {
-                    return Err(partly_absent(program, on, *var, row));
+                silent += usize::from(missing > 0 && whole);
+                if missing > 0 && !summed.contains(var) {
+                    alone = alone.or(Some(*var));
                 }
-                absent += usize::from(missing > 0);
             }
-            match absent {
-                0 => telling.push(row),
-                n if n == scored => {}
-                _ => return Err(partly_absent(program, on, columns[0].0, row)),
+            match alone {
+                _ if silent == scored => {}
+                None => telling.push(row),
+                Some(var) => return Err(partly_absent(program, on, var, row)),
             }
         }
         match telling.is_empty() {
@@ -519,7 +541,7 @@ impl DataSets {
     /// Errors: some training of the plan has no row to learn from, or rows it cannot learn from; early stopping has no row to watch.
     pub fn verify_rows(&self, program: &Program, plan: &Plan) -> Result<(), Failure> {
         for train in &plan.trains {
-            self.telling_rows(program, &train.on, &self.inputs_of(program, train))?;
+            self.telling_rows(program, &train.on, &self.inputs_of(program, train), &train.partial)?;
             for (_, on) in train.stages.iter().filter_map(|stage| stage.patience.as_ref()) {
                 self.rows(program, on)?;
             }
@@ -563,6 +585,18 @@ impl DataSets {
         let bound = set.columns.iter().find(|c| c.name == program.vars[var].name)?;
         let width = bound.column.width();
         bound.column.absent.as_ref().map(|mask| mask[row * width..(row + 1) * width].to_vec())
+    }
+
+    /// Where a variable has values at some rows, `[row, axes]`: 1 where it has one; none where its column is complete.
+    pub fn present<T: Element>(&self, program: &Program, data: DataId, var: VarId, rows: &[usize]) -> Option<Vec<T>> {
+        let set = self.sets.get(&data)?;
+        let bound = set.columns.iter().find(|c| c.name == program.vars[var].name)?;
+        bound.column.absent.as_ref()?;
+        let axes: Option<Vec<usize>> = program.extents(&program.vars[var].axes());
+        let width: usize = axes.map_or(bound.column.width(), |extents| extents.iter().product());
+        let there = |row: usize, i: usize| i < bound.column.filled(row) && !bound.column.is_absent(row, i);
+        let one = |row: usize| (0..width).map(move |i| T::of(f64::from(u8::from(there(row, i)))));
+        Some(rows.iter().flat_map(|&row| one(row)).collect())
     }
 
     /// Whether a data set binds a variable of that name.

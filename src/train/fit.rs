@@ -22,6 +22,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::engine::objective::When;
 use crate::engine::update::{
     StepSpec, expectation_step, gradient_step, input_name, length_name, maximisation_step, objective_value,
+    present_name,
 };
 use crate::model::{AxisKind, Init, Program, VarId};
 use crate::plan::{LinePlan, ObjectivePlan, Plan, Rule, Schedule, StagePlan, TrainPlan, Update};
@@ -309,7 +310,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
         observer: &mut dyn Observer,
     ) -> Result<Outcome, Failure> {
         let inputs = self.data.inputs_of(self.program, train);
-        let rows = self.data.telling_rows(self.program, &train.on, &inputs)?;
+        let rows = self.data.telling_rows(self.program, &train.on, &inputs, &train.partial)?;
         let numbers = numbered(&self.data.rows(self.program, &train.on)?);
         let mut cache: Cache<Key, T> = Cache::new();
         let is_em = stage.lines.iter().any(|l| l.update == Update::Em);
@@ -338,6 +339,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
                         rows: batch_rows.len(),
                         data_rows: rows.len(),
                         inputs: &inputs,
+                        partial: &train.partial,
                         when,
                     };
                     let key = (line, batch_rows.len(), Part::Step, schedule_key(plan, when));
@@ -443,6 +445,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
             rows: n,
             data_rows: rows.len(),
             inputs,
+            partial: &train.partial,
             when,
         };
         for (line, plan) in stage.lines.iter().enumerate() {
@@ -570,6 +573,9 @@ pub fn gather_inputs<T: Scalar>(
     for &var in vars {
         if let Some(values) = data.gather::<T>(program, set, var, rows, seed, epoch) {
             inputs.push((input_name(program, var), values));
+        }
+        if let Some(present) = data.present::<T>(program, set, var, rows) {
+            inputs.push((present_name(program, var), present));
         }
         for axis in program.vars[var].axes() {
             let name = length_name(program, axis);

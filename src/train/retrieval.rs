@@ -82,7 +82,7 @@ impl Asker<'_> {
         let vars = self.program.models[model].vars.iter().copied();
         let inputs: Vec<VarId> = vars.filter(|&v| self.data.binds(on.data, &self.program.vars[v].name)).collect();
         let read: Vec<VarId> = expr.reads().iter().map(|r| r.var).collect();
-        let rows = self.chosen(self.data.telling_rows(self.program, on, &read)?)?;
+        let rows = self.chosen(self.data.telling_rows(self.program, on, &read, &[])?)?;
         let emit = |rows: usize| answer::code(self.program, rows, &inputs, expr);
         let size = match rows.len() {
             0 | 1 => 1,

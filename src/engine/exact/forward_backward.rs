@@ -4,7 +4,7 @@
 use super::super::error::EmitError;
 use super::super::scope::{Scope, Walk};
 use super::enumeration::sum_plates;
-use super::{Mode, Tilts, enumerate_states, keep_labels, tilt_value};
+use super::{Mode, Tilts, enumerate_states, keep_labels, seen_value, tilt_value};
 use crate::dist::{Label, Named};
 use crate::model::{AxisId, Factor};
 use crate::plan::Block;
@@ -43,8 +43,9 @@ pub fn log_partition(
         }
         let around: Vec<Label> = lead.iter().copied().chain([time, now]).collect();
         for (&var, value) in &here {
-            if let Some(tilt) = tilt_value(scope, var, value, tilts, &around) {
-                local = scope.space.add(&local, &tilt);
+            let more = [tilt_value(scope, var, value, tilts, &around), seen_value(scope, var, value, &around)];
+            for potential in more.into_iter().flatten() {
+                local = scope.space.add(&local, &potential);
             }
         }
         Ok((local, moves))

@@ -8,7 +8,7 @@ mod tables;
 use std::collections::BTreeMap;
 
 use super::error::EmitError;
-use super::scope::Scope;
+use super::scope::{Scope, spin_to_unit};
 use crate::dist::{Label, Named, Value};
 use crate::model::{Domain, Factor, VarId};
 use crate::plan::{Block, Engine, Partition, PieceRef};
@@ -130,6 +130,16 @@ pub fn tilt_value(scope: &mut Scope<'_>, var: VarId, value: &Value, tilts: &Tilt
         Value::State { .. } | Value::Number(_) => scope.space.mul_zero(value.array(), tilt),
     };
     Some(scope.space.sum_to(&product, keep))
+}
+
+/// What the row tells of a variable, at each enumerated value of it; none where it tells nothing in any row.
+///
+/// `keep` are labels that stay; every other axis is summed, as entries are told apart.
+pub fn seen_value(scope: &mut Scope<'_>, var: VarId, value: &Value, keep: &[Label]) -> Option<Named> {
+    let seen = scope.seen.get(&var)?.clone();
+    let value = spin_to_unit(&mut scope.space, value, &scope.program.vars[var].domain);
+    let told = value.pick(&mut scope.space, &seen.potential, seen.states);
+    Some(scope.space.sum_to(&told, keep))
 }
 
 /// The joint states of some variables at one position of their plates, laid out along one axis.

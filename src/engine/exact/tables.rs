@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::super::error::EmitError;
 use super::super::scope::{Local, Scope};
 use super::enumeration::sum_plates;
-use super::{Mode, Tilts, enumerate_states, keep_labels, tilt_value};
+use super::{Mode, Tilts, enumerate_states, keep_labels, seen_value, tilt_value};
 use crate::diag::Code;
 use crate::dist::{Label, Named};
 use crate::model::{AxisId, Factor, FactorKind, VarId, entries_of, entry_reads};
@@ -157,9 +157,9 @@ impl Sum<'_> {
         self.single(scope, var, value, state)
     }
 
-    /// A tilt: its product with each entry's value.
+    /// What the row tells of a variable's entries, and its tilt: the product with each entry's value.
     fn tilt(&mut self, scope: &mut Scope<'_>, var: VarId, tilts: &Tilts) -> Result<(), EmitError> {
-        if !tilts.contains_key(&var) {
+        if !tilts.contains_key(&var) && !scope.seen.contains_key(&var) {
             return Ok(());
         }
         let axes = scope.program.vars[var].axes();
@@ -167,11 +167,10 @@ impl Sum<'_> {
         let mut keep: Vec<Label> = scope.row.into_iter().collect();
         keep.extend(scope.axis_labels(&axes)?);
         keep.push(state);
-        let value = values.get(&var).and_then(|value| tilt_value(scope, var, value, tilts, &keep));
-        match value {
-            Some(value) => self.single(scope, var, value, state),
-            None => Ok(()),
-        }
+        let Some(value) = values.get(&var) else { return Ok(()) };
+        // What is seen stands apart: a table that leaves an entry one state takes it out of the sum.
+        let more = [seen_value(scope, var, value, &keep), tilt_value(scope, var, value, tilts, &keep)];
+        more.into_iter().flatten().try_for_each(|potential| self.single(scope, var, potential, state))
     }
 
     /// Hands over a table for each entry of a variable.

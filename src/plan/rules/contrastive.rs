@@ -92,7 +92,8 @@ pub fn choose_normaliser(
     at: crate::base::span::Span,
 ) -> Result<Normaliser, Diagnostic> {
     let program = situation.program;
-    let whole = Component { vars: part.vars.clone(), pieces: part.pieces.clone(), plates: Vec::new() };
+    let whole =
+        Component { vars: part.vars.clone(), pieces: part.pieces.clone(), plates: Vec::new(), partial: Vec::new() };
     let mut rejected = Vec::new();
     let make = |how: Normalising, reason: String, rejected: Vec<Refusal>| Normaliser {
         of: part.of.clone(),
@@ -150,6 +151,7 @@ pub fn choose_normaliser(
         vars: hidden.clone(),
         pieces: part.pieces.iter().filter(|p| p.factor.scope().iter().any(|v| hidden.contains(v))).copied().collect(),
         plates: Vec::new(),
+        partial: Vec::new(),
     };
     let inner = if hidden.is_empty() {
         None

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::contrastive::{Undirected, choose_normaliser, find_undirected};
 use super::partition::{NotExact, choose_partition};
-use crate::analysis::{Situation, find_components, find_pieces};
+use crate::analysis::{NOTHING, Situation, find_components, find_pieces};
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{FactorKind, ModelId, Program, VarId};
@@ -17,8 +17,10 @@ pub struct Request<'a> {
     pub program: &'a Program,
     /// The model.
     pub model: ModelId,
-    /// A and B together.
+    /// A and B together, without what is known in part.
     pub fixed: BTreeSet<VarId>,
+    /// Those of A that have a value in some rows only.
+    pub partial: BTreeSet<VarId>,
     /// B.
     pub given: BTreeSet<VarId>,
     /// An engine asked for.
@@ -49,9 +51,10 @@ pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
                 .help("give it a distribution with `~`, or learn it adversarially");
         return Err(NoLogLik::Told(Box::new(problem)));
     }
-    let situation = Situation::new(request.program, request.model, &request.fixed);
+    let situation =
+        Situation { partial: &request.partial, ..Situation::new(request.program, request.model, &request.fixed) };
     let clamped = choose_partition(&situation, request.method).map_err(NoLogLik::Posterior)?;
-    let below = Situation { fixed: &request.given, ..situation };
+    let below = Situation { fixed: &request.given, partial: &NOTHING, ..situation };
     let steps: Option<&Schedule> = match request.method {
         Some(Method::Contrastive(steps)) => Some(steps),
         _ => None,

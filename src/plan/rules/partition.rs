@@ -241,7 +241,9 @@ pub fn choose_partition(situation: &Situation<'_>, asked: Option<&Method>) -> Re
         blocks.push(block);
     }
     let settled = refs(situation, &find_pieces(situation)).into_iter().filter(|p| !touched.contains(p)).collect();
-    Ok(Partition { model: situation.model, fixed: situation.fixed.iter().copied().collect(), settled, blocks })
+    let all = |vars: &BTreeSet<VarId>| vars.iter().copied().collect();
+    let (fixed, partial) = (all(situation.fixed), all(situation.partial));
+    Ok(Partition { model: situation.model, fixed, partial, settled, blocks })
 }
 
 /// A sub-model's own log-partition must not hang on anything latent outside it: nobody sums over that here.

@@ -11,7 +11,7 @@ use ghmc::engine::update::input_name;
 use ghmc::model::evaluate::Values;
 use ghmc::model::{Ask, Evidence, EvidenceValue, ModelId, Program, Question, Subject, VarId, Verb};
 use ghmc::pipeline::{Settings, Workspace};
-use ghmc::plan::{Answer, AnswerShape, AskPlan, choose_ask};
+use ghmc::plan::{Answer, AnswerShape, AskPlan, Engine, choose_ask};
 use ghmc::runtime::{self, Context, Options, States};
 use ghmc::tensor::graph::Graph;
 use ndarray::{ArrayD, IxDyn};
@@ -56,6 +56,17 @@ pub fn posterior_plan(
         span: oracle::nowhere(),
     };
     choose_ask(program, &ask).ok()
+}
+
+/// The plan itself, and the same with every block summed by a junction tree.
+pub fn replays(plan: &AskPlan) -> [AskPlan; 2] {
+    let mut other = plan.clone();
+    if let Answer::Posterior { partition, joint, .. } = &mut other.answer {
+        for block in partition.blocks.iter_mut().chain(joint.iter_mut().flat_map(|j| &mut j.blocks)) {
+            block.engine = Engine::JunctionTree;
+        }
+    }
+    [plan.clone(), other]
 }
 
 /// The program of a posterior plan for one row.
