@@ -80,15 +80,19 @@ struct Definition {
 
 type Definitions = BTreeMap<VarId, Definition>;
 
-/// Puts every definition in where it is read, in all models and guides. The definitions themselves stay, for draws; those of
+/// Puts every definition in where it is read, in all models and guides, but for those that a question sets to a value: what reads them
+/// must then see the value. The definitions themselves stay, for draws; those of
 /// undirected sub-models move beside them, since they add nothing to what is normalised there.
 pub fn inline_definitions(program: &mut Program) -> Result<(), NotInlined> {
     let ids: Vec<_> = program.models.ids().collect();
+    let set: BTreeSet<VarId> = program.asks.iter().flat_map(|ask| ask.question.interventions()).collect();
     for id in ids {
         lift_definitions(&mut program.models[id].factors);
         let mut written: BTreeMap<VarId, (Target, Expr)> = BTreeMap::new();
         for factor in &program.models[id].factors {
-            if let FactorKind::Deterministic { target, value } = &factor.kind {
+            if let FactorKind::Deterministic { target, value } = &factor.kind
+                && !set.contains(&target.var)
+            {
                 written.insert(target.var, (target.clone(), value.clone()));
             }
         }

@@ -255,6 +255,19 @@ pub enum Question {
     LogZ(Option<String>),
 }
 
+impl Question {
+    /// The variables that are set to a value from outside: `do(x = v)`.
+    pub fn interventions(&self) -> Vec<VarId> {
+        match self {
+            Question::Probability { evidence, .. }
+            | Question::Argmax { evidence, .. }
+            | Question::Mean { evidence, .. } => evidence.iter().filter(|e| e.intervention).map(|e| e.var).collect(),
+            Question::Metric { prediction, .. } => prediction.interventions(),
+            Question::Value(_) | Question::LogZ(_) => Vec::new(),
+        }
+    }
+}
+
 /// A question put to a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ask {

@@ -171,7 +171,6 @@ impl Chooser<'_> {
                 );
             }
         }
-        let factors = &program.models[self.model].factors;
         for fixed in evidence {
             let name = &program.vars[fixed.var].name;
             if let EvidenceValue::Answer(_) | EvidenceValue::Line { .. } = fixed.value {
@@ -182,20 +181,6 @@ impl Chooser<'_> {
                         format!("fixing `{name}` to the answer of another question is not built yet"),
                     )
                     .help("ask the other question first, and write its answer here"),
-                ));
-            }
-            let defined = factors
-                .iter()
-                .find(|f| matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == fixed.var));
-            if let (Some(factor), true) = (defined, fixed.intervention) {
-                return Err(Box::new(
-                    Diagnostic::at(
-                        Code::NotSupported,
-                        self.ask.span,
-                        format!("setting `{name}`, which is defined by `=`, is not built yet"),
-                    )
-                    .label(factor.span, "defined here")
-                    .help("set the variables it is computed from"),
                 ));
             }
         }
@@ -366,7 +351,8 @@ impl Chooser<'_> {
         let program = self.program;
         let declared = &program.models[self.model];
         let defined = declared.factors.iter().find(|f| {
-            matches!(&f.kind, FactorKind::Deterministic { target, .. } if targets.iter().any(|t| t.0 == target.var))
+            matches!(&f.kind, FactorKind::Deterministic { target, .. }
+                if targets.iter().any(|t| t.0 == target.var) && !program.vars[target.var].domain.is_discrete())
         });
         if let Some(order) = self.told(&targets, evidence) {
             let evidence = self.with_ports(evidence);
@@ -381,7 +367,7 @@ impl Chooser<'_> {
                 Diagnostic::at(
                     Code::NotSupported,
                     self.ask.span,
-                    "the posterior of a definition is built only where all it is computed from is fixed",
+                    "the posterior of a continuous definition is built only where all it is computed from is fixed",
                 )
                 .label(factor.span, "a function of other variables")
                 .help("fix these too, or ask for their posterior"),

@@ -32,7 +32,8 @@ fn divergence(sd_of_guide: f64, analytic: bool, length: usize) -> f64 {
         rejected: vec![],
     };
     let at = |weight: f64| {
-        let opening = Opening { program: &program, rows: Some(1), inputs: &[x], ties: &[], first_site: 0 };
+        let opening =
+            Opening { program: &program, rows: Some(1), inputs: &[x], partial: &[], ties: &[], first_site: 0 };
         let mut scope = opening.scope().unwrap();
         let value = bound(&mut scope, &plan, weight).unwrap();
         scope.space.graph.output("bound", value.node);

@@ -243,7 +243,7 @@ enum Leaf {
 fn compiled(case: &Case, rows: Option<usize>) -> Result<(Graph, Vec<(String, Leaf)>), EmitError> {
     let program = &case.program;
     let inputs: Vec<VarId> = case.values.vars.keys().copied().collect();
-    let mut scope = Opening { program, rows, inputs: &inputs, ties: &[], first_site: 0 }.scope()?;
+    let mut scope = Opening { program, rows, inputs: &inputs, partial: &[], ties: &[], first_site: 0 }.scope()?;
     let mut total = scope.space.scalar(0.0);
     let factors = match case.trial.what {
         What::Guide => program.models[case.model].guide.iter().flat_map(|g| &g.factors).collect::<Vec<_>>(),
