@@ -1,16 +1,16 @@
-//! Draws: a model's factors in order, parents first; undirected parts by block Gibbs.
+//! Draws: what is tied together at once by an exact engine, then a model's factors in order, parents first; undirected parts by block Gibbs.
 
 use std::collections::BTreeMap;
 
 use super::error::EmitError;
-use super::exact::{Energy, factors_of, tilt_labels};
+use super::exact::{Energy, Mode, Tilts, factors_of, partition_value, tilt_labels};
 use super::gibbs::{Frame, draw_start, sweep_many};
 use super::scope::{Scope, Walk};
 use super::update::Opening;
 use super::variational::{Conditional, entry_labels, lifted_args, no_sampler};
 use crate::dist::{Label, Named, Value, draw, mean};
 use crate::model::{AxisId, Factor, FactorKind, Program, VarId};
-use crate::plan::{Draws, PieceRef};
+use crate::plan::{Draws, Partition, PieceRef};
 use crate::tensor::graph::Graph;
 use crate::tensor::op::SiteId;
 
@@ -24,6 +24,9 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
         Opening { program, rows: Some(rows), inputs: &plan.fixed, partial: &[], ties: &[], first_site: FIRST_SITE };
     let mut scope = opening.scope()?;
     let model = &program.models[plan.model];
+    if let Some(joint) = &plan.joint {
+        draw_jointly(&mut scope, joint)?;
+    }
     let recurrences = find_recurrences(&model.factors, &plan.order);
     for &position in &plan.order {
         let factor = &model.factors[position];
@@ -46,6 +49,7 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
                 let energy = Energy::Pieces(factors_of(&scope, plan.model, &refs));
                 sweep_many(&mut scope, sets, &energy, *sweeps)?;
             }
+            FactorKind::Deterministic { target, .. } if scope.values.contains_key(&target.var) => {}
             FactorKind::Deterministic { target, value } => {
                 let defined = scope.value(value)?;
                 let mut array = defined.array().clone();
@@ -65,6 +69,32 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
         scope.space.graph.output(&program.vars[var].name, array.node);
     }
     Ok(scope.space.graph)
+}
+
+/// Draws the variables of a log-partition's blocks at once: the derivative of each by its tilt is the draw.
+fn draw_jointly(scope: &mut Scope<'_>, joint: &Partition) -> Result<(), EmitError> {
+    let vars: Vec<VarId> = joint.blocks.iter().flat_map(|b| b.vars.iter().copied()).collect();
+    let mut tilts = Tilts::new();
+    for &var in &vars {
+        let labels = tilt_labels(scope, var)?;
+        let name = format!("tilt.{}", scope.program.vars[var].name);
+        tilts.insert(var, scope.space.input(&name, &labels));
+    }
+    let value = partition_value(scope, joint, &tilts, Mode::Sample)?;
+    let wrt: Vec<Named> = vars.iter().map(|v| tilts[v].clone()).collect();
+    let drawn = scope.space.gradient(&value, &wrt);
+    let zeros: Vec<(Named, Named)> =
+        wrt.iter().map(|tilt| (tilt.clone(), scope.space.full(&tilt.labels, 0.0))).collect();
+    let drawn = scope.space.replace(&drawn, &zeros);
+    for (&var, array) in vars.iter().zip(drawn) {
+        let array = scope.space.stop(&array);
+        let value = match scope.class(var)? {
+            Some(class) => Value::State { hot: array, class, along: None },
+            None => Value::Number(array),
+        };
+        scope.values.insert(var, value);
+    }
+    Ok(())
 }
 
 /// Sets of conditionals that read each other along a plate (`s[t]` reads `s[t-1]`), each in the order drawn.

@@ -92,7 +92,7 @@ fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result
     let fits = match method {
         Method::Gibbs(_) | Method::Ancestral => draws,
         Method::Guide(_) => posterior && !draws,
-        _ => exact && !draws && sums,
+        _ => exact && (draws || sums),
     };
     if fits {
         return Ok(());
@@ -104,9 +104,9 @@ fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result
         ));
     }
     let help = match (draws, sums) {
-        (true, _) => "draws are made in order, `ancestral`, with `gibbs(1000)` for undirected parts",
+        (true, _) => "draws are made in order, `ancestral`, at once by an `exact` engine, or with `gibbs(1000)` for undirected parts",
         (_, true) => {
-            "an answer is made by `exact`, `closed_form`, `enumeration`, `forward_backward` or draws of a `guide`"
+            "an answer is made by `exact`, `closed_form`, `enumeration`, `forward_backward`, `junction_tree` or draws of a `guide`"
         }
         _ => "this is a bound under the guide, and no other engine has a part in it",
     };
@@ -629,22 +629,16 @@ impl Chooser<'_> {
             _ => SWEEPS,
         };
         let order = order_factors(&declared.factors);
+        let tied = declared.factors.iter().any(|f| hangs(f) || matches!(f.kind, FactorKind::Potential(_)));
+        let joint = self.choose_tied(&fixed, &cut, tied)?;
+        let together: BTreeSet<VarId> =
+            joint.iter().flat_map(|p| &p.blocks).flat_map(|b| b.vars.iter().copied()).collect();
         let mut gibbs = Vec::new();
         for &position in &order {
             let factor = &declared.factors[position];
-            if hangs(factor) {
-                return Err(Box::new(
-                    Diagnostic::at(
-                        Code::NotSupported,
-                        span,
-                        "draws given a variable below free ones are not built yet",
-                    )
-                    .label(factor.span, "this is held fixed and has parents that are not")
-                    .help("hold its parents fixed too, or query a distribution instead"),
-                ));
-            }
             if let FactorKind::Conditional { target, dist } = &factor.kind
                 && !fixed.contains(&target.var)
+                && !together.contains(&target.var)
                 && !dist.family.is_drawn()
             {
                 let text = format!("draws from `{}` are not built yet", dist.family.name());
@@ -663,17 +657,20 @@ impl Chooser<'_> {
                         continue;
                     };
                     let free: Vec<VarId> = part.vars.iter().copied().filter(|v| !fixed.contains(v)).collect();
-                    if free.is_empty() {
+                    if free.is_empty() || together.contains(&free[0]) {
                         continue;
                     }
-                    let sweep = find_sweep(program, &part, &[]).map_err(|reason| {
-                        let mut d =
-                            Diagnostic::at(Code::NoEngine, span, format!("{} cannot be drawn in blocks", part.name));
-                        if let Some(at) = reason.at {
-                            d = d.label(at, reason.text);
+                    let sweep = match find_sweep(program, &part, &[]) {
+                        Ok(sweep) => sweep,
+                        Err(reason) => {
+                            let text = format!("{} cannot be drawn in blocks", part.name);
+                            let mut d = Diagnostic::at(Code::NoEngine, span, text);
+                            if let Some(at) = reason.at {
+                                d = d.label(at, reason.text);
+                            }
+                            return Err(Box::new(d.help("leave out `by gibbs`: it is small enough to be drawn at once")));
                         }
-                        d.help("only undirected parts without coupling inside a block are drawn yet")
-                    })?;
+                    };
                     let sweep = sweep
                         .into_iter()
                         .map(|set| set.into_iter().filter(|v| !fixed.contains(v)).collect::<Vec<_>>())
@@ -684,14 +681,13 @@ impl Chooser<'_> {
                 FactorKind::Conditional { .. } | FactorKind::Deterministic { .. } | FactorKind::Potential(_) => {}
             }
         }
-        if declared.factors.iter().any(|f| matches!(f.kind, FactorKind::Potential(_))) {
-            return Err(Box::new(
-                Diagnostic::at(Code::NotSupported, span, "draws from a model with free potentials are not built yet")
-                    .help("make them an undirected sub-model: `(a, b) ~ m(..)`"),
-            ));
-        }
         let refused = match self.method {
-            Some(Method::Ancestral) if !gibbs.is_empty() => Some("an undirected part is not drawn in order"),
+            Some(Method::Ancestral) if !gibbs.is_empty() || joint.is_some() => {
+                Some("something here is not drawn in order: potentials, an undirected part, or what is fixed below")
+            }
+            Some(method) if method.is_exact() && *method != Method::Exact && joint.is_none() => {
+                Some("nothing here must be drawn at once: all is drawn in order")
+            }
             Some(Method::Gibbs(_)) if gibbs.is_empty() => {
                 Some("nothing is drawn here by sweeps: all is drawn in order")
             }
@@ -701,8 +697,42 @@ impl Chooser<'_> {
             return Err(Box::new(Diagnostic::at(Code::OverrideRefused, span, text).help("leave out `by`")));
         }
         let kind = if gibbs.is_empty() { Kind::Exact } else { Kind::Estimate };
-        let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), order, gibbs };
+        let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), joint, order, gibbs };
         let times = self.ask.times.unwrap_or(1);
         Ok((Answer::Draws { draws, targets: targets.to_vec(), evidence, times }, kind))
+    }
+
+    /// What must be drawn at once, and how: what is `tied` by potentials or by fixed variables below, and undirected parts whose
+    /// entries cannot be drawn in blocks. None where everything can be drawn in order.
+    fn choose_tied(
+        &self,
+        fixed: &BTreeSet<VarId>,
+        cut: &BTreeSet<VarId>,
+        tied: bool,
+    ) -> Result<Option<Partition>, Box<Diagnostic>> {
+        let program = self.program;
+        let mut asked = BTreeSet::new();
+        if !matches!(self.method, Some(Method::Gibbs(_))) {
+            for factor in &program.models[self.model].factors {
+                let FactorKind::Undirected { vars, .. } = &factor.kind else { continue };
+                let whole: BTreeSet<VarId> = vars.iter().copied().collect();
+                let parts = find_undirected(&Situation::new(program, self.model, &whole));
+                if parts.iter().any(|part| find_sweep(program, part, &[]).is_err()) {
+                    asked.extend(whole.difference(fixed).copied());
+                }
+            }
+        }
+        if !tied && asked.is_empty() {
+            return Ok(None);
+        }
+        let situation = Situation { cut, asked: &asked, ..Situation::new(program, self.model, fixed) };
+        match choose_partition(&situation, self.method.filter(|m| m.is_exact())) {
+            Ok(partition) => Ok(Some(partition)),
+            Err(not) => {
+                let mut told = not.diagnostic(program, self.ask.span);
+                told.message = format!("{}, and draws of it must be joint", told.message);
+                Err(Box::new(told))
+            }
+        }
     }
 }

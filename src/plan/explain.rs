@@ -333,10 +333,18 @@ fn answer_told(program: &Program, answer: &Answer) -> Vec<Told> {
         Answer::Draws { draws, .. } => {
             let vars: Vec<VarId> =
                 program.models[draws.model].vars.iter().copied().filter(|v| !draws.fixed.contains(v)).collect();
-            let engine = match draws.gibbs.first() {
+            let mut engine = match draws.gibbs.first() {
                 Some((_, sweeps, _)) => format!("draws in order, block Gibbs({sweeps}) for undirected parts"),
                 None => "draws in order".to_string(),
             };
+            let blocks = draws.joint.iter().flat_map(|p| &p.blocks);
+            if let Some(block) = blocks.max_by_key(|b| b.vars.len()) {
+                let name = block.engine.name();
+                engine = match block.vars.len() == vars.len() {
+                    true => format!("joint draws by {name}"),
+                    false => format!("joint draws by {name}, then {engine}"),
+                };
+            }
             let kind = if draws.gibbs.is_empty() { "=" } else { "≈" };
             vec![Told {
                 of: String::new(),

@@ -398,6 +398,8 @@ pub struct Draws {
     pub model: ModelId,
     /// Variables held fixed.
     pub fixed: Vec<VarId>,
+    /// What is drawn first, jointly and exactly: what potentials or fixed variables below tie together.
+    pub joint: Option<Partition>,
     /// Positions of factors, parents first.
     pub order: Vec<usize>,
     /// Sweeps of block Gibbs for undirected parts, with the sets resampled together, by factor position.

@@ -51,7 +51,8 @@ pub fn sums(plan: &Plan) -> Vec<Sum> {
             }
             Answer::Value { leaves, .. } => leaves.iter().for_each(|l| found.leaf(l)),
             Answer::LogZ(normaliser) => found.normaliser(normaliser),
-            Answer::Conditionals { .. } | Answer::Code { .. } | Answer::Draws { .. } => {}
+            Answer::Draws { draws, .. } => draws.joint.iter().for_each(|p| found.partition(p, false)),
+            Answer::Conditionals { .. } | Answer::Code { .. } => {}
         }
     }
     found.sums
