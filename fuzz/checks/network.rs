@@ -2,7 +2,7 @@
 //! written and read again to the same network, and its model is text that the parser takes.
 
 use ghmc::base::span::Sources;
-use ghmc::data::network::{NetFormat, parse_network, to_model, write_network};
+use ghmc::data::network::{TablesAs, NetFormat, parse_network, to_model, write_network};
 use ghmc::diag::{Problems, Style, render};
 use ghmc::syntax;
 
@@ -32,7 +32,7 @@ pub fn check(bytes: &[u8]) {
         Ok(again) => assert!(again == network, "lost on the way:\n{written}"),
         Err(error) => panic!("{}", render(&error, &sources, Style::PLAIN)),
     }
-    let model = to_model(&network, "net");
+    let model = to_model(&network, "net", TablesAs::Numbers);
     let mut problems = Problems::new();
     let file = sources.add("net.ghm", model.as_str());
     syntax::parse(&sources, file, &mut problems);

@@ -49,6 +49,9 @@ pub struct ImportArgs {
     /// The model's name [default: the file's]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+    /// Write the tables of conditionals as parameters to be learned, without their numbers
+    #[arg(long)]
+    pub learn: bool,
     /// The file to write [default: standard output]
     #[arg(long, short, value_name = "OUT")]
     pub out: Option<PathBuf>,

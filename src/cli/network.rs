@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ghmc::base::places::unravel;
 use ghmc::base::span::Sources;
-use ghmc::data::network::{NetFormat, read_network, read_uai_evidence, to_model, write_network};
+use ghmc::data::network::{NetFormat, TablesAs, read_network, read_uai_evidence, to_model, write_network};
 use ghmc::diag::{Code, Diagnostic};
 use ghmc::engine::junction::Junction;
 use ghmc::model::{Network, tabulate};
@@ -281,7 +281,8 @@ fn marginals_text(network: &Network, log: f64, marginals: &[Option<Vec<f64>>]) -
 pub fn import(args: &ImportArgs) -> Result<u8, Trouble> {
     let network = open_network(&args.file)?;
     let name = args.name.clone().unwrap_or_else(|| stem(&args.file));
-    let text = to_model(&network, &name);
+    let tables = if args.learn { TablesAs::Parameters } else { TablesAs::Numbers };
+    let text = to_model(&network, &name, tables);
     put(&text, args.out.as_deref())?;
     Ok(exit::DONE)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ghmc::base::span::FileId;
 use ghmc::data::Locations;
-use ghmc::data::network::{NetFormat, to_model};
+use ghmc::data::network::{NetFormat, TablesAs, to_model};
 use ghmc::diag::{Code, Diagnostic, Problems, nearest};
 use ghmc::pipeline::{Compiled, Precision, Settings, Trained, Workspace};
 use ghmc::sema;
@@ -65,7 +65,7 @@ pub fn open(path: &Path, inputs: &Inputs) -> Result<(Workspace, FileId), Trouble
             // A network becomes the text of a model, and from there on is like any other file.
             if NetFormat::of_path(path).is_some() && path.is_file() {
                 let network = open_network(path)?;
-                workspace.sources.add(name.clone(), to_model(&network, &stem(path)));
+                workspace.sources.add(name.clone(), to_model(&network, &stem(path), TablesAs::Numbers));
             } else if let Ok(text) = read_text(path) {
                 workspace.sources.add(name, text);
             }

@@ -7,7 +7,7 @@ use super::binding::DataSets;
 use super::events::Failure;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{DataRef, Expr, ModelId, Node, Objective, Program, Subject, VarId};
-use crate::plan::Leaf;
+use crate::plan::{Leaf, partial_of};
 
 /// What an expression scores and what it holds fixed, all of it bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Scored {
     pub targets: BTreeSet<VarId>,
     /// Variables conditioned on.
     pub given: BTreeSet<VarId>,
+    /// Targets that are summed over where a row has no value for them.
+    pub summed: BTreeSet<VarId>,
 }
 
 impl Scored {
@@ -45,6 +47,7 @@ impl Scored {
                 | Objective::Expect { .. } => {}
             }
         });
+        scored.summed.extend(partial_of(leaves));
         for leaf in leaves {
             let fixed = match leaf {
                 Leaf::LogLik(plan) => &plan.clamped.fixed,
@@ -54,12 +57,12 @@ impl Scored {
             scored.given.extend(fixed);
         }
         scored.targets.retain(|v| bound.contains(v) && !program.vars[*v].given);
-        let Scored { targets, given } = &mut scored;
+        let Scored { targets, given, .. } = &mut scored;
         given.retain(|v| bound.contains(v) && !targets.contains(v));
         scored
     }
 
-    /// The rows in which everything scored is there. A row without any of the targets is left out.
+    /// The rows in which everything scored is there, but for what is summed over where it is not. A row without any of the targets is left out.
     /// Errors: a row has some of them, or lacks what is conditioned on; no row is left.
     pub fn rows(&self, program: &Program, data: &DataSets, on: &DataRef) -> Result<Vec<usize>, Failure> {
         let rows = data.rows(program, on)?;
@@ -70,12 +73,13 @@ impl Scored {
                 let absent = data.absent(program, on.data, v, row).unwrap_or_default();
                 (absent.iter().filter(|a| **a).count(), absent.len())
             };
-            let partly = self.targets.iter().find(|&&v| matches!(missing(v), (some, all) if some > 0 && some < all));
-            let gone = self.targets.iter().filter(|&&v| missing(v).0 > 0).count();
-            if partly.is_none() && gone > 0 && gone == self.targets.len() {
+            let wholly = |v: VarId| matches!(missing(v), (some, all) if some > 0 && some == all);
+            if !self.targets.is_empty() && self.targets.iter().all(|&v| wholly(v)) {
                 continue;
             }
-            let lacking = self.targets.iter().chain(&self.given).find(|&&v| missing(v).0 > 0);
+            let counts = |v: &&VarId| !self.summed.contains(v);
+            let partly = self.targets.iter().filter(counts).find(|&&v| missing(v).0 > 0 && !wholly(v));
+            let lacking = self.targets.iter().filter(counts).chain(&self.given).find(|&&v| missing(v).0 > 0);
             if let Some(&var) = partly.or(lacking) {
                 return Err(partly_absent(program, on, var, numbers[&row]));
             }

@@ -10,7 +10,7 @@ mod shape;
 mod uai;
 mod xmlbif;
 
-pub use model::to_model;
+pub use model::{TablesAs, to_model};
 
 use std::io::Read;
 use std::path::Path;

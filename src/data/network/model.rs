@@ -11,8 +11,17 @@ use crate::diag::Problems;
 use crate::model::{NetFactor, Network};
 use crate::syntax;
 
+/// What is made of a network's tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TablesAs {
+    /// Numbers that stand in the text.
+    Numbers,
+    /// Parameters to be learned; the numbers are left out. Tables without a variable that they are of stay numbers.
+    Parameters,
+}
+
 /// The text of a model of that name.
-pub fn to_model(network: &Network, name: &str) -> String {
+pub fn to_model(network: &Network, name: &str, tables: TablesAs) -> String {
     let mut names = Names::default();
     let model = names.legal(name, "net");
     let variables: Vec<String> = network.variables.iter().map(|v| names.fresh(&v.name)).collect();
@@ -42,6 +51,11 @@ pub fn to_model(network: &Network, name: &str) -> String {
         of.push(at);
     }
     let labels: Vec<&[String]> = of.iter().map(|&at| enumerations[at].1.as_slice()).collect();
+    let axes: Vec<&str> = of.iter().map(|&at| enumerations[at].0.as_str()).collect();
+    let learned = match tables {
+        TablesAs::Numbers => BTreeMap::new(),
+        TablesAs::Parameters => learned(network, &variables, &axes, &mut names, &mut out),
+    };
 
     let _ = writeln!(out, "\nmodel {model} {{");
     let named = |v: usize| match variables[v] == network.variables[v].name {
@@ -53,7 +67,10 @@ pub fn to_model(network: &Network, name: &str) -> String {
             let _ = writeln!(out, "  var {variable}: {}{}", enumerations[of[at]].0, named(at));
         }
     }
-    for factor in &network.factors {
+    for (text, _) in learned.values() {
+        let _ = writeln!(out, "  param {text}");
+    }
+    for (at, factor) in network.factors.iter().enumerate() {
         let given: Vec<usize> = match factor.child {
             Some(child) => factor.scope.iter().copied().filter(|v| *v != child).collect(),
             None => factor.scope.clone(),
@@ -66,6 +83,10 @@ pub fn to_model(network: &Network, name: &str) -> String {
         let selecting: Vec<&str> = given.iter().map(|&v| variables[v].as_str()).collect();
         let rows = rows(factor, width, &given, &labels, &value);
         let table = match given.is_empty() {
+            _ if learned.contains_key(&at) => match given.is_empty() {
+                true => learned[&at].1.clone(),
+                false => format!("{}[{}]", learned[&at].1, selecting.join(", ")),
+            },
             true => value(&factor.values),
             false => format!("table({}) {{\n{rows}  }}", selecting.join(", ")),
         };
@@ -90,6 +111,43 @@ pub fn to_model(network: &Network, name: &str) -> String {
     }
     out.push_str("}\n");
     out
+}
+
+/// The parameters that stand for conditionals, by the factor's place: how each is declared, and its name. Another name for an axis is
+/// written out where two variables of one table share their states.
+fn learned(
+    network: &Network,
+    variables: &[String],
+    axes: &[&str],
+    names: &mut Names,
+    out: &mut String,
+) -> BTreeMap<usize, (String, String)> {
+    let mut again: BTreeMap<(&str, usize), String> = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    for (at, factor) in network.factors.iter().enumerate() {
+        let Some(child) = factor.child else { continue };
+        let mut used: BTreeMap<&str, usize> = BTreeMap::from([(axes[child], 1)]);
+        let mut along = Vec::new();
+        for &parent in factor.scope.iter().filter(|v| **v != child) {
+            let count = used.entry(axes[parent]).or_default();
+            *count += 1;
+            along.push(match *count {
+                1 => axes[parent].to_string(),
+                n => again
+                    .entry((axes[parent], n))
+                    .or_insert_with(|| {
+                        let other = names.distinct(format!("{}{n}", axes[parent]));
+                        let _ = writeln!(out, "axis {other} = {}", axes[parent]);
+                        other
+                    })
+                    .clone(),
+            });
+        }
+        let name = names.distinct(format!("p_{}", variables[child]));
+        let along = if along.is_empty() { String::new() } else { format!("[{}]", along.join(", ")) };
+        found.insert(at, (format!("{name}{along}: Simplex[{}]", axes[child]), name));
+    }
+    found
 }
 
 fn rows(
