@@ -104,7 +104,9 @@ fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result
         ));
     }
     let help = match (draws, sums) {
-        (true, _) => "draws are made in order, `ancestral`, at once by an `exact` engine, or with `gibbs(1000)` for undirected parts",
+        (true, _) => {
+            "draws are made in order, `ancestral`, at once by an `exact` engine, or with `gibbs(1000)` for undirected parts"
+        }
         (_, true) => {
             "an answer is made by `exact`, `closed_form`, `enumeration`, `forward_backward`, `junction_tree` or draws of a `guide`"
         }
@@ -668,7 +670,9 @@ impl Chooser<'_> {
                             if let Some(at) = reason.at {
                                 d = d.label(at, reason.text);
                             }
-                            return Err(Box::new(d.help("leave out `by gibbs`: it is small enough to be drawn at once")));
+                            return Err(Box::new(
+                                d.help("leave out `by gibbs`: it is small enough to be drawn at once"),
+                            ));
                         }
                     };
                     let sweep = sweep

@@ -2,6 +2,7 @@
 //! marginals, best state and gradient.
 
 mod exact;
+mod partial;
 mod ragged;
 
 use std::collections::BTreeMap;
@@ -71,10 +72,15 @@ pub fn replays(plan: &AskPlan) -> [AskPlan; 2] {
 
 /// The program of a posterior plan for one row.
 pub fn posterior_graph(program: &Program, plan: &AskPlan) -> Graph {
+    posterior_graph_with(program, plan, &[])
+}
+
+/// The same with further inputs: variables that have a value in some rows.
+pub fn posterior_graph_with(program: &Program, plan: &AskPlan, partial: &[VarId]) -> Graph {
     let Answer::Posterior { guided, partition, joint, targets, shape, evidence, .. } = &plan.answer else {
         panic!("not a posterior: {plan:?}")
     };
-    let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).collect();
+    let inputs: Vec<VarId> = evidence.iter().map(|e| e.var).chain(partial.iter().copied()).collect();
     let targets: Vec<VarId> = targets.iter().map(|t| t.0).collect();
     posterior(&PosteriorSpec {
         program,
@@ -92,13 +98,24 @@ pub fn posterior_graph(program: &Program, plan: &AskPlan) -> Graph {
 
 /// Runs a graph in f64 with parameters and fixed variables from `values`.
 pub fn run(program: &Program, graph: &Graph, values: &Values) -> BTreeMap<String, ArrayD<f64>> {
+    run_with(program, graph, values, &[])
+}
+
+/// The same with inputs that come before those of `values`.
+pub fn run_with(
+    program: &Program,
+    graph: &Graph,
+    values: &Values,
+    more: &[(String, Vec<f64>)],
+) -> BTreeMap<String, ArrayD<f64>> {
     let mut compiled = runtime::Program::<f64>::compile(graph, &Options::default()).unwrap_or_else(|e| panic!("{e}"));
     let mut states = States::new();
     for (&id, array) in &values.params {
         states.insert(program.params[id].name.clone(), array.shape(), array.iter().copied().collect());
     }
-    let inputs: Vec<(String, Vec<f64>)> =
-        values.vars.iter().map(|(&v, a)| (input_name(program, v), a.iter().copied().collect())).collect();
+    let own = values.vars.iter().map(|(&v, a)| (input_name(program, v), a.iter().copied().collect()));
+    let own = own.filter(|(name, _)| !more.iter().any(|(n, _)| n == name));
+    let inputs: Vec<(String, Vec<f64>)> = own.chain(more.iter().cloned()).collect();
     let wanted: Vec<(&str, &[f64])> = inputs
         .iter()
         .filter(|(n, _)| compiled.inputs().iter().any(|(m, _)| m == n))
