@@ -4,6 +4,7 @@
 //! graphs (Dietz 2010; plates after Buntine 1994, Bishop 2006 chapter 8): circles are variables, squares are factors, an arrow leads from
 //! the square of a conditional to its variable. The layout is layered (Sugiyama et al. 1981), a layering for each box.
 
+mod bars;
 mod boxes;
 mod describe;
 mod glyph;
@@ -31,6 +32,7 @@ use describe::{guide_scene, model_scene};
 use legend::Legend;
 use roles::Roles;
 
+pub use bars::{BarNode, bars};
 pub use glyph::{Glyph, Label, Role};
 pub use scene::{Cluster, Course, Edge, Frame, Node, Piece, Placed, Rect, Scene, Seen, Shape, Tie};
 
