@@ -314,14 +314,21 @@ pub enum ObjectivePlan {
     WakeSleep(WakeSleepPlan),
 }
 
+impl Leaf {
+    /// Whether its value is known, and not a gradient alone.
+    pub fn has_value(&self) -> bool {
+        match self {
+            Leaf::LogLik(plan) => plan.kind.is_some(),
+            Leaf::Variational(_) | Leaf::GuideDensity { .. } => true,
+        }
+    }
+}
+
 impl ObjectivePlan {
     /// Whether the number that is climbed is the objective's value, and not a stand-in with the same gradient.
     pub fn has_value(&self) -> bool {
         match self {
-            ObjectivePlan::Expression { leaves, .. } => leaves.iter().all(|leaf| match leaf {
-                Leaf::LogLik(plan) => plan.kind.is_some(),
-                Leaf::Variational(_) | Leaf::GuideDensity { .. } => true,
-            }),
+            ObjectivePlan::Expression { leaves, .. } => leaves.iter().all(Leaf::has_value),
             ObjectivePlan::Layer(_) | ObjectivePlan::WakeSleep(_) => false,
         }
     }

@@ -225,7 +225,7 @@ fn chart(chart: &Chart) -> Markup {
                 span.quiet { (about.join(" · ")) }
                 div.legend {
                     @for (i, curve) in chart.curves.iter().enumerate() {
-                        span.earlier[curve.earlier] style=(svg::colour(chart, i)) {
+                        span.earlier[curve.earlier].part[curve.part] style=(svg::colour(chart, i)) {
                             @if curve.earlier { "that: " }
                             (curve.name) b { (last_value(curve)) }
                         }

@@ -149,7 +149,7 @@ pub fn lines(chart: &Chart) -> Markup {
             }
             @for (i, curve) in chart.curves.iter().enumerate() {
                 @let (whole, last) = path(&curve.points, &x, &y);
-                g.earlier[curve.earlier] style=(colour(chart, i)) {
+                g.earlier[curve.earlier].part[curve.part] style=(colour(chart, i)) {
                     title { (named(&curve.name)) }
                     @if let Some(course) = course(&curve.points) {
                         path.raw d=(whole) {}
@@ -157,7 +157,9 @@ pub fn lines(chart: &Chart) -> Markup {
                     } @else {
                         path.curve d=(whole) {}
                     }
-                    @if let (Some((px, py)), true) = (last, curve.points.len() < DENSE) { circle.end cx=(coord(px)) cy=(coord(py)) r="2.6" {} }
+                    @if let (Some((px, py)), true) = (last, curve.points.len() < DENSE) {
+                        circle.end cx=(coord(px)) cy=(coord(py)) r=(if curve.part { "1.9" } else { "2.6" }) {}
+                    }
                 }
             }
         }
@@ -253,7 +255,7 @@ mod tests {
     #[test]
     fn a_curve_breaks_where_it_has_no_value() {
         let points = vec![(0.0, 1.0), (1.0, 2.0), (2.0, f64::NAN), (3.0, 1.0), (4.0, 2.0)];
-        let chart = Chart { curves: vec![Curve { name: "a".into(), points, earlier: false }], ..Chart::default() };
+        let chart = Chart { curves: vec![Curve { name: "a".into(), points, ..Curve::default() }], ..Chart::default() };
         let text = lines(&chart).into_string();
         assert_eq!(text.matches("d=\"M").count(), 1);
         let d = text.split("d=\"").nth(1).unwrap_or_default().split('"').next().unwrap_or_default();
@@ -265,7 +267,7 @@ mod tests {
     fn nothing_to_show_is_said() {
         let text = lines(&Chart {
             log: true,
-            curves: vec![Curve { name: String::new(), points: vec![(0.0, -1.0)], earlier: false }],
+            curves: vec![Curve { name: String::new(), points: vec![(0.0, -1.0)], ..Curve::default() }],
             ..Chart::default()
         });
         assert!(text.into_string().contains("No value"));

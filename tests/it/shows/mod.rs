@@ -9,6 +9,7 @@ mod kills;
 mod machine;
 mod memory;
 mod nonsense;
+mod parts;
 mod plans;
 mod stack;
 mod starts;
