@@ -137,6 +137,9 @@ fn stage(record: &StageRecord, plan: &StagePlan) -> Stage {
     if record.epochs.iter().any(|e| e.held_out.is_some()) {
         curves.push(curve("held out".to_string(), record.epochs.iter().map(|e| e.held_out).collect()));
     }
+    // Parts that would press the whole flat have a chart to themselves.
+    let (parts, wholes): (Vec<Curve>, Vec<Curve>) = curves.iter().cloned().partition(|c| c.part);
+    let apart = !wholes.is_empty() && span(&curves) > FLAT * span(&wholes);
     let value = plan.lines.iter().all(|l| l.objective.has_value());
     let chart = Chart {
         title: "objective".to_string(),
@@ -144,16 +147,36 @@ fn stage(record: &StageRecord, plan: &StagePlan) -> Stage {
         unit: if value { "nats a row".to_string() } else { String::new() },
         log: false,
         better: if value { Better::Higher } else { Better::Neither },
-        curves,
+        curves: if apart { wholes } else { curves },
     };
+    let beside = apart.then(|| Chart {
+        title: "parts of the objective".to_string(),
+        better: Better::Neither,
+        curves: parts.into_iter().map(|part| Curve { part: false, ..part }).collect(),
+        ..chart.clone()
+    });
     Stage {
         name: record.name.clone(),
         epochs: record.epochs.len() as u64,
         seconds: record.seconds,
         objective: last_objective(record),
         // One point is no curve.
-        charts: if record.epochs.len() > 1 && !chart.curves.is_empty() { vec![chart] } else { Vec::new() },
+        charts: if record.epochs.len() > 1 && !chart.curves.is_empty() {
+            std::iter::once(chart).chain(beside).collect()
+        } else {
+            Vec::new()
+        },
     }
+}
+
+/// Where curves cover more than so many times what their whole covers, its course could not be read beside them.
+const FLAT: f64 = 5.0;
+
+/// From the least value of some curves to the largest.
+fn span(curves: &[Curve]) -> f64 {
+    let values = curves.iter().flat_map(|c| &c.points).map(|p| p.1).filter(|v| v.is_finite());
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    (high - low).max(0.0)
 }
 
 /// The comment that a file opens with, as one paragraph.

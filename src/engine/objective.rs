@@ -11,8 +11,8 @@ use super::phases::{draw_grey, layer, phases, steps_at};
 use super::scope::Scope;
 use super::variational;
 use crate::dist::Named;
-use crate::model::{Expr, Node, Objective, Operator, Program, Subject, VarId};
 use crate::model::print::print_expr;
+use crate::model::{Expr, Node, Objective, Operator, Program, Subject, VarId};
 use crate::plan::{Leaf, LogLikPlan, Normaliser, Normalising, ObjectivePlan};
 use crate::tensor::op::Binary;
 
@@ -164,10 +164,9 @@ fn title(program: &Program, expr: &Expr) -> String {
                 };
                 format!("log {of}{}", about(targets, given))
             }
-            Objective::Part { .. }
-            | Objective::Layer { .. }
-            | Objective::Scheduled(_)
-            | Objective::Expect { .. } => clipped(&print_expr(program, expr)),
+            Objective::Part { .. } | Objective::Layer { .. } | Objective::Scheduled(_) | Objective::Expect { .. } => {
+                clipped(&print_expr(program, expr))
+            }
         },
         _ => clipped(&print_expr(program, expr)),
     }
@@ -262,7 +261,11 @@ pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> R
         let minus = match &normaliser.how {
             Normalising::Exact(_) => {
                 let log_z = log_normaliser(scope, plan.clamped.model, normaliser)?;
-                let name = if plan.normalisers.len() == 1 && plan.free.is_none() { "log Z".to_string() } else { format!("log Z of {}", normaliser.name) };
+                let name = if plan.normalisers.len() == 1 && plan.free.is_none() {
+                    "log Z".to_string()
+                } else {
+                    format!("log Z of {}", normaliser.name)
+                };
                 parts.push(Part::new(name, &log_z));
                 scope.space.scale(&log_z, -1.0)
             }

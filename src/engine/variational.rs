@@ -8,6 +8,11 @@ use crate::dist::{Args, Label, Named, Value, draw, kl_divergence, log_density, m
 use crate::model::{Dist, Factor, FactorKind, ModelId, VarId};
 use crate::plan::{Expectation, VariationalPlan};
 
+/// The name of the expected log-density of what is observed, as a part of a bound.
+pub const FIT: &str = "reconstruction";
+/// The name of the divergence of the guide from the model, as a part of a bound.
+pub const DIVERGENCE: &str = "KL";
+
 /// A statement `x ~ D(..)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditional<'p> {
@@ -170,7 +175,7 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
     let weighted = scope.space.scale(&divergence, kl_weight);
     let value = scope.space.sub(&fit, &weighted);
     let whole = averaged(scope, &sums, value);
-    let parts = [("reconstruction", fit), ("KL", divergence)]
+    let parts = [(FIT, fit), (DIVERGENCE, divergence)]
         .map(|(name, value)| Part { name: name.to_string(), value: averaged(scope, &sums, value) })
         .to_vec();
     scope.values = before;

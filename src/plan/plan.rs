@@ -6,7 +6,9 @@ use super::method::{Optimiser, Schedule};
 use super::missing::Missing;
 use crate::analysis::Reason;
 use crate::base::span::Span;
-use crate::model::{AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Subject, VarId, Verb};
+use crate::model::{
+    AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Place, Subject, VarId, Verb,
+};
 
 /// What a printed number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -500,6 +502,8 @@ pub struct AskPlan {
     pub on: Option<DataRef>,
     /// Only that row, from 1.
     pub row: Option<usize>,
+    /// One place of its variable, where it is asked for that alone.
+    pub place: Option<Place>,
     /// How it is answered.
     pub answer: Answer,
     /// What the printed number is.

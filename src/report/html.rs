@@ -18,6 +18,8 @@ static STYLE: &str = include_str!("style.css");
 const CARDS: usize = 4;
 /// An image is shown about so large, in CSS pixels.
 const TILE: usize = 52;
+/// Characters of fixed width that a column of the page holds.
+const COLUMN: usize = 60;
 
 /// Writes the page, whole or not at all.
 pub fn write_page(report: &RunReport, path: &Path) -> Result<(), ReportError> {
@@ -329,7 +331,7 @@ fn bars(table: &BarTable) -> Markup {
 
 fn text(block: &TextBlock) -> Markup {
     html! {
-        figure.framed {
+        figure.framed.wide[block.fixed && block.text.lines().any(|l| l.chars().count() > COLUMN)] {
             (caption(&block.title, &block.note))
             @if block.fixed { pre { (block.text) } } @else { p.prose { (block.text) } }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ghmc::diag::Code;
 use ghmc::engine::objective::When;
 use ghmc::engine::update::{StepSpec, gradient_step, part_name};
 use ghmc::plan::Update;
@@ -170,4 +171,22 @@ fn telling_parts_changes_no_bit_of_training() {
         states.iter().map(|(name, _, data)| (name.to_string(), data.iter().map(|v| v.to_bits()).collect())).collect()
     };
     assert_eq!(run(&told), run(&silent));
+}
+
+#[test]
+fn a_latent_variable_that_says_nothing_is_told_of() {
+    // Every row is the same: there is nothing that a code could tell.
+    let alike = vec![vec![1.0, 0.0, 1.0, 0.0, 1.0, 1.0]; 12];
+    let told = |data: &[Vec<f64>]| {
+        let seen = table(vec![("x", numbers(PIXELS, data))]);
+        let text = format!("{CODER}train vae on seen {{ maximise elbo with adam(0.03, batch = 12); epochs 300 }}\n");
+        let compiled = compiled(&text, 1, &[("seen", seen)]);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let trained = compiled.train(&stop, &mut ghmc::train::Silent).unwrap_or_else(|told| panic!("{told}"));
+        trained.remarks().sorted().0.iter().map(|d| (d.code, d.message.clone())).collect::<Vec<_>>()
+    };
+    let found = told(&alike);
+    assert!(matches!(found.as_slice(), [(Code::Collapsed, text)] if text.contains("`z`")), "{found:?}");
+    let halves: Vec<Vec<f64>> = (0..12).map(|i| vec![f64::from(i % 2); PIXELS]).collect();
+    assert_eq!(told(&halves), Vec::new());
 }
