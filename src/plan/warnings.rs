@@ -166,7 +166,7 @@ fn own_parameters(program: &Program, problems: &mut Problems) {
                 && !known.contains(&target.var)
                 && factor.reads().is_empty()
                 && !over_rows(program, model)
-                && read_once(model, target.var);
+                && read_once(program, model, target.var);
             if lonely && told.insert(target.var) {
                 problems.push(
                     Diagnostic::at(
@@ -190,10 +190,14 @@ fn over_rows(program: &Program, model: &Model) -> bool {
     model.factors.iter().any(rows)
 }
 
-/// Whether all that reads a variable is outside every loop.
-fn read_once(model: &Model, var: VarId) -> bool {
-    let mut readers = model.factors.iter().filter(|f| f.reads().iter().any(|r| r.var == var)).peekable();
-    readers.peek().is_some() && readers.all(|f| f.plates.is_empty())
+/// Whether one draw a row is all that reads a variable: a single state, or with a covariance a single vector.
+fn read_once(program: &Program, model: &Model, var: VarId) -> bool {
+    let mut readers = model.factors.iter().filter(|f| f.reads().iter().any(|r| r.var == var));
+    let (Some(only), None) = (readers.next(), readers.next()) else { return false };
+    let FactorKind::Conditional { target, .. } = &only.kind else { return false };
+    let reader = &program.vars[target.var];
+    let single = reader.event.is_empty() && matches!(reader.domain, Domain::Cat(_) | Domain::Bool);
+    only.plates.is_empty() && (single || program.vars[var].domain == Domain::Cov)
 }
 
 /// Sums of so many states that a few more would be refused.

@@ -3,8 +3,9 @@
 //! In: a part's body and the loops' indices as the body knows them. Out: the body with these indices before every place where it declares
 //! or reads a variable of its own: `e: Bool ~ ..` becomes `e[t]: Bool ~ ..`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::VarId;
 use crate::syntax::ast::*;
 use crate::syntax::rewrite::{self, Rewrite};
 
@@ -18,12 +19,14 @@ pub enum Lifted {
     Table(Name),
 }
 
-/// The body of a model inside loops over these indices, outermost first.
-pub fn lift(model: &Model, indices: &[String]) -> Lifted {
+/// The body of a model inside loops over these indices, outermost first. `placed` are arguments that stand for a variable at the place of
+/// the loops: the body names the whole of it, and means that place.
+pub fn lift(model: &Model, indices: &[String], placed: &BTreeMap<String, VarId>) -> Lifted {
     let ports: BTreeSet<&str> = model.ports.iter().flatten().map(|p| p.decl.name.text.as_str()).collect();
     let mut own = BTreeSet::new();
     declared(&model.body.statements, &mut own);
     own.retain(|name| !ports.contains(name.as_str()));
+    own.extend(placed.keys().cloned());
     if own.is_empty() || indices.is_empty() {
         return Lifted::Plain;
     }
@@ -38,7 +41,7 @@ pub fn lift(model: &Model, indices: &[String]) -> Lifted {
 }
 
 /// The variables that statements declare.
-fn declared(statements: &[Stmt], names: &mut BTreeSet<String>) {
+pub fn declared(statements: &[Stmt], names: &mut BTreeSet<String>) {
     for statement in statements {
         match statement {
             Stmt::Var { decls, .. } => names.extend(decls.iter().map(|d| d.name.text.clone())),

@@ -1,12 +1,14 @@
 //! Sub-models: each use puts the sub-model's factors in, with the arguments in place of its ports and the axes they bring along.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, SizeKind, Stmt};
 
 use super::Checker;
-use super::lifted::{Lifted, lift};
+use super::lifted::{Lifted, declared, lift};
 use super::scope::{Entry, Scope};
 use super::types::{as_number, say_axes, show_type};
 
@@ -136,7 +138,13 @@ impl<'a> Checker<'a> {
         self.bind_ports(scope, &mut inner, item, args, span)?;
         self.expanding.push(name.text.clone());
         let around: Vec<String> = inner.indices.iter().map(|(name, _)| name.clone()).collect();
-        let body = match lift(item, &around) {
+        let placed = self.placed_ports(scope, item, args);
+        for (name, var) in &placed {
+            if let Some((entry, _)) = inner.names.get_mut(name) {
+                *entry = Entry::Var(*var);
+            }
+        }
+        let body = match lift(item, &around, &placed) {
             Lifted::Plain => None,
             Lifted::Body(body) => Some(body),
             Lifted::Table(name) => {
@@ -183,6 +191,34 @@ impl<'a> Checker<'a> {
             }
         }
         Some((factors, inner))
+    }
+
+    /// Arguments that a part defines and that stand for a variable at the place of all loops around its use: `x = x[t]`.
+    fn placed_ports(&self, scope: &Scope, item: &ast::Model, args: &[ast::Arg]) -> BTreeMap<String, VarId> {
+        let mut defined = BTreeSet::new();
+        declared(&item.body.statements, &mut defined);
+        let ports: &[ast::Port] = item.ports.as_deref().unwrap_or(&[]);
+        let mut next = ports.iter();
+        let mut placed = BTreeMap::new();
+        for arg in args {
+            let port = match &arg.kind {
+                ArgKind::Positional => next.next(),
+                ArgKind::Named(name) => ports.iter().find(|p| p.decl.name.text == name.text),
+                ArgKind::Splat => None,
+            };
+            let Some(port) = port.map(|p| &p.decl.name.text).filter(|name| defined.contains(*name)) else { continue };
+            let ast::ExprKind::Index { base, indices } = &arg.value.bare().kind else { continue };
+            let Some((Entry::Var(var), _)) = base.name().and_then(|name| scope.names.get(&name.text)) else { continue };
+            let at = |(position, (index, _)): (&ast::Position, &(String, IndexId))| match position {
+                ast::Position::At(e) => e.name().is_some_and(|name| name.text == *index),
+                ast::Position::Before(_) => false,
+            };
+            let whole = self.program.vars[*var].index.len() == indices.len() && scope.indices.len() == indices.len();
+            if whole && indices.iter().zip(&scope.indices).all(at) {
+                placed.insert(port.clone(), *var);
+            }
+        }
+        placed
     }
 
     fn bind_ports(
