@@ -281,6 +281,7 @@ fn simulate(program: &Program, id: DataId, sets: &DataSets, memory: usize) -> Re
         of: Subject::Model(*model),
         on: given.clone(),
         row: None,
+        place: None,
         by: Vec::new(),
         times: Some(if of_rows.is_some() { 1 } else { *rows }),
         span: declared.span,
@@ -544,6 +545,16 @@ impl Trained {
     /// Where training stands, with its history.
     pub fn position(&self) -> &Position {
         &self.position
+    }
+
+    /// Warnings about what training came to.
+    pub fn remarks(&self) -> Problems {
+        let mut problems = Problems::new();
+        let compiled = &self.compiled;
+        for remark in crate::train::remarks(&compiled.program, &compiled.plan, &self.position.history) {
+            problems.push(remark);
+        }
+        problems
     }
 
     /// What every answer is made with.

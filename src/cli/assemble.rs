@@ -1,5 +1,6 @@
 //! A run's results put together: `summary.json` and the report page, from what training and the questions gave.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ghmc::pipeline::Trained;
@@ -44,6 +45,7 @@ pub fn summary(trained: &Trained, answers: &[Answered], made: &Made) -> Summary 
         epochs: record.epochs.len() as u64,
         seconds: record.seconds,
         objective: last_objective(record),
+        parts: last_parts(record),
     });
     let queries = answers.iter().filter(|a| a.verb != ghmc::model::Verb::Evaluate);
     Summary {
@@ -69,6 +71,13 @@ fn digest(text: &str) -> String {
 
 fn last_objective(record: &StageRecord) -> Option<f64> {
     record.epochs.last()?.objectives.last().copied().flatten().filter(|v| v.is_finite())
+}
+
+/// The parts of the last line's objective in the last epoch, by name.
+fn last_parts(record: &StageRecord) -> BTreeMap<String, f64> {
+    let names = record.parts.last().into_iter().flatten().cloned();
+    let values = record.epochs.last().and_then(|e| e.parts.last()).into_iter().flatten().copied();
+    names.zip(values).filter(|(_, value)| value.is_finite()).collect()
 }
 
 /// The page. `reconstructions` are its panels of pictures that were made again.
@@ -108,21 +117,29 @@ pub fn report(trained: &Trained, answers: &[Answered], reconstructions: Vec<Pane
 fn stage(record: &StageRecord, plan: &StagePlan) -> Stage {
     let curve = |name: String, values: Vec<Option<f64>>| Curve {
         name,
-        earlier: false,
         points: values.iter().enumerate().map(|(i, v)| ((i + 1) as f64, v.unwrap_or(f64::NAN))).collect(),
+        ..Curve::default()
     };
     let lines = record.epochs.first().map_or(0, |e| e.objectives.len());
-    let mut curves: Vec<Curve> = (0..lines)
-        .map(|line| {
-            let name = if lines == 1 { "training".to_string() } else { format!("line {}", line + 1) };
-            curve(name, record.epochs.iter().map(|e| e.objectives.get(line).copied().flatten()).collect())
-        })
-        .collect();
+    let mut curves: Vec<Curve> = Vec::new();
+    for line in 0..lines {
+        let whole = if lines == 1 { "training".to_string() } else { format!("line {}", line + 1) };
+        let name = |part: &str| if lines == 1 { part.to_string() } else { format!("{whole}: {part}") };
+        let values = record.epochs.iter().map(|e| e.objectives.get(line).copied().flatten());
+        curves.push(curve(whole.clone(), values.collect()));
+        for (at, part) in record.parts.get(line).into_iter().flatten().enumerate() {
+            let values = record.epochs.iter().map(|e| e.parts.get(line).and_then(|parts| parts.get(at)).copied());
+            curves.push(Curve { part: true, ..curve(name(part), values.collect()) });
+        }
+    }
     // A line whose value is unknown has no curve.
     curves.retain(|c| c.points.iter().any(|(_, v)| v.is_finite()));
     if record.epochs.iter().any(|e| e.held_out.is_some()) {
         curves.push(curve("held out".to_string(), record.epochs.iter().map(|e| e.held_out).collect()));
     }
+    // Parts that would press the whole flat have a chart to themselves.
+    let (parts, wholes): (Vec<Curve>, Vec<Curve>) = curves.iter().cloned().partition(|c| c.part);
+    let apart = !wholes.is_empty() && span(&curves) > FLAT * span(&wholes);
     let value = plan.lines.iter().all(|l| l.objective.has_value());
     let chart = Chart {
         title: "objective".to_string(),
@@ -130,16 +147,36 @@ fn stage(record: &StageRecord, plan: &StagePlan) -> Stage {
         unit: if value { "nats a row".to_string() } else { String::new() },
         log: false,
         better: if value { Better::Higher } else { Better::Neither },
-        curves,
+        curves: if apart { wholes } else { curves },
     };
+    let beside = apart.then(|| Chart {
+        title: "parts of the objective".to_string(),
+        better: Better::Neither,
+        curves: parts.into_iter().map(|part| Curve { part: false, ..part }).collect(),
+        ..chart.clone()
+    });
     Stage {
         name: record.name.clone(),
         epochs: record.epochs.len() as u64,
         seconds: record.seconds,
         objective: last_objective(record),
         // One point is no curve.
-        charts: if record.epochs.len() > 1 && !chart.curves.is_empty() { vec![chart] } else { Vec::new() },
+        charts: if record.epochs.len() > 1 && !chart.curves.is_empty() {
+            std::iter::once(chart).chain(beside).collect()
+        } else {
+            Vec::new()
+        },
     }
+}
+
+/// Where curves cover more than so many times what their whole covers, its course could not be read beside them.
+const FLAT: f64 = 5.0;
+
+/// From the least value of some curves to the largest.
+fn span(curves: &[Curve]) -> f64 {
+    let values = curves.iter().flat_map(|c| &c.points).map(|p| p.1).filter(|v| v.is_finite());
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    (high - low).max(0.0)
 }
 
 /// The comment that a file opens with, as one paragraph.

@@ -134,7 +134,7 @@ fn curves(program: &Program, title: &str, entries: &Entries) -> Option<Chart> {
         curves: states
             .iter()
             .enumerate()
-            .map(|(i, name)| Curve { name: name.clone(), points: points(i), earlier: false })
+            .map(|(i, name)| Curve { name: name.clone(), points: points(i), ..Curve::default() })
             .collect(),
         ..Chart::default()
     })

@@ -113,6 +113,7 @@ fn asked(compiled: &Compiled, args: &QueryArgs) -> Result<(Program, Ask, Sources
         of: Subject::Model(model),
         on: None,
         row: None,
+        place: None,
         by,
         times: None,
         span,

@@ -22,7 +22,7 @@ use super::open::compile;
 use super::panels::side_of;
 use super::reconstruct::reconstruction_panels;
 use super::terminal::{Terminal, clip};
-use super::trouble::{Trouble, exit, print};
+use super::trouble::{Trouble, exit, print, tell_problems};
 use super::watch::Watch;
 
 /// Where runs go that are given no directory.
@@ -68,6 +68,7 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
     if trained.outcome() == Outcome::Interrupted {
         return interrupted(args, dir.path(), &format!("after step {}", trained.position().at), terminal);
     }
+    tell_problems(&trained.remarks(), compiled.sources(), terminal, json);
     save_params(&dir.params(), &trained.saved_params())
         .map_err(|e| Trouble::of(ghmc::train::Failure::from(e).diagnostic()))?;
     let answers = answer(&mut trained, &stop, args.quiet, terminal);

@@ -34,6 +34,7 @@ pub fn sample(args: &SampleArgs, terminal: &Terminal) -> Result<u8, Trouble> {
         of: Subject::Model(model),
         on: None,
         row: None,
+        place: None,
         by: Vec::new(),
         times: Some(args.n as usize),
         span: program.models[model].span,

@@ -129,7 +129,7 @@ impl<'a> Watch<'a> {
         });
     }
 
-    fn end(&mut self, name: &str, epochs: usize, took: f64, objective: Option<f64>) {
+    fn end(&mut self, name: &str, epochs: usize, took: f64, objective: Option<f64>, parts: &[(String, f64)]) {
         let Some(live) = self.stage.take() else { return };
         if let Some(bar) = &live.bar {
             bar.finish_and_clear();
@@ -140,6 +140,13 @@ impl<'a> Watch<'a> {
         let of = format!("{}/{} {name}", live.place.0 + 1, live.place.1);
         let plural = if epochs == 1 { "epoch" } else { "epochs" };
         let mut line = format!("{of}: {epochs} {plural}, {}, {}", seconds(took), worth(objective));
+        let told: Vec<String> = parts.iter().map(|(name, value)| format!("{name} {}", short(*value))).collect();
+        let told = if told.is_empty() { told.concat() } else { format!(" ({})", told.join(", ")) };
+        let curve = if live.bar.is_some() && live.curve.len() > 1 { CURVE + 2 } else { 0 };
+        // On a terminal a stage has one line, and its whole comes before its parts.
+        if live.bar.is_none() || line.chars().count() + told.chars().count() + curve <= self.terminal.width {
+            line.push_str(&told);
+        }
         if live.bar.is_some() && live.curve.len() > 1 {
             line.push_str("  ");
             line.push_str(&self.terminal.paint_dim(&sparkline(&live.curve, CURVE)));
@@ -198,16 +205,18 @@ impl Observer for Watch<'_> {
                 }
                 self.log(*at, line);
             }
-            Event::EpochEnded { at, name, epoch, objectives, held_out, .. } => {
+            Event::EpochEnded { at, name, epoch, objectives, parts, held_out, .. } => {
                 let steps = self.stage.as_ref().map_or(0, |live| live.steps);
-                let mut values: Vec<(String, Option<f64>)> = match objectives.as_slice() {
-                    [one] => vec![("objective".to_string(), one.and_then(finite))],
-                    many => many
-                        .iter()
-                        .enumerate()
-                        .map(|(i, v)| (format!("objective.{}", i + 1), v.and_then(finite)))
-                        .collect(),
+                let whole = |line: usize| match objectives.len() {
+                    1 => "objective".to_string(),
+                    _ => format!("objective.{}", line + 1),
                 };
+                let mut values: Vec<(String, Option<f64>)> = Vec::new();
+                for (line, objective) in objectives.iter().enumerate() {
+                    values.push((whole(line), objective.and_then(finite)));
+                    let parts = parts.get(line).into_iter().flatten();
+                    values.extend(parts.map(|(name, value)| (format!("{}.{name}", whole(line)), finite(*value))));
+                }
                 values.extend(held_out.map(|v| ("held_out".to_string(), finite(v))));
                 if let Some(live) = &mut self.stage {
                     live.curve.extend(objectives.last().copied().flatten());
@@ -216,7 +225,9 @@ impl Observer for Watch<'_> {
                 let values = values.into_iter().collect();
                 self.log(*at, Some(MetricLine { at: *at, stage: name.clone(), epoch: *epoch as u64, step, values }));
             }
-            Event::StageEnded { name, epochs, seconds, objective, .. } => self.end(name, *epochs, *seconds, *objective),
+            Event::StageEnded { name, epochs, seconds, objective, parts, .. } => {
+                self.end(name, *epochs, *seconds, *objective, parts);
+            }
             Event::DamagedCheckpoint { path, detail } => {
                 self.terminal.say(&format!("warning: `{}` is passed over: {detail}\n", path.display()));
             }

@@ -122,6 +122,15 @@ codes! {
     NoRun E0908 "no run there";
     ImageSize E0909 "an image that does not fill its frame";
     Busy E0910 "a folder that another process is at work in";
+
+    LearnedFeatures W0501 "a likelihood of features that are learned with it";
+    Unidentified W0502 "parameters that only their sum tells";
+    RowOwnParameter W0503 "a variable of each row that only parameters could be";
+
+    NearLimit W0601 "inference close to what is refused";
+    IdleRequirement W0602 "a requirement that nothing is held to";
+
+    Collapsed W0801 "a latent variable that says nothing of its row";
 }
 
 impl Code {

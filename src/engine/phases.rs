@@ -6,6 +6,7 @@
 use super::contrastive::{Machine, negative_phase};
 use super::error::EmitError;
 use super::exact::Energy;
+use super::objective::{Part, Parted};
 use super::scope::Scope;
 use super::variational::{Conditional, conditional_of, draw_var, guide_of, lifted, set_mean};
 use crate::dist::{Named, Value};
@@ -35,8 +36,9 @@ pub fn draw_grey(scope: &mut Scope<'_>) -> Result<(), EmitError> {
     Ok(())
 }
 
-/// The sum of both phases' scores, a number a row. Samples carry no derivative.
-pub fn phases(scope: &mut Scope<'_>, plan: &WakeSleepPlan, epoch: usize, epochs: usize) -> Result<Named, EmitError> {
+/// The sum of both phases' scores, a number a row. Samples carry no derivative. Its parts are the score of the model's conditionals in
+/// the wake phase and that of the guide's in the sleep phase; what an undirected part adds has a gradient and no value.
+pub fn phases(scope: &mut Scope<'_>, plan: &WakeSleepPlan, epoch: usize, epochs: usize) -> Result<Parted, EmitError> {
     let program = scope.program;
     let model = &program.models[plan.model];
     let data = scope.values.clone();
@@ -49,6 +51,10 @@ pub fn phases(scope: &mut Scope<'_>, plan: &WakeSleepPlan, epoch: usize, epochs:
     for &position in &plan.conditionals {
         let value = scope.factor_total(&model.factors[position], &[])?;
         score = scope.space.add(&score, &value);
+    }
+    let mut parts = Vec::new();
+    if !plan.conditionals.is_empty() {
+        parts.push(Part::new("wake", &score));
     }
     for normaliser in &plan.normalisers {
         let Some(machine) = Machine::of(scope, plan.model, normaliser) else { continue };
@@ -65,13 +71,16 @@ pub fn phases(scope: &mut Scope<'_>, plan: &WakeSleepPlan, epoch: usize, epochs:
         }
     }
     if let Some(guide) = &model.guide {
+        let mut sleep = scope.space.scalar(0.0);
         for factor in &guide.factors {
             let value = scope.factor_total(factor, &[])?;
+            sleep = scope.space.add(&sleep, &value);
             score = scope.space.add(&score, &value);
         }
+        parts.push(Part::new("sleep", &sleep));
     }
     scope.values = data;
-    Ok(score)
+    Ok(Parted { whole: score, parts })
 }
 
 /// The logit of a conditional, which the plan has checked to be there.

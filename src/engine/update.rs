@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
-use super::objective::{When, objective};
+use super::objective::{Part, Parted, When, objective};
 use super::scope::{Scope, Seen};
 use crate::dist::joint::{Lower, MOST_ROWS, Square, covariance_at};
 use crate::dist::{Label, Named, Space, Value};
@@ -101,6 +101,27 @@ fn mean_over_rows(scope: &mut Scope<'_>, value: &Named) -> Named {
     scope.space.scale(&sum, 1.0 / rows)
 }
 
+/// The name of the output that holds an objective's part, by its place.
+///
+/// Outputs come sorted by name, so the place has a fixed width.
+fn part_output(at: usize, name: &str) -> String {
+    format!("part.{at:03}.{name}")
+}
+
+/// The name of the part that an output holds, if it holds one. Outputs come in the parts' order.
+pub fn part_name(output: &str) -> Option<&str> {
+    output.strip_prefix("part.")?.split_once('.').map(|(_, name)| name)
+}
+
+/// Gives out an objective's parts, each the mean over the batch. They come last, so that the rest of the graph is what it would be
+/// without them.
+fn give_parts(scope: &mut Scope<'_>, parts: &[Part]) {
+    for (at, part) in parts.iter().enumerate() {
+        let mean = mean_over_rows(scope, &part.value);
+        scope.space.graph.output(&part_output(at, &part.name), mean.node);
+    }
+}
+
 /// log prior of some parameters, divided by the number of rows: counted once per data set.
 fn log_prior(scope: &mut Scope<'_>, group: &[ParamId], rows: usize) -> Result<Option<Named>, EmitError> {
     let mut sum: Option<Named> = None;
@@ -163,7 +184,7 @@ impl StepSpec<'_> {
     }
 }
 
-/// A gradient step: output `objective` (the mean over rows), new states for parameters and optimiser.
+/// A gradient step: output `objective` (the mean over rows) and its parts ([`part_name`]), new states for parameters and optimiser.
 /// Inputs besides the batch: `rate` and `momentum`, scalars.
 pub fn gradient_step(spec: &StepSpec<'_>, optimiser: &Optimiser) -> Result<Graph, EmitError> {
     let program = spec.program;
@@ -183,7 +204,7 @@ pub fn gradient_step(spec: &StepSpec<'_>, optimiser: &Optimiser) -> Result<Graph
         scope.params.insert(id, value);
         free.insert(id, u);
     }
-    let per_row = objective(&mut scope, &spec.plan().objective, spec.when)?;
+    let Parted { whole: per_row, parts } = objective(&mut scope, &spec.plan().objective, spec.when)?;
     scope.space.graph.watch("objective", per_row.node);
     let mut mean = mean_over_rows(&mut scope, &per_row);
     scope.space.graph.output("objective", mean.node);
@@ -252,15 +273,17 @@ pub fn gradient_step(spec: &StepSpec<'_>, optimiser: &Optimiser) -> Result<Graph
         space.graph.set_state(name, new.node);
         space.graph.watch(&format!("parameter {name}"), new.node);
     }
+    give_parts(&mut scope, &parts);
     Ok(scope.space.graph)
 }
 
-/// The E-step over a batch: adds θ·∂log Z/∂θ, the expected counts, to `counts.<param>`; output `objective`, the mean over rows.
+/// The E-step over a batch: adds θ·∂log Z/∂θ, the expected counts, to `counts.<param>`; output `objective`, the mean over rows, and
+/// its parts.
 pub fn expectation_step(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
     let program = spec.program;
     let mut scope = spec.opening().scope()?;
     let moving = spec.moving();
-    let per_row = objective(&mut scope, &spec.plan().objective, spec.when)?;
+    let Parted { whole: per_row, parts } = objective(&mut scope, &spec.plan().objective, spec.when)?;
     scope.space.graph.watch("objective", per_row.node);
     let mean = mean_over_rows(&mut scope, &per_row);
     scope.space.graph.output("objective", mean.node);
@@ -274,6 +297,7 @@ pub fn expectation_step(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
         let after = scope.space.add(&before, &expected);
         scope.space.graph.set_state(&name, after.node);
     }
+    give_parts(&mut scope, &parts);
     Ok(scope.space.graph)
 }
 
@@ -326,7 +350,7 @@ pub fn maximisation_step(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
 /// The objective alone, for early stopping: output `objective`, the mean over rows.
 pub fn objective_value(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
     let mut scope = spec.opening().scope()?;
-    let per_row = objective(&mut scope, &spec.plan().objective, spec.when)?;
+    let per_row = objective(&mut scope, &spec.plan().objective, spec.when)?.whole;
     let mean = mean_over_rows(&mut scope, &per_row);
     scope.space.graph.output("objective", mean.node);
     Ok(scope.space.graph)

@@ -2,10 +2,16 @@
 //! the rewrite the plan chose: a closed-form divergence, a sum over states, a reparameterised draw.
 
 use super::error::EmitError;
+use super::objective::{Part, Parted};
 use super::scope::Scope;
 use crate::dist::{Args, Label, Named, Value, draw, kl_divergence, log_density, mean};
 use crate::model::{Dist, Factor, FactorKind, ModelId, VarId};
 use crate::plan::{Expectation, VariationalPlan};
+
+/// The name of the expected log-density of what is observed, as a part of a bound.
+pub const FIT: &str = "reconstruction";
+/// The name of the divergence of the guide from the model, as a part of a bound.
+pub const DIVERGENCE: &str = "KL";
 
 /// A statement `x ~ D(..)`.
 #[derive(Clone, Copy, Debug)]
@@ -102,8 +108,9 @@ pub fn set_mean(scope: &mut Scope<'_>, var: VarId, conditional: Conditional<'_>)
     Ok(())
 }
 
-/// The bound for each row; the values of fixed variables are in the scope.
-pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> Result<Named, EmitError> {
+/// The bound for each row; the values of fixed variables are in the scope. Its parts are the expected log-density of what is observed
+/// and the divergence of the guide from the model, unweighted.
+pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> Result<Parted, EmitError> {
     let program = scope.program;
     let model = &program.models[plan.model];
     let before = scope.values.clone();
@@ -166,13 +173,22 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
         divergence = scope.space.add(&divergence, &log_q);
     }
     let weighted = scope.space.scale(&divergence, kl_weight);
-    let mut value = scope.space.sub(&fit, &weighted);
+    let value = scope.space.sub(&fit, &weighted);
+    let whole = averaged(scope, &sums, value);
+    let parts = [(FIT, fit), (DIVERGENCE, divergence)]
+        .map(|(name, value)| Part { name: name.to_string(), value: averaged(scope, &sums, value) })
+        .to_vec();
+    scope.values = before;
+    Ok(Parted { whole, parts })
+}
+
+/// The mean over enumerated states: along each axis, the sum with its weights.
+fn averaged(scope: &mut Scope<'_>, sums: &[(Label, Named)], mut value: Named) -> Named {
     for (along, weights) in sums.iter().rev() {
         let labels = crate::dist::Space::union(&value.labels, &[*along]);
         let aligned = scope.space.align(&value, &labels);
         let product = scope.space.mul_zero(weights, &aligned);
         value = scope.space.sum(&product, &[*along]);
     }
-    scope.values = before;
-    Ok(value)
+    value
 }

@@ -174,7 +174,8 @@ impl Printer<'_> {
                 Verb::Compare => "compare",
             };
             let on = ask.on.as_ref().map(|d| format!(" on {}", self.data_ref(d))).unwrap_or_default();
-            let row = ask.row.map(|r| format!(" row {r}")).unwrap_or_default();
+            let place = ask.place.as_ref().map(|p| format!(" at {:?}", p.at)).unwrap_or_default();
+            let row = ask.row.map(|r| format!(" row {r}")).unwrap_or_default() + &place;
             let times = ask.times.map(|n| format!(" times {n}")).unwrap_or_default();
             let text = format!(
                 "{verb} {} = {} of {}{on}{row}{}{times}",

@@ -268,6 +268,15 @@ impl Question {
     }
 }
 
+/// One place of a variable: what is left of it has the axes that are not named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The variable.
+    pub var: VarId,
+    /// Places along its leading axes, from 0.
+    pub at: Vec<usize>,
+}
+
 /// A question put to a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ask {
@@ -283,6 +292,8 @@ pub struct Ask {
     pub on: Option<DataRef>,
     /// Only that row, from 1.
     pub row: Option<usize>,
+    /// Where it is asked for one place of its variable, and not for all of them: which.
+    pub place: Option<Place>,
     /// Engines asked for.
     pub by: Vec<Call>,
     /// How many draws.

@@ -74,6 +74,7 @@ pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnosti
         of: ask.of,
         on: ask.on.clone(),
         row: ask.row,
+        place: ask.place.clone(),
         answer,
         kind,
         span: ask.span,
@@ -151,12 +152,9 @@ impl Chooser<'_> {
         let program = self.program;
         let refuse =
             |text: String, help: &str| Err(Box::new(Diagnostic::at(Code::WrongKind, self.ask.span, text).help(help)));
-        for (place, &(var, state)) in targets.iter().enumerate() {
+        for &(var, state) in targets {
             let declared = &program.vars[var];
             let name = &declared.name;
-            if targets[..place].iter().any(|t| t.0 == var) {
-                return refuse(format!("`{name}` is asked for twice"), "name each variable once");
-            }
             if matches!(shape, AnswerShape::JointArgmax | AnswerShape::EachArgmax) && !declared.domain.is_discrete() {
                 return refuse(format!("`{name}` has no states to choose among"), "ask for its `mean`");
             }
@@ -211,7 +209,9 @@ impl Chooser<'_> {
                 self.choose_posterior(targets.clone(), AnswerShape::Distribution, evidence, metric)
             }
             Question::Argmax { targets, each, evidence } => {
-                let shape = if *each { AnswerShape::EachArgmax } else { AnswerShape::JointArgmax };
+                // The likeliest state of one place has the largest marginal there.
+                let each = *each || self.ask.place.is_some();
+                let shape = if each { AnswerShape::EachArgmax } else { AnswerShape::JointArgmax };
                 self.choose_posterior(targets.iter().map(|&v| (v, None)).collect(), shape, evidence, metric)
             }
             Question::Mean { targets, evidence } => {

@@ -16,6 +16,7 @@ use super::rules::loglik::{NoLogLik, Request, choose_loglik};
 use super::rules::partition::{refuse_coupled_groups, refuse_row_loops};
 use super::rules::phases::choose_phases;
 use super::rules::variational::choose_variational;
+use super::warnings::warn;
 use crate::analysis::Reason;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Problems};
@@ -66,6 +67,7 @@ pub fn choose_plan(program: &Program, problems: &mut Problems) -> Plan {
         }
     }
     check_overrides(program, &plan, problems);
+    warn(program, &plan, problems);
     plan
 }
 
@@ -210,7 +212,7 @@ fn choose_train<'a>(program: &Program, train: &'a Train) -> Result<TrainPlan, Un
 }
 
 /// The models that an objective speaks of.
-fn models_of(objective: &Objective) -> Vec<ModelId> {
+pub fn models_of(objective: &Objective) -> Vec<ModelId> {
     match objective {
         Objective::LogLik { model, .. } | Objective::Bound { model, .. } | Objective::ImportanceBound { model, .. } => {
             vec![*model]

@@ -14,6 +14,7 @@ mod overrides;
 #[allow(clippy::module_inception)]
 mod plan;
 mod rules;
+mod warnings;
 
 pub use ask::choose_ask;
 pub use choose::{bound_by, choose_plan};

@@ -1,5 +1,6 @@
 //! `infer` and `require` held against the plan: neither is ever passed over in silence.
 
+use super::choose::{models_of, objectives};
 use super::method::{Method, read_method};
 use super::plan::{Answer, Block, Engine, Kind, Leaf, ObjectivePlan, Partition, Plan};
 use crate::diag::{Code, Diagnostic, Problems};
@@ -10,14 +11,23 @@ pub fn find_override<'a>(program: &'a Program, vars: &[VarId]) -> Option<&'a Inf
     program.infers.iter().find(|i| i.vars.iter().any(|v| vars.contains(v)))
 }
 
-/// Reports every `infer` that changed nothing and every `require` that is not met.
+/// Reports every `infer` that changed nothing and every `require` that is not met, or that nothing meets.
 pub fn check_overrides(program: &Program, plan: &Plan, problems: &mut Problems) {
     let blocks = all_blocks(plan);
+    // Where something has no plan at all, what would have concerned a variable is not known.
+    let whole = !problems.has_errors();
     for infer in &program.infers {
         let method = match read_method(&infer.by) {
             Ok(method) => method,
-            // What it asks for is not built: the lines and questions that need it say so.
-            Err(problem) if problem.code == Code::NotSupported => continue,
+            // What it asks for is not built: the lines and questions that need it say so, if there are any.
+            Err(problem) if problem.code == Code::NotSupported => {
+                let idle =
+                    |var: &&VarId| !is_open(program, plan, **var) && !blocks.iter().any(|b| b.vars.contains(var));
+                if let Some(&var) = infer.vars.iter().find(idle).filter(|_| whole) {
+                    problems.push(idle_override(program, plan, infer, var));
+                }
+                continue;
+            }
             Err(problem) => {
                 problems.push(problem);
                 continue;
@@ -38,21 +48,30 @@ pub fn check_overrides(program: &Program, plan: &Plan, problems: &mut Problems) 
                 continue;
             }
             let name = &program.vars[var].name;
-            let (text, help) = match concerned.first() {
-                None => (
-                    format!("no engine of this file sums out `{name}`, so this line changes nothing"),
-                    "leave it out, or write a guide for the variable",
-                ),
-                Some(_) => (
+            problems.push(match concerned.first() {
+                None => idle_override(program, plan, infer, var),
+                Some(_) => Diagnostic::at(
+                    Code::OverrideRefused,
+                    infer.span,
                     format!("`{name}` cannot be inferred by `{}` here", infer.by.name),
-                    "`ghmc explain` says why that engine does not apply",
-                ),
-            };
-            problems.push(Diagnostic::at(Code::OverrideRefused, infer.span, text).help(help));
+                )
+                .help("`ghmc explain` says why that engine does not apply"),
+            });
         }
     }
     for require in &program.requires {
         let name = &program.vars[require.var].name;
+        if whole && !is_open(program, plan, require.var) && !concerns(plan, &blocks, require.var) {
+            problems.push(
+                Diagnostic::at(
+                    Code::IdleRequirement,
+                    require.span,
+                    format!("nothing in this file infers `{name}`, so this line requires nothing"),
+                )
+                .help(format!("leave it out, or ask for it: `query NAME = P({name} | ..)`")),
+            );
+            continue;
+        }
         let mut unmet = |at, what: String| {
             problems.push(
                 Diagnostic::at(Code::RequireUnmet, require.span, format!("`{name}` is not inferred exactly"))
@@ -85,6 +104,46 @@ pub fn check_overrides(program: &Program, plan: &Plan, problems: &mut Problems) 
     }
 }
 
+/// That an `infer` line changes nothing, with what becomes of its variable instead.
+fn idle_override(program: &Program, plan: &Plan, infer: &Infer, var: VarId) -> Diagnostic {
+    let name = &program.vars[var].name;
+    let lines = plan.trains.iter().flat_map(|t| &t.stages).flat_map(|s| &s.lines);
+    let drawn = lines.into_iter().find(|line| estimates(&line.objective, var));
+    let text = format!("no engine of this file sums out `{name}`, so this line changes nothing");
+    let told = Diagnostic::at(Code::OverrideRefused, infer.span, text);
+    match drawn {
+        Some(line) => told
+            .label(line.span, "the guide draws it here")
+            .help("leave it out, or learn by `loglik`, which sums out what is latent"),
+        None => told.help("leave it out: in every line and question of the file it is given, or it is not spoken of"),
+    }
+}
+
+/// Whether a variable may be inferred by what has no plan yet.
+fn is_open(program: &Program, plan: &Plan, var: VarId) -> bool {
+    let model = program.vars[var].model;
+    let trained = program.trains.iter().any(|train| {
+        let lines = train.stages.iter().flat_map(|s| &s.lines);
+        let spoken = lines.flat_map(|l| l.objective.iter().flat_map(objectives)).flat_map(models_of);
+        train.models.iter().copied().chain(spoken).any(|m| m == model)
+    });
+    plan.missing.iter().any(|m| m.vars.contains(&var)) || trained && plan.trains.len() < program.trains.len()
+}
+
+/// Whether anything of a plan infers a variable.
+fn concerns(plan: &Plan, blocks: &[&Block], var: VarId) -> bool {
+    let lines = plan.trains.iter().flat_map(|t| &t.stages).flat_map(|s| &s.lines);
+    let learned = lines.into_iter().any(|line| estimates(&line.objective, var));
+    let asked = plan.asks.iter().any(|ask| match &ask.answer {
+        Answer::Posterior { targets, guided, .. } => targets.iter().any(|t| t.0 == var) || guided.contains(&var),
+        Answer::Conditionals { order, .. } => order.contains(&var),
+        Answer::Value { leaves, .. } => leaves.iter().any(|l| leaf_estimates(l, var)),
+        Answer::LogZ(normaliser) => normaliser.vars.contains(&var),
+        Answer::Code { .. } | Answer::Draws { .. } => false,
+    });
+    learned || asked || blocks.iter().any(|b| b.vars.contains(&var))
+}
+
 fn estimates(objective: &ObjectivePlan, var: VarId) -> bool {
     match objective {
         ObjectivePlan::Expression { leaves, .. } => leaves.iter().any(|l| leaf_estimates(l, var)),
@@ -101,7 +160,7 @@ fn leaf_estimates(leaf: &Leaf, var: VarId) -> bool {
 }
 
 /// Every block of a plan.
-fn all_blocks(plan: &Plan) -> Vec<&Block> {
+pub fn all_blocks(plan: &Plan) -> Vec<&Block> {
     fn of<'a>(partition: &'a Partition, into: &mut Vec<&'a Block>) {
         into.extend(&partition.blocks);
     }

@@ -6,7 +6,9 @@ use super::method::{Optimiser, Schedule};
 use super::missing::Missing;
 use crate::analysis::Reason;
 use crate::base::span::Span;
-use crate::model::{AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Subject, VarId, Verb};
+use crate::model::{
+    AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Place, Subject, VarId, Verb,
+};
 
 /// What a printed number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -320,14 +322,21 @@ pub enum ObjectivePlan {
     WakeSleep(WakeSleepPlan),
 }
 
+impl Leaf {
+    /// Whether its value is known, and not a gradient alone.
+    pub fn has_value(&self) -> bool {
+        match self {
+            Leaf::LogLik(plan) => plan.kind.is_some(),
+            Leaf::Variational(_) | Leaf::GuideDensity { .. } => true,
+        }
+    }
+}
+
 impl ObjectivePlan {
     /// Whether the number that is climbed is the objective's value, and not a stand-in with the same gradient.
     pub fn has_value(&self) -> bool {
         match self {
-            ObjectivePlan::Expression { leaves, .. } => leaves.iter().all(|leaf| match leaf {
-                Leaf::LogLik(plan) => plan.kind.is_some(),
-                Leaf::Variational(_) | Leaf::GuideDensity { .. } => true,
-            }),
+            ObjectivePlan::Expression { leaves, .. } => leaves.iter().all(Leaf::has_value),
             ObjectivePlan::Layer(_) | ObjectivePlan::WakeSleep(_) => false,
         }
     }
@@ -503,6 +512,8 @@ pub struct AskPlan {
     pub on: Option<DataRef>,
     /// Only that row, from 1.
     pub row: Option<usize>,
+    /// One place of its variable, where it is asked for that alone.
+    pub place: Option<Place>,
     /// How it is answered.
     pub answer: Answer,
     /// What the printed number is.

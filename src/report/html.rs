@@ -18,6 +18,8 @@ static STYLE: &str = include_str!("style.css");
 const CARDS: usize = 4;
 /// An image is shown about so large, in CSS pixels.
 const TILE: usize = 52;
+/// Characters of fixed width that a column of the page holds.
+const COLUMN: usize = 60;
 
 /// Writes the page, whole or not at all.
 pub fn write_page(report: &RunReport, path: &Path) -> Result<(), ReportError> {
@@ -225,7 +227,7 @@ fn chart(chart: &Chart) -> Markup {
                 span.quiet { (about.join(" · ")) }
                 div.legend {
                     @for (i, curve) in chart.curves.iter().enumerate() {
-                        span.earlier[curve.earlier] style=(svg::colour(chart, i)) {
+                        span.earlier[curve.earlier].part[curve.part] style=(svg::colour(chart, i)) {
                             @if curve.earlier { "that: " }
                             (curve.name) b { (last_value(curve)) }
                         }
@@ -329,7 +331,7 @@ fn bars(table: &BarTable) -> Markup {
 
 fn text(block: &TextBlock) -> Markup {
     html! {
-        figure.framed {
+        figure.framed.wide[block.fixed && block.text.lines().any(|l| l.chars().count() > COLUMN)] {
             (caption(&block.title, &block.note))
             @if block.fixed { pre { (block.text) } } @else { p.prose { (block.text) } }
         }

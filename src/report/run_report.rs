@@ -105,6 +105,9 @@ pub struct Curve {
     /// Whether it is that of an earlier run, drawn beside this one's.
     #[serde(default)]
     pub earlier: bool,
+    /// Whether it is a part of the curve before it, drawn thinner.
+    #[serde(default)]
+    pub part: bool,
 }
 
 /// Something to look at.

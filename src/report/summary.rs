@@ -4,6 +4,7 @@ use super::errors::ReportError;
 use super::figure::{Figure, Sign};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A stage in the summary.
@@ -17,6 +18,9 @@ pub struct StageSummary {
     pub seconds: f64,
     /// The objective's last value, where it is known.
     pub objective: Option<f64>,
+    /// The last values of the objective's parts by name, where it has any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, f64>,
 }
 
 /// The run.

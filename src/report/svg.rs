@@ -149,7 +149,7 @@ pub fn lines(chart: &Chart) -> Markup {
             }
             @for (i, curve) in chart.curves.iter().enumerate() {
                 @let (whole, last) = path(&curve.points, &x, &y);
-                g.earlier[curve.earlier] style=(colour(chart, i)) {
+                g.earlier[curve.earlier].part[curve.part] style=(colour(chart, i)) {
                     title { (named(&curve.name)) }
                     @if let Some(course) = course(&curve.points) {
                         path.raw d=(whole) {}
@@ -157,7 +157,9 @@ pub fn lines(chart: &Chart) -> Markup {
                     } @else {
                         path.curve d=(whole) {}
                     }
-                    @if let (Some((px, py)), true) = (last, curve.points.len() < DENSE) { circle.end cx=(coord(px)) cy=(coord(py)) r="2.6" {} }
+                    @if let (Some((px, py)), true) = (last, curve.points.len() < DENSE) {
+                        circle.end cx=(coord(px)) cy=(coord(py)) r=(if curve.part { "1.9" } else { "2.6" }) {}
+                    }
                 }
             }
         }
@@ -175,7 +177,9 @@ pub fn confusion(matrix: &Confusion) -> Markup {
         5..=12 => (7.0 * largest + 9.0).max(29.0),
         _ => (420.0 / n as f64).max(9.0),
     };
-    let (left, top) = (22.0 + 7.0 * longest, 40.0);
+    // Labels of the columns that are wider than a column lean to the right.
+    let lean = 6.6 * longest + 4.0 > cell;
+    let (left, top) = (22.0 + 7.0 * longest, if lean { 44.0 + 4.4 * longest } else { 40.0 });
     let side = cell * n as f64;
     let (width, height) = (left + side + 52.0, top + side + 6.0);
     let count =
@@ -188,9 +192,14 @@ pub fn confusion(matrix: &Confusion) -> Markup {
             style=(format!("max-width:{}px", coord(width * 1.3))) {
             text.name x=(coord(left + side / 2.0)) y="12" text-anchor="middle" { "predicted" }
             text.name transform=(format!("translate(11 {}) rotate(-90)", coord(top + side / 2.0))) text-anchor="middle" { "true" }
-            text.name x=(coord(left + side + 48.0)) y=(top - 8.0) text-anchor="end" { "right" }
+            text.name x=(coord(left + side + 48.0)) y=(coord(top - 8.0)) text-anchor="end" { "right" }
             @for (i, label) in matrix.labels.iter().enumerate() {
-                text x=(format!("{}", coord(left + (i as f64 + 0.5) * cell))) y=(top - 8.0) text-anchor="middle" { (cut(label)) }
+                @let column = coord(left + (i as f64 + 0.5) * cell);
+                @if lean {
+                    text transform=(format!("translate({column} {}) rotate(-42)", coord(top - 7.0))) { (cut(label)) }
+                } @else {
+                    text x=(column) y=(coord(top - 8.0)) text-anchor="middle" { (cut(label)) }
+                }
                 g transform=(format!("translate({} {})", coord(left), coord(top + i as f64 * cell))) {
                     text x="-7" y=(coord(cell / 2.0)) dy="0.34em" text-anchor="end" { (cut(label)) }
                     @for (j, guess) in matrix.labels.iter().enumerate() {
@@ -253,7 +262,7 @@ mod tests {
     #[test]
     fn a_curve_breaks_where_it_has_no_value() {
         let points = vec![(0.0, 1.0), (1.0, 2.0), (2.0, f64::NAN), (3.0, 1.0), (4.0, 2.0)];
-        let chart = Chart { curves: vec![Curve { name: "a".into(), points, earlier: false }], ..Chart::default() };
+        let chart = Chart { curves: vec![Curve { name: "a".into(), points, ..Curve::default() }], ..Chart::default() };
         let text = lines(&chart).into_string();
         assert_eq!(text.matches("d=\"M").count(), 1);
         let d = text.split("d=\"").nth(1).unwrap_or_default().split('"').next().unwrap_or_default();
@@ -265,7 +274,7 @@ mod tests {
     fn nothing_to_show_is_said() {
         let text = lines(&Chart {
             log: true,
-            curves: vec![Curve { name: String::new(), points: vec![(0.0, -1.0)], earlier: false }],
+            curves: vec![Curve { name: String::new(), points: vec![(0.0, -1.0)], ..Curve::default() }],
             ..Chart::default()
         });
         assert!(text.into_string().contains("No value"));

@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, AskKind, Condition, ExprKind};
 
-use super::Checker;
+use super::{Checker, library};
 
 /// Words that begin a question.
 const QUESTIONS: [&str; 12] = [
@@ -28,8 +28,12 @@ const QUESTIONS: [&str; 12] = [
 pub(super) struct Conditions {
     evidence: Vec<Evidence>,
     row: Option<usize>,
+    /// The place that is asked for.
+    place: Option<Place>,
     /// The first condition whose value the data must tell.
     pub(super) needs_data: Option<Span>,
+    /// Whether that is a variable with axes, which no single value can be given.
+    whole: bool,
 }
 
 impl Checker<'_> {
@@ -66,6 +70,7 @@ impl Checker<'_> {
                 Diagnostic::at(Code::BadEvidence, span, "the value of this comes from data, but no data are named");
             self.push(match conditions.row.is_some() {
                 true => diagnostic.help("add `on DATA`: the row is one of its rows"),
+                false if conditions.whole => diagnostic.help("add `on DATA` to take it from there"),
                 false => diagnostic.help("add `on DATA` to take it from there, or give a single value: `x = ..`"),
             });
             return None;
@@ -76,6 +81,9 @@ impl Checker<'_> {
             AskKind::Sample => Verb::Sample,
             AskKind::Compare => Verb::Compare,
         };
+        if conditions.place.is_some() {
+            self.check_place(&question, verb == Verb::Sample, item.value.span)?;
+        }
         if verb == Verb::Sample && !matches!(question, Question::Probability { .. }) {
             self.push(
                 Diagnostic::at(Code::WrongKind, item.value.span, "a sample is drawn from a distribution")
@@ -90,6 +98,7 @@ impl Checker<'_> {
             of,
             on,
             row: conditions.row,
+            place: conditions.place,
             by: by?,
             times,
             span: item.span,
@@ -193,13 +202,13 @@ impl Checker<'_> {
         }
         match text {
             "P" => {
-                let targets = self.targets(model, args, text, e.span)?;
+                let targets = self.targets(model, args, text, e.span, conditions)?;
                 let evidence = self.conditions(model, given, conditions)?;
                 self.disjoint(&targets.iter().map(|(v, _)| *v).collect::<Vec<_>>(), &evidence, e.span)?;
                 Some(Question::Probability { targets, evidence })
             }
             "argmax" | "argmax_each" | "mean" => {
-                let targets = self.targets(model, args, text, e.span)?;
+                let targets = self.targets(model, args, text, e.span, conditions)?;
                 let evidence = self.conditions(model, given, conditions)?;
                 if let Some(arg) = args.iter().zip(&targets).find(|(_, (_, state))| state.is_some()).map(|(a, _)| a) {
                     self.push(
@@ -268,6 +277,7 @@ impl Checker<'_> {
                     let diagnostic =
                         Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no question `{text}`"));
                     self.push(match (self.near(text, QUESTIONS), text) {
+                        _ if library::mend(text).is_some() => diagnostic.help(library::mend(text).unwrap_or_default()),
                         (_, "sample" | "draw" | "simulate") => diagnostic.help("draws are asked for with `sample NAME = P(..) times 10`"),
                         (_, "map" | "MAP" | "mode" | "viterbi" | "max" | "predict") => diagnostic.help("the likeliest values are asked with `argmax(x | ..)`"),
                         (_, "expectation" | "avg" | "average") => diagnostic.help("a mean is asked with `mean(x | ..)`"),
@@ -305,7 +315,11 @@ impl Checker<'_> {
             );
             return None;
         };
-        let Some(name) = truth.value.name() else {
+        let (whole, at) = match &truth.value.bare().kind {
+            ExprKind::Index { base, .. } => (base.as_ref(), Some(self.place(model, &truth.value)?)),
+            _ => (&truth.value, None),
+        };
+        let Some(name) = whole.name() else {
             self.push(
                 Diagnostic::at(Code::WrongArguments, truth.span, "the truth is a variable that the data bind")
                     .help("the truth stands first, the prediction second: `error(y, argmax(y | x))`"),
@@ -316,8 +330,17 @@ impl Checker<'_> {
             Some(column) => Some(column),
             None => self.variable(model, name),
         };
+        let (guessed, place) = (prediction.span, truth.span);
         let prediction = self.question(model, &prediction.value, conditions)?;
         let truth_var = truth_var?;
+        if at.as_ref().map(|p| &p.at) != conditions.place.as_ref().map(|p| &p.at) {
+            self.push(
+                Diagnostic::at(Code::WrongArguments, guessed, "truth and prediction are not of the same place")
+                    .label(place, "this is the truth")
+                    .help("write the same place on both sides: `error(s[3], argmax(s[3] | ..))`"),
+            );
+            return None;
+        }
         conditions.needs_data.get_or_insert(truth.span);
         let domain = self.program.vars[truth_var].domain.clone();
         let predicted = match &prediction {
@@ -403,6 +426,7 @@ impl Checker<'_> {
         args: &[ast::Arg],
         question: &str,
         span: Span,
+        conditions: &mut Conditions,
     ) -> Option<Vec<(VarId, Option<usize>)>> {
         if args.is_empty() {
             self.push(
@@ -426,15 +450,18 @@ impl Checker<'_> {
                 }),
                 ArgKind::Positional => match dotted(&arg.value) {
                     Some(name) => self.variable(model, &name).map(|v| (v, None)),
+                    None if matches!(arg.value.bare().kind, ExprKind::Index { .. }) => {
+                        self.place(model, &arg.value).map(|place| {
+                            let var = place.var;
+                            conditions.place = Some(place);
+                            (var, None)
+                        })
+                    }
                     None => {
-                        if matches!(arg.value.bare().kind, ExprKind::Index { .. }) {
-                            self.unsupported(arg.span, "a question about one place of a variable");
-                        } else {
-                            self.push(
-                                Diagnostic::at(Code::WrongArguments, arg.span, "the name of a variable is meant here")
-                                    .help("ask for a variable, `P(y)`, or for one of its states, `P(y = 3)`"),
-                            );
-                        }
+                        self.push(
+                            Diagnostic::at(Code::WrongArguments, arg.span, "the name of a variable is meant here")
+                                .help("ask for a variable, `P(y)`, or for one of its states, `P(y = 3)`"),
+                        );
                         None
                     }
                 },
@@ -444,6 +471,17 @@ impl Checker<'_> {
                 }
             };
             match target {
+                // Places of one variable may be several, and are refused with a reason of their own.
+                Some((var, _)) if conditions.place.is_none() && list.iter().any(|(v, _)| *v == var) => {
+                    let name = self.program.vars[var].name.clone();
+                    let place = list.iter().position(|(v, _)| *v == var).map_or(span, |at: usize| args[at].span);
+                    self.push(
+                        Diagnostic::at(Code::WrongArguments, arg.span, format!("`{name}` is asked for twice"))
+                            .label(place, "asked for here")
+                            .help("name each variable once"),
+                    );
+                    failed = true;
+                }
                 Some(target) => list.push(target),
                 None => failed = true,
             }
@@ -597,6 +635,9 @@ impl Checker<'_> {
                     return None;
                 };
                 let var = self.variable(model, &name)?;
+                if conditions.needs_data.is_none() {
+                    conditions.whole = !self.program.vars[var].axes().is_empty();
+                }
                 conditions.needs_data.get_or_insert(arg.span);
                 if let Some(data) = self.asked_on.filter(|&data| self.comparable(model, data)) {
                     let set = &self.program.data[data];
@@ -677,7 +718,7 @@ impl Checker<'_> {
             Question::Mean { targets, .. } | Question::Argmax { targets, .. } => targets.as_slice(),
             _ => &[],
         };
-        if of != [var] {
+        if of != [var] || own.place.is_some() {
             let name = self.program.vars[var].name.clone();
             self.push(
                 Diagnostic::at(Code::BadEvidence, e.span, format!("this is not a value of `{name}`"))

@@ -471,6 +471,15 @@ impl Checker<'_> {
             }
         }
     }
+
+    /// That a declaration has an axis twice.
+    pub(super) fn repeated_axis(&mut self, axis: AxisId, span: Span) {
+        let name = &self.program.axes[axis].name;
+        let twice =
+            Diagnostic::at(Code::RepeatedAxis, span, format!("the axis `{name}` stands twice in one declaration"))
+                .help(format!("make an alias, `axis Other{name} = {name}`, and use it for one of the two"));
+        self.push(twice);
+    }
 }
 
 /// Roots that do not trust the chain to end.

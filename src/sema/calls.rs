@@ -7,6 +7,7 @@ use crate::syntax::ast::{self, ArgKind};
 
 use super::Checker;
 use super::foreign;
+use super::library;
 use super::scope::Scope;
 use super::types::{call, expr, say_axes};
 
@@ -24,10 +25,15 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<Expr> {
         let Some(name) = callee.name() else {
-            self.push(
-                Diagnostic::at(Code::NotAValue, callee.span, "this cannot be called")
+            let of_library = super::asks::dotted(callee).and_then(|name| Some((library::mend(&name.text)?, name)));
+            self.push(match of_library {
+                Some((mend, name)) => {
+                    Diagnostic::at(Code::UnknownFunction, name.span, format!("nothing here is called `{}`", name.text))
+                        .help(mend)
+                }
+                None => Diagnostic::at(Code::NotAValue, callee.span, "this cannot be called")
                     .help("only functions, nets and models are called by name"),
-            );
+            });
             return None;
         };
         let text = name.text.as_str();
@@ -94,6 +100,7 @@ impl Checker<'_> {
             let diagnostic =
                 Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no function or net `{text}`"));
             match near {
+                _ if library::mend(text).is_some() => diagnostic.help(library::mend(text).unwrap_or_default()),
                 near if near.as_ref().is_none_or(|near| !near.eq_ignore_ascii_case(text))
                     && let Some(help) = foreign::function(text) =>
                 {

@@ -7,6 +7,7 @@ use crate::syntax::ast::{self, ArgKind, ExprKind};
 
 use super::Checker;
 use super::foreign;
+use super::library;
 use super::lists::Place;
 use super::ranges::{of_domain, of_expr};
 use super::scope::Scope;
@@ -86,6 +87,7 @@ impl Checker<'_> {
         let diagnostic = Diagnostic::at(Code::UnknownFunction, name.span, format!("there is no distribution `{text}`"));
         let near = self.near(text, Family::ALL.iter().map(|f| f.name()));
         self.push(match (near, text) {
+            _ if library::mend(text).is_some() => diagnostic.help(library::mend(text).unwrap_or_default()),
             (_, "NormalInverseWishart") => diagnostic.help(
                 "it draws a mean and a covariance together: `(mu: Real[D], cov: Cov[D]) ~ NormalInverseWishart(..)`",
             ),

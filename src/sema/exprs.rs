@@ -328,15 +328,17 @@ impl Checker<'_> {
         let over: Vec<AxisId> = a.ty.axes.iter().copied().filter(|axis| b.ty.axes.contains(axis)).collect();
         if over.is_empty() {
             let (left, right) = (say_axes(&self.program, &a.ty.axes), say_axes(&self.program, &b.ty.axes));
-            let alias =
-                a.ty.axes
-                    .iter()
-                    .any(|&x| b.ty.axes.iter().any(|&y| self.program.axes.root(x) == self.program.axes.root(y)));
+            let root = |axis: AxisId| self.program.axes.root(axis);
+            let pairs = a.ty.axes.iter().flat_map(|&x| b.ty.axes.iter().map(move |&y| (x, y)));
+            let alias = pairs.into_iter().find(|&(x, y)| root(x) == root(y));
             let diagnostic = Diagnostic::new(Code::Contraction, "the operands of `@` share no axis")
                 .primary(a.span, format!("has {left}"))
                 .label(b.span, format!("has {right}"));
-            self.push(if alias {
-                diagnostic.help("an alias is an axis of its own for `@`; declare both operands with the same name")
+            self.push(if let Some((x, y)) = alias {
+                let (x, y) = (&self.program.axes[x].name, &self.program.axes[y].name);
+                diagnostic.help(format!(
+                    "`{x}` and `{y}` are two names of one axis, and `@` goes by the name: declare both operands with the same one"
+                ))
             } else if a.ty.axes.is_empty() || b.ty.axes.is_empty() {
                 diagnostic.help("with a single number write `*`")
             } else {

@@ -4,6 +4,8 @@
 //! all arguments laid end to end. A convolution and a recurrent layer run along the axes that the net's arguments are indexed
 //! by. The last layer takes its size from the output, whose domain sets its link.
 
+use std::collections::BTreeSet;
+
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::*;
@@ -448,6 +450,25 @@ impl<'a> Checker<'a> {
         let span = features.span;
         let index = self.program.indices.push(IndexVar { name: "t".to_string(), axis: along, span });
         let mirror = self.mirror(units, span);
+        // A layer that reads the place of a loop around it has states of its own at each.
+        let read = start.iter().map(|part| &part.value).chain([&features]).flat_map(indices_of);
+        let read: BTreeSet<IndexId> = read.collect();
+        let around: Vec<IndexId> = scope.plates().into_iter().filter(|i| read.contains(i)).collect();
+        let plates: Vec<AxisId> = around.iter().map(|&i| self.program.plate(i)).collect();
+        let same = |&(at, axis): &(usize, AxisId)| plates[..at].contains(&axis) || axis == along || axis == units;
+        if let Some((_, axis)) = plates.iter().copied().enumerate().find(same) {
+            let name = self.program.axes[axis].name.clone();
+            self.push(
+                Diagnostic::at(
+                    Code::NotSupported,
+                    span,
+                    format!("a recurrent layer along `{name}` for each `{name}` is not built yet"),
+                )
+                .help(format!("give one of the two another name: `axis Other = {name}`")),
+            );
+            return None;
+        }
+        let places: Vec<Subscript> = around.iter().map(|&index| Subscript::At { index, offset: 0 }).collect();
         let here = picked(&features, Subscript::At { index, offset: 0 }, span);
         let first = match start {
             None => number(0.0, span),
@@ -463,10 +484,18 @@ impl<'a> Checker<'a> {
         let vars: Vec<VarId> = states
             .iter()
             .map(|s| {
-                self.made_var(scope, &format!("{label}{}{s}", if s.is_empty() { "" } else { "." }), along, units, span)
+                let name = format!("{label}{}{s}", if s.is_empty() { "" } else { "." });
+                self.made_var(scope, &name, plates.iter().copied().chain([along]).collect(), units, span)
             })
             .collect();
-        let whole = |var: VarId| expr(Node::Var(var), vec![along, units], Domain::Real, span);
+        let whole = |var: VarId| {
+            let all = plates.iter().copied().chain([along, units]).collect();
+            let every = expr(Node::Var(var), all, Domain::Real, span);
+            if places.is_empty() {
+                return every;
+            }
+            expr(Node::Pick { base: Box::new(every), at: places.clone() }, vec![along, units], Domain::Real, span)
+        };
         let is_first = expr(Node::IsFirst(index), Vec::new(), Domain::Bool, span);
         let before = |var: VarId, at_first: Expr| {
             let back = picked(&whole(var), Subscript::At { index, offset: -1 }, span);
@@ -510,15 +539,16 @@ impl<'a> Checker<'a> {
             }
         };
         for (&var, value) in vars.iter().zip(values) {
-            let target = Target { var, at: vec![Subscript::At { index, offset: 0 }] };
-            let kind = FactorKind::Deterministic { target, value };
-            scope.made.push(Factor { name: None, plates: vec![index], kind, span });
+            let at = places.iter().cloned().chain([Subscript::At { index, offset: 0 }]).collect();
+            let kind = FactorKind::Deterministic { target: Target { var, at }, value };
+            let plates = around.iter().copied().chain([index]).collect();
+            scope.made.push(Factor { name: None, plates, kind, span });
         }
         Some((whole(vars[0]), Expr { ty: Type { axes: vec![units], domain: Domain::Real }, ..first }))
     }
 
     /// A deterministic variable that a net brings into a model.
-    fn made_var(&mut self, scope: &Scope, label: &str, along: AxisId, units: AxisId, span: Span) -> VarId {
+    fn made_var(&mut self, scope: &Scope, label: &str, index: Vec<AxisId>, units: AxisId, span: Span) -> VarId {
         let taken = |c: &Self, name: &str| c.program.vars.iter().any(|(_, v)| v.model == scope.model && v.name == name);
         let mut name = label.to_string();
         let mut count = 1;
@@ -526,15 +556,7 @@ impl<'a> Checker<'a> {
             count += 1;
             name = format!("{label}#{count}");
         }
-        let var = Var {
-            name,
-            model: scope.model,
-            index: vec![along],
-            event: vec![units],
-            domain: Domain::Real,
-            given: false,
-            span,
-        };
+        let var = Var { name, model: scope.model, index, event: vec![units], domain: Domain::Real, given: false, span };
         let id = self.program.vars.push(var);
         let model = &mut self.program.models[scope.model];
         // A model whose body is done has its list already: the call stands in its guide or in an objective.
@@ -809,7 +831,29 @@ struct Settings {
 /// The argument with its leading axis indexed.
 fn picked(base: &Expr, at: Subscript, span: Span) -> Expr {
     let axes = base.ty.axes.get(1..).unwrap_or(&[]).to_vec();
+    // A place behind places is one reading with all of them.
+    if let Node::Pick { base: inner, at: before } = &base.node
+        && matches!(inner.node, Node::Var(_))
+        && before.iter().all(|s| matches!(s, Subscript::At { .. } | Subscript::Constant(_)))
+    {
+        let at = before.iter().cloned().chain([at]).collect();
+        return expr(Node::Pick { base: inner.clone(), at }, axes, base.ty.domain.clone(), span);
+    }
     expr(Node::Pick { base: Box::new(base.clone()), at: vec![at] }, axes, base.ty.domain.clone(), span)
+}
+
+/// The indices of loops that an expression reads places of.
+fn indices_of(e: &Expr) -> BTreeSet<IndexId> {
+    let mut found = BTreeSet::new();
+    e.visit(&mut |e| match &e.node {
+        Node::Pick { at, .. } => found.extend(at.iter().filter_map(|s| match s {
+            Subscript::At { index, .. } | Subscript::Prefix(index) => Some(*index),
+            Subscript::By(_) | Subscript::Constant(_) | Subscript::Last => None,
+        })),
+        Node::IsFirst(index) | Node::IsLast(index) => drop(found.insert(*index)),
+        _ => {}
+    });
+    found
 }
 
 fn dropped(value: Expr, share: f64) -> Expr {

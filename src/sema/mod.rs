@@ -15,11 +15,13 @@ mod foreign;
 mod forms;
 mod layers;
 mod library;
+mod lifted;
 mod link;
 mod lists;
 mod models;
 mod nets;
 mod objectives;
+mod places;
 mod ranges;
 mod retrieval;
 mod rows;
@@ -288,7 +290,7 @@ impl<'a> Checker<'a> {
                 _ => false,
             })
         };
-        for item in library::KNOWN.iter() {
+        for item in library::known() {
             match item {
                 ast::Item::Objective(o) if !own(&o.name) => {
                     drop(self.objectives.insert(o.name.text.clone(), o.clone()))

@@ -370,6 +370,10 @@ impl<'a> Checker<'a> {
         let mut used = Vec::new();
         for size in &decl.index {
             let SizeKind::Name(name) = &size.kind else {
+                if matches!(size.kind, SizeKind::Number(_)) && !free {
+                    self.lone_place(&decl.name.text, size.span);
+                    return None;
+                }
                 self.axis_list(Some(scope), std::slice::from_ref(size));
                 return None;
             };
@@ -432,14 +436,6 @@ impl<'a> Checker<'a> {
         }
         let name = format!("{}{}", scope.var_prefix, decl.name.text);
         Some(self.program.vars.push(Var { name, model: scope.model, index, event, domain, given, span: decl.span }))
-    }
-
-    fn repeated_axis(&mut self, axis: AxisId, span: Span) {
-        let name = &self.program.axes[axis].name;
-        let twice =
-            Diagnostic::at(Code::RepeatedAxis, span, format!("the axis `{name}` stands twice in one declaration"))
-                .help(format!("make an alias, `axis Other{name} = {name}`, and use it for one of the two"));
-        self.push(twice);
     }
 
     // Second pass: factors
@@ -739,6 +735,10 @@ impl<'a> Checker<'a> {
         let mut at = Vec::new();
         for (size, &axis) in decl.index.iter().zip(&index) {
             let SizeKind::Name(name) = &size.kind else {
+                if matches!(size.kind, SizeKind::Number(_)) {
+                    self.lone_place(&decl.name.text, size.span);
+                    return None;
+                }
                 self.axis_list(Some(scope), std::slice::from_ref(size));
                 return None;
             };

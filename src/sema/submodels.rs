@@ -1,11 +1,14 @@
 //! Sub-models: each use puts the sub-model's factors in, with the arguments in place of its ports and the axes they bring along.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::*;
 use crate::syntax::ast::{self, ArgKind, SizeKind, Stmt};
 
 use super::Checker;
+use super::lifted::{Lifted, declared, lift};
 use super::scope::{Entry, Scope};
 use super::types::{as_number, say_axes, show_type};
 
@@ -134,15 +137,51 @@ impl<'a> Checker<'a> {
         inner.indices = scope.indices.iter().map(|(n, id)| (format!("{n}'"), *id)).collect();
         self.bind_ports(scope, &mut inner, item, args, span)?;
         self.expanding.push(name.text.clone());
-        let vars_before = self.program.vars.len();
-        self.declare(&mut inner, &item.body.statements, &mut Vec::new());
-        if self.program.vars.len() > vars_before && !scope.indices.is_empty() {
-            self.unsupported(span, "a sub-model with variables of its own inside a loop");
-            self.expanding.pop();
+        let around: Vec<String> = inner.indices.iter().map(|(name, _)| name.clone()).collect();
+        let placed = self.placed_ports(scope, item, args);
+        for (name, var) in &placed {
+            if let Some((entry, _)) = inner.names.get_mut(name) {
+                *entry = Entry::Var(*var);
+            }
+        }
+        let body = match lift(item, &around, &placed) {
+            Lifted::Plain => None,
+            Lifted::Body(body) => Some(body),
+            Lifted::Table(name) => {
+                self.push(
+                    Diagnostic::at(
+                        Code::NotSupported,
+                        span,
+                        "a table over a variable of a part inside a loop is not built yet",
+                    )
+                    .label(name.span, "here")
+                    .help("write it with `if`, or as a `param` of fixed numbers"),
+                );
+                self.expanding.pop();
+                return None;
+            }
+        };
+        let statements = body.as_ref().map_or(item.body.statements.as_slice(), |b| b.statements.as_slice());
+        match &body {
+            None => self.declare(&mut inner, statements, &mut Vec::new()),
+            Some(_) => {
+                // Parameters and axes are the use's, and not one for each place.
+                let whole = |s: &&Stmt| matches!(s, Stmt::Param(_) | Stmt::Axis { .. });
+                let (shared, own): (Vec<&Stmt>, Vec<&Stmt>) = statements.iter().partition(whole);
+                let mut plates: Vec<(String, AxisId)> =
+                    inner.indices.iter().map(|(name, id)| (name.clone(), self.program.plate(*id))).collect();
+                self.declare(&mut inner, &shared.into_iter().cloned().collect::<Vec<_>>(), &mut Vec::new());
+                self.declare(&mut inner, &own.into_iter().cloned().collect::<Vec<_>>(), &mut plates);
+            }
+        }
+        let factors = self.statements(&mut inner, statements);
+        self.expanding.pop();
+        if body.is_some()
+            && factors.iter().any(|f| matches!(f.kind, FactorKind::Potential(_) | FactorKind::Undirected { .. }))
+        {
+            self.unsupported(span, "an undirected sub-model with variables of its own inside a loop");
             return None;
         }
-        let factors = self.statements(&mut inner, &item.body.statements);
-        self.expanding.pop();
         // Questions name the variables that a part brings by its name and theirs.
         for (name, entry) in &inner.names {
             if let (Entry::Var(var), _) = entry
@@ -152,6 +191,34 @@ impl<'a> Checker<'a> {
             }
         }
         Some((factors, inner))
+    }
+
+    /// Arguments that a part defines and that stand for a variable at the place of all loops around its use: `x = x[t]`.
+    fn placed_ports(&self, scope: &Scope, item: &ast::Model, args: &[ast::Arg]) -> BTreeMap<String, VarId> {
+        let mut defined = BTreeSet::new();
+        declared(&item.body.statements, &mut defined);
+        let ports: &[ast::Port] = item.ports.as_deref().unwrap_or(&[]);
+        let mut next = ports.iter();
+        let mut placed = BTreeMap::new();
+        for arg in args {
+            let port = match &arg.kind {
+                ArgKind::Positional => next.next(),
+                ArgKind::Named(name) => ports.iter().find(|p| p.decl.name.text == name.text),
+                ArgKind::Splat => None,
+            };
+            let Some(port) = port.map(|p| &p.decl.name.text).filter(|name| defined.contains(*name)) else { continue };
+            let ast::ExprKind::Index { base, indices } = &arg.value.bare().kind else { continue };
+            let Some((Entry::Var(var), _)) = base.name().and_then(|name| scope.names.get(&name.text)) else { continue };
+            let at = |(position, (index, _)): (&ast::Position, &(String, IndexId))| match position {
+                ast::Position::At(e) => e.name().is_some_and(|name| name.text == *index),
+                ast::Position::Before(_) => false,
+            };
+            let whole = self.program.vars[*var].index.len() == indices.len() && scope.indices.len() == indices.len();
+            if whole && indices.iter().zip(&scope.indices).all(at) {
+                placed.insert(port.clone(), *var);
+            }
+        }
+        placed
     }
 
     fn bind_ports(

@@ -268,7 +268,8 @@ fn params(r: &mut impl Rewrite, list: &mut Params) {
     }
 }
 
-fn block(r: &mut impl Rewrite, b: &mut Block) {
+/// Walks the body of a model or a guide.
+pub fn block(r: &mut impl Rewrite, b: &mut Block) {
     r.span(&mut b.span);
     for statement in &mut b.statements {
         match statement {

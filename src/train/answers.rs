@@ -9,6 +9,7 @@ use super::events::{Failure, run_error};
 use super::fit::{Scalar, gather_inputs, run_program, scalar_output};
 use super::memory::{self, Limit};
 use super::metric::Tally;
+use super::places::Asked;
 use super::rows::{Scored, all_absent, numbered};
 use crate::base::id::Arena;
 use crate::base::span::Span;
@@ -407,7 +408,7 @@ impl Asker<'_> {
         Ok(outputs)
     }
 
-    fn evidence(&self) -> &[Evidence] {
+    pub(super) fn evidence(&self) -> &[Evidence] {
         match &self.ask.answer {
             Answer::Posterior { evidence, .. }
             | Answer::Conditionals { evidence, .. }
@@ -502,6 +503,7 @@ impl Asker<'_> {
                     }));
                 }
                 for (i, row) in chunk.iter().enumerate() {
+                    self.check_place(*row, numbers[row])?;
                     let label = match (on_data, caption.is_empty()) {
                         (true, true) => format!("row {}", numbers[row]),
                         (true, false) => format!("{caption}, row {}", numbers[row]),
@@ -522,12 +524,13 @@ impl Asker<'_> {
     fn row_answer(&self, outputs: &Outputs, row: usize) -> AnswerValue {
         let targets = self.targets();
         let slice = |name: &str| -> Vec<f64> { outputs.get(name).map_or(Vec::new(), |rows| rows[row].clone()) };
-        let single = targets.iter().all(|(v, _)| self.program.vars[*v].axes().is_empty());
+        let asked = |var: VarId| self.asked_of(var, slice(&self.program.vars[var].name));
+        let single = targets.iter().all(|(v, _)| asked(*v).axes.is_empty());
         let discrete = targets.iter().all(|(v, _)| self.program.vars[*v].domain.is_discrete());
         if self.shape() == AnswerShape::Distribution && single && discrete {
-            let of: Vec<String> = targets.iter().map(|(v, _)| self.program.vars[*v].name.clone()).collect();
+            let of: Vec<String> = targets.iter().map(|(v, _)| asked(*v).name).collect();
             let shares = match targets.as_slice() {
-                [(var, _)] => state_shares(self.program, *var, &slice(&of[0])),
+                [(var, _)] => state_shares(self.program, *var, &asked(*var).values),
                 _ => slice("joint"),
             };
             let labels: Vec<Vec<String>> =
@@ -551,11 +554,11 @@ impl Asker<'_> {
             .iter()
             .map(|(var, _)| {
                 let declared = &self.program.vars[*var];
-                let raw = slice(&declared.name);
-                let axes = extents(self.program, &declared.axes());
+                let Asked { name, axes, values: raw } = asked(*var);
+                let axes = extents(self.program, &axes);
                 match (&declared.domain, self.shape()) {
                     (Domain::Cat(axis), AnswerShape::JointArgmax | AnswerShape::EachArgmax) => Entries {
-                        name: declared.name.clone(),
+                        name,
                         shape: axes,
                         values: codes(&raw, self.program.axes.extent(*axis).unwrap_or(1)),
                         labels: Some(state_labels(self.program, &declared.domain)),
@@ -563,10 +566,10 @@ impl Asker<'_> {
                     (Domain::Cat(axis), _) => {
                         let mut shape = axes;
                         shape.extend(self.program.axes.extent(*axis));
-                        Entries { name: declared.name.clone(), shape, values: raw, labels: None }
+                        Entries { name, shape, values: raw, labels: None }
                     }
                     (Domain::Bool | Domain::Spin, AnswerShape::JointArgmax | AnswerShape::EachArgmax) => Entries {
-                        name: declared.name.clone(),
+                        name,
                         shape: axes,
                         values: match declared.domain {
                             Domain::Spin => raw.iter().map(|v| f64::from(u8::from(*v > 0.0))).collect(),
@@ -574,7 +577,7 @@ impl Asker<'_> {
                         },
                         labels: Some(state_labels(self.program, &declared.domain)),
                     },
-                    _ => Entries { name: declared.name.clone(), shape: axes, values: raw, labels: None },
+                    _ => Entries { name, shape: axes, values: raw, labels: None },
                 }
             })
             .collect();
@@ -635,9 +638,12 @@ impl Asker<'_> {
                 let length = lengths.as_ref().map_or(width, |l| (l[row] as usize).min(width));
                 let absent = on.and_then(|data| self.data.absent(self.program, data, truth, chunk[row]));
                 let there = |at: &usize| !absent.as_ref().is_some_and(|a| a[*at]);
-                let known: Vec<usize> = (0..length).filter(there).collect();
+                let asked = self.ask.place.as_ref().map_or(0..width, |place| self.entries_at(place, width));
+                let known: Vec<usize> = (0..length).filter(|at| asked.contains(at)).filter(there).collect();
                 // Chunks have ends: a row of which a part is unknown has none that could be compared.
-                if known.is_empty() && length > 0 || metric == Metric::ChunkF1 && known.len() < length {
+                if known.is_empty() && (length > 0 || self.ask.place.is_some())
+                    || metric == Metric::ChunkF1 && known.len() < length
+                {
                     continue;
                 }
                 if evidence.get(row).is_some_and(|e| !e.is_finite()) {
@@ -832,6 +838,6 @@ pub fn state_labels(program: &Program, domain: &Domain) -> Vec<String> {
     }
 }
 
-fn extents(program: &Program, axes: &[AxisId]) -> Vec<usize> {
+pub(super) fn extents(program: &Program, axes: &[AxisId]) -> Vec<usize> {
     program.extents(axes).unwrap_or_default()
 }

@@ -44,6 +44,8 @@ pub enum Event {
         epoch: usize,
         /// The mean objective of each line over the epoch's rows; none where a line's value is unknown.
         objectives: Vec<Option<f64>>,
+        /// The parts of each line's objective with their means over the same rows; none where there are none or they are unknown.
+        parts: Vec<Vec<(String, f64)>>,
         /// The objective on the data that early stopping watches.
         held_out: Option<f64>,
     },
@@ -59,6 +61,8 @@ pub enum Event {
         seconds: f64,
         /// Its last epoch's mean objective; none where its value is unknown.
         objective: Option<f64>,
+        /// The parts of its last line's objective in its last epoch.
+        parts: Vec<(String, f64)>,
     },
     /// A checkpoint that a run would have gone on from is damaged, and an older one serves.
     DamagedCheckpoint {

@@ -21,7 +21,7 @@ use crate::data::{Batches, Element};
 use crate::diag::{Code, Diagnostic};
 use crate::engine::objective::When;
 use crate::engine::update::{
-    StepSpec, expectation_step, gradient_step, input_name, length_name, maximisation_step, objective_value,
+    StepSpec, expectation_step, gradient_step, input_name, length_name, maximisation_step, objective_value, part_name,
     present_name,
 };
 use crate::model::{AxisKind, Init, Program, VarId};
@@ -98,6 +98,9 @@ pub struct EpochRecord {
     pub at: u64,
     /// The mean objective of each line; none where a line follows a gradient without knowing the value.
     pub objectives: Vec<Option<f64>>,
+    /// The mean of each part of each line's objective, in the order of `StageRecord::parts`.
+    #[serde(with = "super::stored::lists")]
+    pub parts: Vec<Vec<f64>>,
     /// The objective on the data that early stopping watches; −∞ where a row of it is impossible.
     #[serde(with = "super::stored::figure")]
     pub held_out: Option<f64>,
@@ -108,6 +111,8 @@ pub struct EpochRecord {
 pub struct StageRecord {
     /// Its name.
     pub name: String,
+    /// The names of the parts of each line's objective; none where it has no parts or they are not known.
+    pub parts: Vec<Vec<String>>,
     /// Its epochs.
     pub epochs: Vec<EpochRecord>,
     /// Seconds, all processes together.
@@ -131,6 +136,9 @@ pub struct Position {
     pub at: u64,
     /// Sums of each line's objective over the epoch's rows so far.
     pub sums: Vec<f64>,
+    /// Sums of the parts of each line's objective over the same rows.
+    #[serde(with = "super::stored::lists")]
+    pub part_sums: Vec<Vec<f64>>,
     /// Rows seen by each line in the epoch so far.
     pub seen: Vec<f64>,
     /// The best held-out objective, and epochs since.
@@ -270,10 +278,18 @@ impl<'a, T: Scalar> Fit<'a, T> {
             }
         }
         self.position.started = true;
-        self.position.sums = vec![0.0; stage.lines.len()];
-        self.position.seen = vec![0.0; stage.lines.len()];
-        self.position.history.push(StageRecord { name: stage.name.clone(), epochs: Vec::new(), seconds: 0.0 });
+        self.start_sums(stage);
+        let parts = vec![Vec::new(); stage.lines.len()];
+        let name = stage.name.clone();
+        self.position.history.push(StageRecord { name, parts, epochs: Vec::new(), seconds: 0.0 });
         Ok(())
+    }
+
+    /// Begins the sums of an epoch.
+    fn start_sums(&mut self, stage: &StagePlan) {
+        self.position.sums = vec![0.0; stage.lines.len()];
+        self.position.part_sums = vec![Vec::new(); stage.lines.len()];
+        self.position.seen = vec![0.0; stage.lines.len()];
     }
 
     /// Puts the parameters as they stand aside.
@@ -378,12 +394,14 @@ impl<'a, T: Scalar> Fit<'a, T> {
         }
         let record = self.position.history.last();
         let objective = record.and_then(|r| r.epochs.last()).and_then(|e| e.objectives.last().copied().flatten());
+        let parts = record.and_then(|r| named_parts(&r.parts, &r.epochs.last()?.parts).pop()).unwrap_or_default();
         observer.notice(&Event::StageEnded {
             stage: place.0,
             name,
             epochs: record.map_or(0, |r| r.epochs.len()),
             seconds: record.map_or(0.0, |r| r.seconds),
             objective,
+            parts,
         });
         Ok(Outcome::Done)
     }
@@ -417,6 +435,8 @@ impl<'a, T: Scalar> Fit<'a, T> {
             let rows: Vec<usize> = rows.iter().map(|r| numbers[r]).collect();
             run_error(&e, Some(plan.span), &rows, self.position.at + 1, &format!("stage {}", spec.stage.name))
         })?;
+        let names = self.position.history.last_mut().map(|record| &mut record.parts[spec.line]);
+        sum_parts(program, rows.len() as f64, names, &mut self.position.part_sums[spec.line]);
         Ok(scalar_output(program, "objective"))
     }
 
@@ -482,17 +502,19 @@ impl<'a, T: Scalar> Fit<'a, T> {
         let sums = self.position.sums.iter().zip(&self.position.seen);
         let objectives: Vec<Option<f64>> =
             sums.zip(&stage.lines).map(|((s, n), line)| line.objective.has_value().then_some(s / n)).collect();
+        let weighed = self.position.part_sums.iter().zip(&self.position.seen);
+        let parts: Vec<Vec<f64>> = weighed.map(|(sums, n)| sums.iter().map(|s| s / n).collect()).collect();
         let previous = self.position.history.last().and_then(|h| h.epochs.last()).map(|e| e.objectives.clone());
         let (at, epoch) = (self.position.at, self.position.epoch);
         if let Some(record) = self.position.history.last_mut() {
-            record.epochs.push(EpochRecord { at, objectives: objectives.clone(), held_out });
+            let told = named_parts(&record.parts, &parts);
+            record.epochs.push(EpochRecord { at, objectives: objectives.clone(), parts, held_out });
+            let (name, objectives) = (stage.name.clone(), objectives.clone());
+            observer.notice(&Event::EpochEnded { at, stage: place, name, epoch, objectives, parts: told, held_out });
         }
-        let name = stage.name.clone();
-        observer.notice(&Event::EpochEnded { at, stage: place, name, epoch, objectives: objectives.clone(), held_out });
         self.position.epoch += 1;
         self.position.step = 0;
-        self.position.sums = vec![0.0; stage.lines.len()];
-        self.position.seen = vec![0.0; stage.lines.len()];
+        self.start_sums(stage);
         if let (Some((patience, _)), Some(value)) = (&stage.patience, held_out) {
             let (best, since) = self.position.best.unwrap_or((f64::NEG_INFINITY, 0));
             let gained = value > best;
@@ -610,6 +632,32 @@ pub fn run_program<T: Scalar>(
         .map(|(name, data)| (name.as_str(), data.as_slice()))
         .collect();
     program.run(&Context { seed, step }, states, &wanted)
+}
+
+/// Adds the parts of an objective, as a step over so many rows left them, to their sums; the names are read where they are not known
+/// yet.
+fn sum_parts<T: Scalar>(
+    program: &crate::runtime::Program<T>,
+    rows: f64,
+    names: Option<&mut Vec<String>>,
+    sums: &mut Vec<f64>,
+) {
+    let parts = || program.outputs().iter().filter_map(|(output, _)| Some((part_name(output)?, output)));
+    if let Some(names) = names.filter(|names| names.is_empty()) {
+        names.extend(parts().map(|(name, _)| name.to_string()));
+    }
+    for (at, (_, output)) in parts().enumerate() {
+        if sums.len() == at {
+            sums.push(0.0);
+        }
+        sums[at] += scalar_output(program, output) * rows;
+    }
+}
+
+/// The parts of each line's objective with their names.
+fn named_parts(names: &[Vec<String>], values: &[Vec<f64>]) -> Vec<Vec<(String, f64)>> {
+    let line = |(names, values): (&Vec<String>, &Vec<f64>)| names.iter().cloned().zip(values.iter().copied()).collect();
+    names.iter().zip(values).map(line).collect()
 }
 
 /// A scalar output of a program that has run.

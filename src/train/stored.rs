@@ -51,3 +51,20 @@ pub mod best {
         stored.map(|(figure, since)| Ok((restore(figure)?, since))).transpose()
     }
 }
+
+/// Figures in lists.
+pub mod lists {
+    use super::*;
+
+    /// Writes them.
+    pub fn serialize<S: Serializer>(value: &[Vec<f64>], serializer: S) -> Result<S::Ok, S::Error> {
+        let stored: Vec<Vec<Stored>> = value.iter().map(|list| list.iter().map(|&v| store(v)).collect()).collect();
+        stored.serialize(serializer)
+    }
+
+    /// Reads them.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<f64>>, D::Error> {
+        let stored = Vec::<Vec<Stored>>::deserialize(deserializer)?;
+        stored.into_iter().map(|list| list.into_iter().map(restore).collect()).collect()
+    }
+}

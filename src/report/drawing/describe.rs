@@ -26,7 +26,11 @@ pub struct Described {
 pub fn model_scene(program: &Program, roles: &Roles, id: ModelId) -> Described {
     let model = &program.models[id];
     let mut writer = Writer::new(program, roles, model, &model.factors);
-    for &var in &model.vars {
+    // What only the guide computes is drawn with the guide.
+    let own: BTreeSet<VarId> = model.factors.iter().flat_map(Factor::scope).collect();
+    let guided: BTreeSet<VarId> =
+        model.guide.iter().flat_map(|g| &g.factors).flat_map(Factor::targets).filter(|v| !own.contains(v)).collect();
+    for &var in model.vars.iter().filter(|v| !guided.contains(v)) {
         writer.variable(var);
     }
     writer.factors(&model.factors);

@@ -47,7 +47,8 @@ impl Name {
     pub fn new(written: &str, positions: &[String]) -> Name {
         let stem = written.trim_end_matches(|c: char| c.is_ascii_digit());
         let digits = &written[stem.len()..];
-        let stem = if stem.is_empty() { written } else { stem.trim_end_matches('_') };
+        // A part of something else may be a number, `enc.2`.
+        let stem = if stem.is_empty() || stem.ends_with('.') { written } else { stem.trim_end_matches('_') };
         let digits = if stem == written { "" } else { digits };
         let sub: Vec<&str> =
             [digits].into_iter().chain(positions.iter().map(String::as_str)).filter(|s| !s.is_empty()).collect();
@@ -79,5 +80,6 @@ mod tests {
         assert_eq!(name("h1", &["t".into()]), ("h".into(), "1,t".into()));
         assert_eq!(name("wet", &["i".into(), "j".into()]), ("wet".into(), "i,j".into()));
         assert_eq!(name("7", &[]), ("7".into(), String::new()));
+        assert_eq!(name("enc.2", &["t".into()]), ("enc.2".into(), "t".into()));
     }
 }

@@ -11,7 +11,7 @@ fn wobble(i: usize) -> f64 {
 
 fn decay(name: &str, n: usize, from: f64, to: f64, rate: f64, noise: f64, salt: usize) -> Curve {
     let value = |i: usize| to + (from - to) * (-(i as f64) * rate).exp() + noise * (wobble(i + salt) - 0.5);
-    Curve { name: name.into(), points: (0..=n).map(|i| (i as f64, value(i))).collect(), earlier: false }
+    Curve { name: name.into(), points: (0..=n).map(|i| (i as f64, value(i))).collect(), ..Curve::default() }
 }
 
 fn stage(name: &str, epochs: usize, seconds: f64, objective: f64) -> Stage {
@@ -23,6 +23,7 @@ fn stage(name: &str, epochs: usize, seconds: f64, objective: f64) -> Stage {
         better: Better::Lower,
         curves: vec![
             decay("train", epochs, 31.0, objective, 0.16, 0.22, 3),
+            Curve { part: true, ..decay("train: KL", epochs, 1.0, 9.0, 0.1, 0.1, 5) },
             decay("validation", epochs, 31.4, objective + 0.9, 0.14, 0.35, 40),
         ],
     };
@@ -33,11 +34,11 @@ fn stage(name: &str, epochs: usize, seconds: f64, objective: f64) -> Stage {
         log: true,
         better: Better::Neither,
         curves: vec![Curve {
-            earlier: false,
             name: "‖Δθ‖ / ‖θ‖".into(),
             points: (0..epochs * 72)
                 .map(|i| (i as f64, 0.08 * (-(i as f64) / 500.0).exp() * (0.5 + wobble(i)) + 4e-4))
                 .collect(),
+            ..Curve::default()
         }],
     };
     Stage {

@@ -52,6 +52,7 @@ pub fn posterior_plan(
         of: Subject::Model(model),
         on: None,
         row: None,
+        place: None,
         by: Vec::new(),
         times: None,
         span: oracle::nowhere(),

@@ -36,7 +36,7 @@ fn divergence(sd_of_guide: f64, analytic: bool, length: usize) -> f64 {
             Opening { program: &program, rows: Some(1), inputs: &[x], partial: &[], ties: &[], first_site: 0 };
         let mut scope = opening.scope().unwrap();
         let value = bound(&mut scope, &plan, weight).unwrap();
-        scope.space.graph.output("bound", value.node);
+        scope.space.graph.output("bound", value.whole.node);
         let (data, lengths) = ([0.1, 0.2, 30.0, 40.0], [length as f64]);
         let name = length_name(&program, axis);
         let inputs: BTreeMap<&str, &[f64]> = [("m.x", data.as_slice()), (name.as_str(), lengths.as_slice())].into();

@@ -102,7 +102,8 @@ fn figures_of_every_kind_come_back() {
             (true, 3),
             "{text}"
         );
-        let record = EpochRecord { at: 1, objectives: vec![Some(0.5)], held_out: Some(figure) };
+        let record =
+            EpochRecord { at: 1, objectives: vec![Some(0.5)], parts: vec![vec![figure, 0.25]], held_out: Some(figure) };
         let text = serde_json::to_string(&record).expect("text");
         let back: EpochRecord = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
         assert!(back.held_out.is_some_and(|v| v == figure || v.is_nan() && figure.is_nan()), "{text}");
