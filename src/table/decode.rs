@@ -56,25 +56,38 @@ impl State<'_> {
             return Err(TableError::Impossible);
         }
         self.complete();
-        let one = |n: usize| {
-            let mut stream = Stream::new(seed, 0x6a74, n as u64 >> 32, n as u32);
-            self.descend(|cells| {
-                let total: f64 = cells.iter().sum();
-                let mut left = stream.uniform() * total;
-                let mut last = 0;
-                for (i, &x) in cells.iter().enumerate() {
-                    if x > 0.0 {
-                        last = i;
-                        left -= x;
-                        if left < 0.0 {
-                            break;
-                        }
+        Ok((0..count).map(|n| self.draw_one(&mut Stream::new(seed, 0x6a74, n as u64 >> 32, n as u32))).collect())
+    }
+
+    /// One joint state by the next numbers of a stream.
+    ///
+    /// # Errors
+    /// As [`State::draw`].
+    pub(super) fn draw_from(&mut self, stream: &mut Stream) -> Result<Vec<usize>, TableError> {
+        self.whole()?;
+        if self.propagate()? == f64::NEG_INFINITY {
+            return Err(TableError::Impossible);
+        }
+        self.complete();
+        Ok(self.draw_one(stream))
+    }
+
+    fn draw_one(&self, stream: &mut Stream) -> Vec<usize> {
+        self.descend(|cells| {
+            let total: f64 = cells.iter().sum();
+            let mut left = stream.uniform() * total;
+            let mut last = 0;
+            for (i, &x) in cells.iter().enumerate() {
+                if x > 0.0 {
+                    last = i;
+                    left -= x;
+                    if left < 0.0 {
+                        break;
                     }
                 }
-                last
-            })
-        };
-        Ok((0..count).map(one).collect())
+            }
+            last
+        })
     }
 
     fn whole(&self) -> Result<(), TableError> {
