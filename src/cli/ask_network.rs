@@ -253,7 +253,9 @@ mod tests {
         let asked = read("mutual_info(a, d; b c | a = <5)").expect("a question");
         assert_eq!((asked.what, asked.of.len(), asked.first), (What::MutualInfo, 3, 2));
         assert_eq!(read("entropy(a, b c)").map(|a| (a.what, a.first)), Some((What::Entropy, 2)));
-        for wrong in ["mutual_info(a, d)", "mutual_info(a;)", "mutual_info(;a)", "entropy(a = <5)", "entropy(..)", "P(a; d)"] {
+        for wrong in
+            ["mutual_info(a, d)", "mutual_info(a;)", "mutual_info(;a)", "entropy(a = <5)", "entropy(..)", "P(a; d)"]
+        {
             assert!(read(wrong).is_none(), "{wrong}");
         }
         for wrong in ["P(", "P()", "P(a", "P(a) x", "P(e)", "P(a | b c)", "Q(a)", "P(a = 7)", "loglik(a)", ""] {

@@ -228,12 +228,7 @@ fn likeliest(of: &[usize], marginals: &[Option<Vec<f64>>], held: &[(usize, usize
     of.iter().map(|&v| (v, state(v))).collect()
 }
 
-fn answer(
-    junction: &mut Junction,
-    network: &Network,
-    asked: &Asked,
-    held: &[(usize, usize)],
-) -> Result<Told, Trouble> {
+fn answer(junction: &mut Junction, network: &Network, asked: &Asked, held: &[(usize, usize)]) -> Result<Told, Trouble> {
     let of = asked_of(network, asked, held);
     let told = |json: Value, text: String| Ok(Told { json, text, notes: Vec::new() });
     match asked.what {

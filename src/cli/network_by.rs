@@ -106,9 +106,9 @@ impl Desk<'_> {
         notes
     }
 
-    /// The marginal of each variable, or the joint posterior of some: by the chain rule, with the engine run once for each state
-    /// of all but the last.
-    fn joint(&self, by: &By, of: &[usize]) -> Result<(Vec<f64>, Answer), Trouble> {
+    /// The joint posterior of some variables, the last of them fastest, and a run under the evidence alone: by the chain rule, with
+    /// the engine run once for each state of all but the last.
+    pub fn posterior(&self, by: &By, of: &[usize]) -> Result<(Vec<f64>, Answer), Trouble> {
         let cards: Vec<usize> = of.iter().map(|&v| self.network.variables[v].states.len()).collect();
         let runs = cards.iter().rev().skip(1).try_fold(1usize, |n, &c| n.checked_mul(c)).filter(|n| *n <= MOST_RUNS);
         let too_many = || {
@@ -142,11 +142,6 @@ impl Desk<'_> {
             joint = wider;
         }
         Ok((joint.into_iter().map(|(_, p)| p).collect(), first))
-    }
-
-    /// The joint posterior of some variables, with its sign, and the run behind it.
-    pub fn posterior(&self, by: &By, of: &[usize]) -> Result<(Vec<f64>, Answer), Trouble> {
-        self.joint(by, of)
     }
 
     /// All marginals.
@@ -293,8 +288,11 @@ impl Desk<'_> {
             let answer = match found {
                 Ok(answer) => answer,
                 Err(error) => {
-                    rows.push([by.text.clone(), "".into(), "".into(), "".into(), "".into(), error.to_string()].to_vec());
-                    engines.push(json!({ "engine": by.method.name(), "settings": by.text, "error": error.to_string() }));
+                    rows.push(
+                        [by.text.clone(), "".into(), "".into(), "".into(), "".into(), error.to_string()].to_vec(),
+                    );
+                    engines
+                        .push(json!({ "engine": by.method.name(), "settings": by.text, "error": error.to_string() }));
                     continue;
                 }
             };

@@ -89,10 +89,7 @@ fn likelihood(network: &Network, variable: usize, given: &Map<String, Value>) ->
 }
 
 /// Evidence together; a variable held twice must be held alike.
-pub fn joined(
-    network: &Network,
-    pairs: impl Iterator<Item = (usize, usize)>,
-) -> Result<Vec<(usize, usize)>, Trouble> {
+pub fn joined(network: &Network, pairs: impl Iterator<Item = (usize, usize)>) -> Result<Vec<(usize, usize)>, Trouble> {
     let mut held: Vec<(usize, usize)> = Vec::new();
     for (variable, state) in pairs {
         match held.iter().find(|(v, _)| *v == variable) {

@@ -81,7 +81,7 @@ fn belief_propagation_is_exact_on_trees() {
         let what = format!("seed {seed} {schedule:?}");
         assert!(answer.convergence.converged, "{what}: {:?}", answer.convergence);
         if schedule == Schedule::Sequential {
-            assert!(answer.convergence.rounds <= 3, "{what}: {:?}", answer.convergence);
+            assert!(answer.convergence.rounds <= 2, "{what}: {:?}", answer.convergence);
         }
         for axis in (0..tables.cards.len()).filter(|a| !fixed.contains(a)) {
             let found = answer.marginals[axis].as_ref().expect("a marginal");
@@ -439,12 +439,14 @@ fn layered_networks_come_as_near_as_the_references() {
     for (name, wanted) in [("6-8-6", [0.053, 0.048, 0.0030, 0.0070]), ("10-10-10", [0.088, 0.080, 0.0039, 0.0069])] {
         let models = json(peers.join(format!("d6/sbn-{name}.json")));
         // The larger ones take a development build long.
-        let models: Vec<&Value> = models.as_array().expect("models").iter().take(if name == "6-8-6" { 10 } else { 5 }).collect();
+        let models: Vec<&Value> =
+            models.as_array().expect("models").iter().take(if name == "6-8-6" { 10 } else { 5 }).collect();
         let mut errors = [0.0; 4];
         let mut slack = [0.0; 2];
         for model in &models {
             let (tables, fixed, observed, truth) = layers(model);
-            let sizes: Vec<usize> = rows(&serde_json::json!([model["layers"]]))[0].iter().map(|&n| n as usize).collect();
+            let sizes: Vec<usize> =
+                rows(&serde_json::json!([model["layers"]]))[0].iter().map(|&n| n as usize).collect();
             let fives = [0, sizes[0]].into_iter().zip(sizes).flat_map(|(from, n)| {
                 (0..n).step_by(5).map(move |i| (from + i..from + (i + 5).min(n)).collect()).collect::<Vec<Vec<usize>>>()
             });
@@ -470,4 +472,82 @@ fn layered_networks_come_as_near_as_the_references() {
             assert!(*found < wanted * if i == 3 { 1.6 } else { 1.15 } + 0.0005, "{name}: {errors:?}");
         }
     }
+}
+
+/// Copies of a small torus, the copy running fastest: couplings that differ by direction and way round, two strengths of weights.
+fn tori(copies: usize) -> Tables {
+    let (rows, columns) = (4, 4);
+    let mut tables = Tables { cards: vec![2; rows * columns * copies], tables: vec![] };
+    for i in 0..rows {
+        for j in 0..columns {
+            for copy in 0..copies {
+                let at = |i: usize, j: usize| (i % rows * columns + j % columns) * copies + copy;
+                let weight = if (i + j) % 2 == 0 { 1.3 } else { 0.6 };
+                tables.tables.push(Table::new(vec![at(i, j)], vec![1.0, weight]));
+                tables.tables.push(Table::new(vec![at(i, j), at(i, j + 1)], vec![1.5, 0.7, 0.4, 1.1]));
+                tables.tables.push(Table::new(vec![at(i + 1, j), at(i, j)], vec![0.8, 1.2, 1.2, 0.8]));
+            }
+        }
+    }
+    tables
+}
+
+#[test]
+fn chains_of_bits_have_the_exact_marginals() {
+    let copies = 256;
+    let (one, many) = (tori(1), tori(copies));
+    let exact = |fixed: &[usize]| {
+        let values = vec![1; fixed.len()];
+        Approximation::Exact(Exact::default()).run(&one, fixed, &values, 0, 1).expect("an answer").marginals
+    };
+    let truth = exact(&[]);
+    let (sweeps, chains) = (900, 3);
+    let gibbs = Gibbs { sweeps, burn_in: Some(50), chains, blocks: Grouping::Single };
+    let answer = Approximation::Gibbs(gibbs).run(&many, &[], &[], 300, 5).expect("an answer");
+    let p = |site: usize, copy: usize| answer.marginals[site * copies + copy].as_ref().expect("one")[1];
+    // Shares of sweeps, not means of conditionals: axes went 64 a word.
+    let whole = |x: f64| (x - x.round()).abs() < 1e-6;
+    assert!((0..50).all(|copy| whole(p(3, copy) * (sweeps * chains) as f64)));
+    for (site, truth) in truth.iter().enumerate() {
+        let mean = (0..copies).map(|copy| p(site, copy)).sum::<f64>() / copies as f64;
+        let wanted = truth.as_ref().expect("one")[1];
+        assert!((mean - wanted).abs() < 0.003, "{site}: {mean} {wanted}");
+    }
+    let given = exact(&[0]);
+    for other in [1, 4, 5] {
+        let both = answer.draws.iter().flat_map(|x| (0..copies).map(move |c| x[c] * x[other * copies + c]));
+        let mean = both.sum::<usize>() as f64 / (copies * answer.draws.len()) as f64;
+        let wanted = truth[0].as_ref().expect("one")[1] * given[other].as_ref().expect("one")[1];
+        assert!((mean - wanted).abs() < 0.01, "{other}: {mean} {wanted}");
+    }
+    let told = answer.chains.expect("statistics");
+    assert!(told.worst() < Some(1.05) && told.least() > Some(100.0), "{:?} {:?}", told.worst(), told.least());
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let gibbs = Gibbs { sweeps: 30, ..Gibbs::default() };
+        pool.install(|| Approximation::Gibbs(gibbs).run(&many, &[], &[], 4, 5).expect("an answer"))
+    };
+    assert!(run(1) == run(3));
+}
+
+#[test]
+fn a_lattice_has_its_known_energy() {
+    let (n, coupling) = (128, 0.4f64);
+    let mut tables = Tables { cards: vec![2; n * n], tables: vec![] };
+    let cells = [coupling, -coupling, -coupling, coupling].map(f64::exp).to_vec();
+    for i in 0..n {
+        for j in 0..n {
+            tables.tables.push(Table::new(vec![i * n + j, i * n + (j + 1) % n], cells.clone()));
+            tables.tables.push(Table::new(vec![i * n + j, (i + 1) % n * n + j], cells.clone()));
+        }
+    }
+    let gibbs = Gibbs { sweeps: 1000, burn_in: Some(300), chains: 4, blocks: Grouping::Single };
+    let answer = Approximation::Gibbs(gibbs).run(&tables, &[], &[], 200, 2).expect("an answer");
+    let bonds = answer.draws.iter().flat_map(|x| {
+        let spin = |i: usize, j: usize| 2.0 * x[i % n * n + j % n] as f64 - 1.0;
+        (0..n * n).map(move |at| (at / n, at % n)).map(move |(i, j)| spin(i, j) * (spin(i, j + 1) + spin(i + 1, j)))
+    });
+    let mean = bonds.sum::<f64>() / (2 * n * n * answer.draws.len()) as f64;
+    // Onsager's energy a bond of the infinite lattice.
+    assert!((mean - 0.553_039_6).abs() < 0.003, "{mean}");
 }

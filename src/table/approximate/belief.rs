@@ -21,7 +21,8 @@ use crate::table::{TableError, Tables};
 pub enum Schedule {
     /// All at once, from those of the round before.
     Flooding,
-    /// Table by table, breadth first, there and back in turn; each uses the newest messages.
+    /// Axis by axis, breadth first: back, with messages to earlier axes, and there, with messages to later ones. Each uses the newest
+    /// messages; both ways are one round.
     Sequential,
     /// The table whose messages would change most goes next (Elidan, McGraw and Koller 2006).
     Residual,
@@ -99,11 +100,7 @@ impl LoopyBp {
         Ok((graph.beliefs(&messages)?, messages, convergence))
     }
 
-    fn iterate<const LARGEST: bool>(
-        &self,
-        graph: &Graph,
-        messages: &mut Messages,
-    ) -> Result<Convergence, TableError> {
+    fn iterate<const LARGEST: bool>(&self, graph: &Graph, messages: &mut Messages) -> Result<Convergence, TableError> {
         if self.schedule == Schedule::Residual {
             return self.by_residuals::<LARGEST>(graph, messages);
         }
@@ -134,12 +131,12 @@ impl LoopyBp {
                     told.change = told.change.max(change);
                 }
             } else {
-                for k in 0..n {
-                    // Back first: the outer ends of a tree know all they need.
-                    let v = if told.rounds % 2 == 0 { n - 1 - k } else { k };
-                    let change = graph.send::<LARGEST>(messages, v, self.damping, &mut room)?;
+                // Back first: the outer ends of a tree know all they need.
+                for (back, at) in
+                    (0..graph.axes.len()).rev().map(|at| (true, at)).chain((0..graph.axes.len()).map(|at| (false, at)))
+                {
+                    let change = graph.pull::<LARGEST>(messages, at, back, self.damping, &mut room)?;
                     told.change = told.change.max(change);
-                    graph.commit(messages, v, &room.fresh);
                 }
             }
             told.rounds += 1;

@@ -170,9 +170,10 @@ fn connected(free: &Free, axes: &[usize], tables: &[usize], of: &[usize]) -> Opt
         .collect();
     let digit = |x: usize, i: usize| x / strides[i] % cards[i];
     let allowed = |x: usize| {
-        tables.iter().zip(&places).all(|(&t, places)| {
-            free.tables[t].cells[places.iter().fold(0, |at, &i| at * cards[i] + digit(x, i))] > 0.0
-        })
+        tables
+            .iter()
+            .zip(&places)
+            .all(|(&t, places)| free.tables[t].cells[places.iter().fold(0, |at, &i| at * cards[i] + digit(x, i))] > 0.0)
     };
     let states: Vec<usize> = (0..total).filter(|&x| allowed(x)).collect();
     let mut top: Vec<usize> = (0..total).collect();

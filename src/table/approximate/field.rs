@@ -215,11 +215,11 @@ impl<'a> Field<'a> {
             let axes = &free.tables[t].axes;
             let weight = |i: usize| &row[free.starts[axes[i] as usize]..free.starts[axes[i] as usize + 1]];
             room.part.resize(to - from, 0.0);
-            all_but(&self.logs[t].0, &self.cards[t], k, weight, &mut room.part, &mut room.scratch);
+            all_but::<false>(&self.logs[t].0, &self.cards[t], k, weight, &mut room.part, &mut room.scratch);
             room.log.iter_mut().zip(&room.part).for_each(|(l, p)| *l += p);
             if !self.logs[t].1.is_empty() {
                 room.zero.resize(to - from, 0.0);
-                all_but(&self.logs[t].1, &self.cards[t], k, weight, &mut room.part, &mut room.scratch);
+                all_but::<false>(&self.logs[t].1, &self.cards[t], k, weight, &mut room.part, &mut room.scratch);
                 room.zero.iter_mut().zip(&room.part).for_each(|(z, p)| *z += p);
             }
         }
@@ -275,12 +275,12 @@ impl<'a> Field<'a> {
                 let (logs, zeros) = &self.logs[t];
                 room.part.resize(q.len(), 0.0);
                 if !zeros.is_empty() {
-                    all_but(zeros, &self.cards[t], k, weight, &mut room.part, &mut room.scratch);
+                    all_but::<false>(zeros, &self.cards[t], k, weight, &mut room.part, &mut room.scratch);
                     if q.iter().zip(&room.part).any(|(q, z)| q * z > 0.0) {
                         return f64::NEG_INFINITY;
                     }
                 }
-                all_but(logs, &self.cards[t], k, weight, &mut room.part, &mut room.scratch);
+                all_but::<false>(logs, &self.cards[t], k, weight, &mut room.part, &mut room.scratch);
                 total += q.iter().zip(&room.part).map(|(q, l)| q * l).sum::<f64>();
             }
         }

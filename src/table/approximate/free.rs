@@ -86,8 +86,7 @@ fn product(a: f64, b: f64) -> f64 {
 /// Multiplies `part` into `whole`, whose axes include all of `part`'s.
 fn absorb(whole: &mut Dense, part: &Dense, cards: &[usize]) {
     let own = part.strides(cards);
-    let places: Vec<usize> =
-        part.axes.iter().filter_map(|a| whole.axes.iter().position(|b| a == b)).collect();
+    let places: Vec<usize> = part.axes.iter().filter_map(|a| whole.axes.iter().position(|b| a == b)).collect();
     let extents: Vec<usize> = whole.axes.iter().map(|&a| cards[a as usize]).collect();
     let mut index = vec![0usize; extents.len()];
     for cell in &mut whole.cells {

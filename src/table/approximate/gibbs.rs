@@ -12,6 +12,7 @@ use super::chains::{Chains, effective, r_hat, reach};
 use super::clusters::{Grouping, groups};
 use super::free::Free;
 use super::sites::Sites;
+use super::spins::{Bits, Spins};
 use super::start::Starter;
 use super::{Answer, ApproximationError, Convergence};
 use crate::base::stream::{Draws, Stream};
@@ -57,6 +58,8 @@ struct Block {
 /// What is compiled once for all chains.
 struct Sampler<'a> {
     free: &'a Free,
+    /// In place of sites, where the structure allows.
+    spins: Option<Spins>,
     sites: Sites,
     blocks: Vec<Block>,
     /// The sites and the blocks of each colour, each as a range.
@@ -123,6 +126,34 @@ impl Gibbs {
     }
 }
 
+impl Trail {
+    fn new(free: &Free, plan: &Plan) -> Self {
+        let cells = free.starts[free.len()];
+        Self {
+            sums: vec![0.0; cells],
+            halves: [vec![0; cells], vec![0; cells]],
+            record: Vec::with_capacity(free.len() * (plan.sweeps / plan.thin)),
+            draws: Vec::with_capacity(plan.draws),
+        }
+    }
+
+    /// Whether a draw is due after this sweep.
+    fn wants(&self, plan: &Plan, counted: usize) -> bool {
+        self.draws.len() < plan.draws && (self.draws.len() + 1) * plan.sweeps <= (counted + 1) * plan.draws
+    }
+
+    /// Records a joint state and keeps it as a draw, as far as either is due.
+    fn keep(&mut self, free: &Free, plan: &Plan, counted: usize, x: &[u32]) {
+        if plan.records(counted) {
+            self.record.extend_from_slice(x);
+        }
+        while self.wants(plan, counted) {
+            let states: Vec<usize> = x.iter().map(|&s| s as usize).collect();
+            self.draws.push(free.restore(&states));
+        }
+    }
+}
+
 /// How long chains are and what is kept.
 struct Plan {
     sweeps: usize,
@@ -130,6 +161,13 @@ struct Plan {
     thin: usize,
     draws: usize,
     seed: u64,
+}
+
+impl Plan {
+    /// Whether the joint state after this sweep is recorded.
+    fn records(&self, counted: usize) -> bool {
+        (counted + 1).is_multiple_of(self.thin)
+    }
 }
 
 impl<'a> Sampler<'a> {
@@ -156,6 +194,15 @@ impl<'a> Sampler<'a> {
         let (mut axes, mut blocks, mut colours) = (Vec::new(), Vec::new(), Vec::new());
         let mut by_colour: Vec<Vec<usize>> = vec![Vec::new(); count];
         (0..parts.len()).for_each(|g| by_colour[colour[g]].push(g));
+        let single = parts.iter().all(|p| p.len() == 1);
+        let one = |members: &Vec<usize>| members.iter().map(|&g| parts[g][0]).collect();
+        let spins = match single {
+            true => Spins::new(free, &by_colour.iter().map(one).collect::<Vec<_>>()),
+            false => None,
+        };
+        if spins.is_some() {
+            by_colour.clear();
+        }
         for members in &by_colour {
             let from = [axes.len(), blocks.len()];
             for &g in members {
@@ -166,19 +213,54 @@ impl<'a> Sampler<'a> {
             }
             colours.push([from[0]..axes.len(), from[1]..blocks.len()]);
         }
-        Ok(Self { free, sites: Sites::new(free, axes), blocks, colours })
+        Ok(Self { free, spins, sites: Sites::new(free, axes), blocks, colours })
+    }
+
+    /// A chain 64 axes a word.
+    fn walk_bits(&self, spins: &Spins, plan: &Plan, chain: usize, start: Vec<usize>) -> Trail {
+        let free = self.free;
+        let mut x: Vec<u32> = start.iter().map(|&s| s as u32).collect();
+        let mut bits = spins.bits(&x);
+        let mut trail = Trail::new(free, plan);
+        let mut half = half_of(0, plan.sweeps);
+        let pass = |bits: &mut Bits, half: Option<usize>, trail: &mut Trail| {
+            spins.hand_over(bits, |axis, counts| {
+                for (s, count) in counts.into_iter().enumerate() {
+                    let at = free.starts[axis] + s;
+                    trail.sums[at] += f64::from(count);
+                    if let Some(half) = half {
+                        trail.halves[half][at] += count;
+                    }
+                }
+            });
+        };
+        for sweep in 0..plan.burn_in + plan.sweeps {
+            spins.sweep(&mut bits, &Draws::new(plan.seed, sweep as u64, 0x6762, &[chain as u64]));
+            let Some(counted) = sweep.checked_sub(plan.burn_in) else { continue };
+            let now = half_of(counted, plan.sweeps);
+            if now != half {
+                pass(&mut bits, half, &mut trail);
+                half = now;
+            }
+            if spins.count(&mut bits) {
+                pass(&mut bits, half, &mut trail);
+            }
+            if plan.records(counted) || trail.wants(plan, counted) {
+                spins.states(&bits, &mut x);
+                trail.keep(free, plan, counted, &x);
+            }
+        }
+        pass(&mut bits, half, &mut trail);
+        trail
     }
 
     fn walk(&self, plan: &Plan, chain: usize, start: Vec<usize>) -> Result<Trail, TableError> {
         let free = self.free;
+        if let Some(spins) = &self.spins {
+            return Ok(self.walk_bits(spins, plan, chain, start));
+        }
         let mut x: Vec<u32> = start.iter().map(|&s| s as u32).collect();
-        let cells = free.starts[free.len()];
-        let mut trail = Trail {
-            sums: vec![0.0; cells],
-            halves: [vec![0; cells], vec![0; cells]],
-            record: Vec::with_capacity(free.len() * (plan.sweeps / plan.thin)),
-            draws: Vec::with_capacity(plan.draws),
-        };
+        let mut trail = Trail::new(free, plan);
         let n = self.sites.len();
         let (mut uniforms, mut fresh) = (vec![0.0; n], vec![0u32; n]);
         // Sums by site, so that tasks own what they add to.
@@ -228,14 +310,7 @@ impl<'a> Sampler<'a> {
                 let met = &mut trail.halves[half];
                 x.iter().zip(&free.starts).for_each(|(&s, start)| met[start + s as usize] += 1);
             }
-            if (counted + 1).is_multiple_of(plan.thin) {
-                trail.record.extend_from_slice(&x);
-            }
-            while trail.draws.len() < plan.draws && (trail.draws.len() + 1) * plan.sweeps <= (counted + 1) * plan.draws
-            {
-                let states: Vec<usize> = x.iter().map(|&s| s as usize).collect();
-                trail.draws.push(free.restore(&states));
-            }
+            trail.keep(free, plan, counted, &x);
         }
         for (p, &axis) in self.sites.axes.iter().enumerate() {
             let own = &sums[self.sites.rows(p)..self.sites.rows(p + 1)];

@@ -6,7 +6,7 @@
 //! number of them.
 
 use super::free::Free;
-use super::sums::{Scratch, all_but_one};
+use super::sums::{Scratch, all_but, all_but_one, join};
 use crate::table::TableError;
 
 /// From this many tables on an axis keeps sums of logarithms.
@@ -25,10 +25,31 @@ pub(super) struct Graph<'a> {
     pub visit: Vec<usize>,
     /// Where the row of each visit starts; the total last.
     pub rows: Vec<usize>,
-    /// Sizes of the axes of each visit, and the axes.
+    /// Axes breadth first.
+    pub axes: Vec<usize>,
+    /// Sizes of the axes of each visit.
     cards: Vec<Vec<usize>>,
-    /// For each axis, where the messages it receives start.
-    inbox: Vec<Vec<u32>>,
+    /// Weights of all axes in one row.
+    unary: Vec<f64>,
+    /// The links of each axis start here.
+    bounds: Vec<usize>,
+    /// Where the message of each link starts.
+    inbox: Vec<u32>,
+    links: Vec<Link>,
+    /// Cells of tables of two axes, as each of the two sees them: the other axis fastest.
+    cells: Vec<f64>,
+}
+
+/// An axis in a table.
+#[derive(Clone, Copy)]
+struct Link {
+    visit: u32,
+    /// Where the axis stands in the table.
+    place: u32,
+    /// The least and the greatest place of the table's axes in the order of axes, this one left out.
+    others: [u32; 2],
+    /// Of a table of two axes: the other axis, where its message starts, and the cells; else none.
+    pair: Option<(u32, u32, u32)>,
 }
 
 /// The messages of one moment.
@@ -46,21 +67,23 @@ pub(super) struct Room {
     pub fresh: Vec<f64>,
 }
 
-/// Tables breadth first from an outermost one: on a tree one pass there and one back are all it takes.
-fn breadth_first(free: &Free) -> Vec<usize> {
+/// Axes and tables breadth first from an outermost axis: on a tree one pass back and one there are all it takes.
+fn breadth_first(free: &Free) -> (Vec<usize>, Vec<usize>) {
     let n = free.len();
-    let mut order = Vec::with_capacity(free.tables.len());
+    let (mut axes, mut order) = (Vec::with_capacity(n), Vec::with_capacity(free.tables.len()));
     let mut seen_axis = vec![false; n];
     let mut seen_table = vec![false; free.tables.len()];
     // An axis of fewest tables is outermost; of those, the first.
     let mut roots: Vec<usize> = (0..n).collect();
     roots.sort_by_key(|&a| (free.having[a].len(), a));
-    let mut queue = std::collections::VecDeque::new();
     for root in roots {
-        if !std::mem::replace(&mut seen_axis[root], true) {
-            queue.push_back(root);
+        if std::mem::replace(&mut seen_axis[root], true) {
+            continue;
         }
-        while let Some(a) = queue.pop_front() {
+        let mut next = axes.len();
+        axes.push(root);
+        while let Some(&a) = axes.get(next) {
+            next += 1;
             for &(t, _) in &free.having[a] {
                 let t = t as usize;
                 if std::mem::replace(&mut seen_table[t], true) {
@@ -69,13 +92,13 @@ fn breadth_first(free: &Free) -> Vec<usize> {
                 order.push(t);
                 for &b in &free.tables[t].axes {
                     if !std::mem::replace(&mut seen_axis[b as usize], true) {
-                        queue.push_back(b as usize);
+                        axes.push(b as usize);
                     }
                 }
             }
         }
     }
-    order
+    (axes, order)
 }
 
 /// Divides by the sum; false where there is none.
@@ -97,30 +120,92 @@ pub(super) fn normalise(row: &mut [f64]) -> bool {
     true
 }
 
+/// Normalises a message and mixes it with the old one; gives the largest change of an entry.
+#[inline(always)]
+fn finish(new: &mut [f64], old: &[f64], damping: f64) -> Result<f64, TableError> {
+    if !normalise(new) {
+        return Err(TableError::Impossible);
+    }
+    if damping > 0.0 {
+        let mix = |(new, old): (&mut f64, &f64)| *new = old.powf(damping) * new.powf(1.0 - damping);
+        new.iter_mut().zip(old).for_each(mix);
+        if !normalise(new) {
+            return Err(TableError::Impossible);
+        }
+    }
+    let mut change = 0.0f64;
+    for (x, y) in new.iter_mut().zip(old) {
+        if *x < LEAST && *x > 0.0 {
+            *x = LEAST;
+        }
+        change = change.max((*x - y).abs());
+    }
+    Ok(change)
+}
+
 impl<'a> Graph<'a> {
     pub fn new(free: &'a Free) -> Self {
-        let order = breadth_first(free);
+        let (axes, order) = breadth_first(free);
+        let mut place = vec![0u32; free.len()];
+        axes.iter().enumerate().for_each(|(i, &a)| place[a] = i as u32);
         let mut visit = vec![0; order.len()];
         let mut rows = vec![0];
         let mut cards = Vec::with_capacity(order.len());
-        let mut inbox: Vec<Vec<u32>> = vec![Vec::new(); free.len()];
         for (i, &t) in order.iter().enumerate() {
             visit[t] = i;
             let own: Vec<usize> = free.tables[t].axes.iter().map(|&a| free.cards[a as usize]).collect();
-            let mut at = rows[i];
-            for (&a, card) in free.tables[t].axes.iter().zip(&own) {
-                inbox[a as usize].push(at as u32);
-                at += card;
-            }
-            rows.push(at);
+            rows.push(rows[i] + own.iter().sum::<usize>());
             cards.push(own);
         }
-        Self { free, order, visit, rows, cards, inbox }
+        let mut graph = Self {
+            free,
+            order,
+            visit,
+            rows,
+            axes,
+            cards,
+            unary: free.unary.concat(),
+            bounds: vec![0],
+            inbox: Vec::new(),
+            links: Vec::new(),
+            cells: Vec::new(),
+        };
+        for axis in 0..free.len() {
+            for &(t, k) in &free.having[axis] {
+                graph.link(axis, t as usize, k as usize, &place);
+            }
+            graph.bounds.push(graph.links.len());
+        }
+        graph
+    }
+
+    fn link(&mut self, axis: usize, t: usize, k: usize, place: &[u32]) {
+        let table = &self.free.tables[t];
+        let v = self.visit[t];
+        let row = |j: usize| (self.rows[v] + self.cards[v][..j].iter().sum::<usize>()) as u32;
+        let others = table.axes.iter().filter(|&&a| a as usize != axis).map(|&a| place[a as usize]);
+        let others = others.fold([u32::MAX, 0], |[low, high], p| [low.min(p), high.max(p)]);
+        let from = row(k);
+        let pair = match table.axes[..] {
+            [_, _] => {
+                let (own, other) = (self.cards[v][k], self.cards[v][1 - k]);
+                let start = self.cells.len() as u32;
+                for x in 0..own {
+                    for y in 0..other {
+                        self.cells.push(table.cells[if k == 0 { x * other + y } else { y * own + x }]);
+                    }
+                }
+                Some((table.axes[1 - k], row(1 - k), start))
+            }
+            _ => None,
+        };
+        self.inbox.push(from);
+        self.links.push(Link { visit: v as u32, place: k as u32, others, pair });
     }
 
     /// Where the messages to an axis start.
     pub fn inbox(&self, axis: usize) -> impl Iterator<Item = usize> + '_ {
-        self.inbox[axis].iter().map(|&from| from as usize)
+        self.inbox[self.bounds[axis]..self.bounds[axis + 1]].iter().map(|&from| from as usize)
     }
 
     /// Messages that say nothing.
@@ -136,12 +221,12 @@ impl<'a> Graph<'a> {
 
     /// Sums of logarithms anew, against drift.
     pub fn refresh(&self, messages: &mut Messages) {
-        for (axis, inbox) in self.inbox.iter().enumerate().filter(|(_, inbox)| inbox.len() >= HUB) {
+        for axis in (0..self.free.len()).filter(|&a| self.bounds[a + 1] - self.bounds[a] >= HUB) {
             let card = self.free.cards[axis];
             let (mut logs, mut zeros) = (vec![0.0; card], vec![0u32; card]);
-            for &from in inbox {
+            for from in self.inbox(axis) {
                 for s in 0..card {
-                    match messages.values[from as usize + s] {
+                    match messages.values[from + s] {
                         0.0 => zeros[s] += 1,
                         x => logs[s] += x.ln(),
                     }
@@ -177,17 +262,25 @@ impl<'a> Graph<'a> {
         if messages.hubs[axis].is_some() {
             return self.in_logs(messages, axis, but, out);
         }
-        out.copy_from_slice(&self.free.unary[axis]);
-        let card = out.len();
-        for &from in &self.inbox[axis] {
-            let from = from as usize;
-            if from != but {
-                for (o, m) in out.iter_mut().zip(&messages.values[from..from + card]) {
-                    *o *= m;
+        let weights = &self.unary[self.free.starts[axis]..self.free.starts[axis + 1]];
+        let least = if let ([a, b], [w, v]) = (&mut *out, weights) {
+            (*a, *b) = (*w, *v);
+            for from in self.inbox(axis) {
+                if from != but {
+                    *a *= messages.values[from];
+                    *b *= messages.values[from + 1];
                 }
             }
-        }
-        let least = out.iter().copied().fold(f64::INFINITY, f64::min);
+            a.min(*b)
+        } else {
+            out.copy_from_slice(weights);
+            for from in self.inbox(axis) {
+                if from != but {
+                    out.iter_mut().zip(&messages.values[from..]).for_each(|(o, m)| *o *= m);
+                }
+            }
+            out.iter().copied().fold(f64::INFINITY, f64::min)
+        };
         if least < SMALL {
             return self.in_logs(messages, axis, but, out);
         }
@@ -207,8 +300,8 @@ impl<'a> Graph<'a> {
                     log -= left_out.filter(|&m| m > 0.0).map_or(0.0, f64::ln);
                 }
                 None => {
-                    for &from in self.inbox[axis].iter().filter(|&&f| f as usize != but) {
-                        log += messages.values[from as usize + s].ln();
+                    for from in self.inbox(axis).filter(|&f| f != but) {
+                        log += messages.values[from + s].ln();
                     }
                 }
             }
@@ -258,25 +351,67 @@ impl<'a> Graph<'a> {
         let old = &messages.values[self.rows[v]..self.rows[v + 1]];
         let (mut change, mut at) = (0.0f64, 0);
         for &card in cards {
-            let new = &mut fresh[at..at + card];
-            if !normalise(new) {
-                return Err(TableError::Impossible);
-            }
-            let old = &old[at..at + card];
-            if damping > 0.0 {
-                let mix = |(new, old): (&mut f64, &f64)| *new = (*old).powf(damping) * new.powf(1.0 - damping);
-                new.iter_mut().zip(old).for_each(mix);
-                if !normalise(new) {
-                    return Err(TableError::Impossible);
-                }
-            }
-            for (x, y) in new.iter_mut().zip(old) {
-                if *x < LEAST && *x > 0.0 {
-                    *x = LEAST;
-                }
-                change = change.max((*x - y).abs());
-            }
+            change = change.max(finish(&mut fresh[at..at + card], &old[at..at + card], damping)?);
             at += card;
+        }
+        Ok(change)
+    }
+
+    /// Renews the messages to an axis from tables that have an axis before it (behind it, going back); gives the largest change.
+    #[inline]
+    pub fn pull<const LARGEST: bool>(
+        &self,
+        messages: &mut Messages,
+        at: usize,
+        back: bool,
+        damping: f64,
+        room: &mut Room,
+    ) -> Result<f64, TableError> {
+        let axis = self.axes[at];
+        let card = self.free.cards[axis];
+        let mut change = 0.0f64;
+        for i in self.bounds[axis]..self.bounds[axis + 1] {
+            let link = &self.links[i];
+            let comes = if back { link.others[1] as usize > at } else { (link.others[0] as usize) < at };
+            if !comes {
+                continue;
+            }
+            let from = self.inbox[i] as usize;
+            let Room { incoming, fresh, .. } = &mut *room;
+            fresh.resize(card, 0.0);
+            match link.pair {
+                Some((other, row, start)) => {
+                    let (other, row) = (other as usize, row as usize);
+                    incoming.resize(self.free.cards[other], 0.0);
+                    if !self.product(messages, other, row, incoming) {
+                        return Err(TableError::Impossible);
+                    }
+                    let cells = &self.cells[start as usize..start as usize + card * incoming.len()];
+                    if let ([x, y], [w, v], &[a, b, c, d]) = (&mut fresh[..], &incoming[..], cells) {
+                        *x = join::<LARGEST>(a * w, b * v);
+                        *y = join::<LARGEST>(c * w, d * v);
+                    } else {
+                        for (x, run) in fresh.iter_mut().zip(cells.chunks_exact(incoming.len())) {
+                            *x = run.iter().zip(&*incoming).map(|(c, w)| c * w).fold(0.0, join::<LARGEST>);
+                        }
+                    }
+                }
+                None => {
+                    let v = link.visit as usize;
+                    self.gather(messages, v, room)?;
+                    let Room { scratch, incoming, fresh } = room;
+                    let cards = &self.cards[v];
+                    let weight = |j: usize| {
+                        let from: usize = cards[..j].iter().sum();
+                        &incoming[from..from + cards[j]]
+                    };
+                    let cells = &self.free.tables[self.order[v]].cells;
+                    all_but::<LARGEST>(cells, cards, link.place as usize, weight, fresh, scratch);
+                }
+            }
+            let fresh = &mut room.fresh[..card];
+            change = change.max(finish(fresh, &messages.values[from..from + card], damping)?);
+            self.put(messages, axis, from, fresh);
         }
         Ok(change)
     }

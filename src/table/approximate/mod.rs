@@ -19,6 +19,7 @@ mod gibbs;
 mod messages;
 mod settings;
 mod sites;
+mod spins;
 mod start;
 mod structured;
 mod sums;

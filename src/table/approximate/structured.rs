@@ -100,7 +100,8 @@ impl<'a> Structured<'a> {
         }
         let mut clusters = Vec::with_capacity(parts.len());
         for (c, axes) in parts.iter().enumerate() {
-            let mut tables = Tables { cards: axes.iter().map(|&a| free.cards[a]).collect(), tables: own[c].split_off(0) };
+            let mut tables =
+                Tables { cards: axes.iter().map(|&a| free.cards[a]).collect(), tables: own[c].split_off(0) };
             for (i, &a) in axes.iter().enumerate() {
                 tables.tables.push(Table::new(vec![i], free.unary[a].clone()));
             }

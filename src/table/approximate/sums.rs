@@ -27,8 +27,9 @@ pub(super) fn all_but_one<const LARGEST: bool>(
     }
 }
 
+/// The sum of two numbers, or the larger.
 #[inline(always)]
-fn join<const LARGEST: bool>(a: f64, b: f64) -> f64 {
+pub(super) fn join<const LARGEST: bool>(a: f64, b: f64) -> f64 {
     if LARGEST { a.max(b) } else { a + b }
 }
 
@@ -46,13 +47,7 @@ fn pair_of_two<const LARGEST: bool>(cells: &[f64], weights: &[f64], out: &mut [f
     }
 }
 
-fn every<const LARGEST: bool>(
-    cells: &[f64],
-    cards: &[usize],
-    weights: &[f64],
-    out: &mut [f64],
-    scratch: &mut Scratch,
-) {
+fn every<const LARGEST: bool>(cells: &[f64], cards: &[usize], weights: &[f64], out: &mut [f64], scratch: &mut Scratch) {
     let k = cards.len();
     let Scratch { backs, front, next } = scratch;
     backs.clear();
@@ -104,8 +99,8 @@ fn every<const LARGEST: bool>(
     }
 }
 
-/// `out[x_j] = Σ cells(x) Π_{i≠j} w_i[x_i]` for one axis j; `weight` gives the row of each axis.
-pub(super) fn all_but<'w>(
+/// `out[x_j] = Σ cells(x) Π_{i≠j} w_i[x_i]` for one axis j, or the maximum; `weight` gives the row of each axis.
+pub(super) fn all_but<'w, const LARGEST: bool>(
     cells: &[f64],
     cards: &[usize],
     j: usize,
@@ -117,7 +112,7 @@ pub(super) fn all_but<'w>(
     // Axes behind j.
     for i in (j + 1..cards.len()).rev() {
         let w = weight(i);
-        let sum = |run: &[f64]| run.iter().zip(w).map(|(x, w)| x * w).sum::<f64>();
+        let sum = |run: &[f64]| run.iter().zip(w).map(|(x, w)| x * w).fold(0.0, join::<LARGEST>);
         next.clear();
         match i + 1 == cards.len() {
             true => next.extend(cells.chunks_exact(cards[i]).map(sum)),
@@ -137,7 +132,7 @@ pub(super) fn all_but<'w>(
     }
     out.fill(0.0);
     for (run, &w) in current.chunks_exact(cards[j]).zip(front.iter()) {
-        out.iter_mut().zip(run).for_each(|(o, x)| *o += w * x);
+        out.iter_mut().zip(run).for_each(|(o, x)| *o = join::<LARGEST>(*o, w * x));
     }
 }
 
@@ -173,7 +168,14 @@ mod tests {
             assert!(same(&out, &top), "{cards:?}");
             for j in 0..cards.len() {
                 let mut one = vec![0.0; cards[j]];
-                all_but(&cells, &cards, j, |i| &weights[starts[i]..starts[i] + cards[i]], &mut one, &mut scratch);
+                all_but::<false>(
+                    &cells,
+                    &cards,
+                    j,
+                    |i| &weights[starts[i]..starts[i] + cards[i]],
+                    &mut one,
+                    &mut scratch,
+                );
                 assert!(same(&one, &sum[starts[j]..]), "{cards:?} {j}");
             }
         }
