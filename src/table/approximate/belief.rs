@@ -50,10 +50,21 @@ impl Default for LoopyBp {
 }
 
 /// A visit's weight in the queue of residuals; larger first, then earlier.
-#[derive(PartialEq, PartialOrd)]
 struct Change(f64);
 
+impl PartialEq for Change {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
 impl Eq for Change {}
+
+impl PartialOrd for Change {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Ord for Change {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
@@ -177,12 +188,17 @@ impl LoopyBp {
             if updates % n == 0 {
                 graph.refresh(messages);
             }
-            graph.commit(messages, v, &ready[graph.rows[v]..graph.rows[v + 1]]);
             near.clear();
             // Damped, a table's own messages have further to go.
             near.push(v);
             waiting[v] = true;
+            let mut at = graph.rows[v];
             for &axis in &graph.free.tables[graph.order[v]].axes {
+                let row = at..at + graph.free.cards[axis as usize];
+                at = row.end;
+                if messages.values[row.clone()] == ready[row] {
+                    continue;
+                }
                 for &(t, _) in &graph.free.having[axis as usize] {
                     let u = graph.visit[t as usize];
                     if !std::mem::replace(&mut waiting[u], true) {
@@ -190,6 +206,7 @@ impl LoopyBp {
                     }
                 }
             }
+            graph.commit(messages, v, &ready[graph.rows[v]..graph.rows[v + 1]]);
             for &u in &near {
                 waiting[u] = false;
                 current[u] = graph.send::<LARGEST>(messages, u, self.damping, &mut room)?;

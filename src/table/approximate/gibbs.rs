@@ -55,6 +55,9 @@ struct Block {
     program: Program,
 }
 
+/// A block's new states, and its axes' marginals one after the other.
+type Settled = (Vec<usize>, Vec<f64>);
+
 /// What is compiled once for all chains.
 struct Sampler<'a> {
     free: &'a Free,
@@ -276,7 +279,7 @@ impl<'a> Sampler<'a> {
             fill(Law::Uniform, &address, n.max(1), &mut uniforms);
             for [sites, blocks] in &self.colours {
                 self.redraw(sites.clone(), &x, &uniforms, &mut fresh, &mut sums, counts);
-                let settled: Vec<Result<(Vec<usize>, Vec<f64>), TableError>> = states[blocks.clone()]
+                let settled: Vec<Result<Settled, TableError>> = states[blocks.clone()]
                     .par_iter_mut()
                     .zip(&self.blocks[blocks.clone()])
                     .enumerate()
@@ -380,7 +383,7 @@ impl Block {
     }
 
     /// New states of its axes, and their marginals one after the other.
-    fn draw(&self, state: &mut State<'_>, stream: &mut Stream) -> Result<(Vec<usize>, Vec<f64>), TableError> {
+    fn draw(&self, state: &mut State<'_>, stream: &mut Stream) -> Result<Settled, TableError> {
         let mut drawn = state.draw_from(stream)?;
         drawn.truncate(self.axes.len());
         let mut marginals = Vec::new();

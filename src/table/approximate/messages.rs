@@ -289,12 +289,11 @@ impl<'a> Graph<'a> {
 
     /// The same without a number below the range.
     fn in_logs(&self, messages: &Messages, axis: usize, but: usize, out: &mut [f64]) -> bool {
-        let card = out.len();
         for (s, o) in out.iter_mut().enumerate() {
             let mut log = self.free.unary[axis][s].ln();
             match &messages.hubs[axis] {
                 Some((logs, zeros)) => {
-                    let left_out = messages.values.get(but..but + card).map(|m| m[s]).filter(|_| but != usize::MAX);
+                    let left_out = (but != usize::MAX).then(|| messages.values[but + s]);
                     let zeros = zeros[s] - u32::from(left_out == Some(0.0));
                     log += if zeros > 0 { f64::NEG_INFINITY } else { logs[s] };
                     log -= left_out.filter(|&m| m > 0.0).map_or(0.0, f64::ln);
