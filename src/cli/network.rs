@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::args::{ExportArgs, ImportArgs, NetTarget, QueryArgs};
 use super::ask_network::{Asked, What, ask_network};
 use super::by::{By, read_by, read_list};
-use super::network_by::{Desk, Told, compared, drawing, signed};
+use super::network_by::{Desk, Told, compared, signed};
 use super::network_case::{Case, evidence, joined};
 use super::open::compile;
 use super::query::choose_model;
@@ -42,6 +42,7 @@ pub fn query_network(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Troubl
     let began = Instant::now();
     let bytes = args.inputs.max_memory.unwrap_or_else(ghmc::train::memory::allowance) as u64;
     let exact = read_by("exact", bytes)?;
+    let chains = read_by("gibbs", bytes)?;
     let by = args.by.as_deref().map(|text| read_by(text, bytes)).transpose()?;
     let list = args.compare.as_deref().map(|text| read_list(text, bytes)).transpose()?;
     let network = open_network(&args.file)?;
@@ -70,6 +71,8 @@ pub fn query_network(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Troubl
         junction.weigh(&case.soft);
         let began = Instant::now();
         let question = asked.as_ref().filter(|_| !args.marginals);
+        // Where no engine is named, draws are exact if that fits, and from chains if not.
+        let fits = args.samples.is_some() && by.is_none() && junction.prepare(&held).is_ok();
         let mut told = match (&list, args.samples) {
             (None, None) if by.as_ref().is_none_or(|b| b.method.name() == "exact") => {
                 by_sums(&mut junction, &network, question, &held)?
@@ -79,8 +82,8 @@ pub fn query_network(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Troubl
                 match (&list, args.samples, &by) {
                     (Some(list), ..) => desk.compare(list, &exact, &compared(&network, question, &held)?)?,
                     (None, Some(n), by) => {
-                        let by = by.clone().unwrap_or_else(|| drawing(&exact, &desk));
-                        desk.samples(&by, &drawn(&network, question)?, n as usize)?
+                        let by = by.as_ref().unwrap_or(if fits { &exact } else { &chains });
+                        desk.samples(by, &drawn(&network, question)?, n as usize)?
                     }
                     (None, None, by) => estimate(&desk, by.as_ref().unwrap_or(&exact), question)?,
                 }

@@ -10,7 +10,7 @@ use ghmc::engine::junction::Junction;
 use ghmc::model::Network;
 use ghmc::report::{short, table};
 use ghmc::table::TableError;
-use ghmc::table::approximate::{Answer, Approximation, ApproximationError, Gibbs, LoopyBp, Reach, Sign};
+use ghmc::table::approximate::{Answer, Approximation, ApproximationError, LoopyBp, Reach, Sign};
 use serde_json::{Map, Value, json};
 
 use super::ask_network::{Asked, What};
@@ -419,15 +419,5 @@ pub fn compared(network: &Network, asked: Option<&Asked>, held: &[(usize, usize)
             "engines are compared by the marginals they give".to_string(),
             "ask P(a, b | c = x), or for all with `--marginals`".to_string(),
         )),
-    }
-}
-
-/// The engine that draws where none is named: exact sums if they fit, else chains.
-pub fn drawing(exact: &By, desk: &Desk<'_>) -> By {
-    match desk.run(&exact.method, &[], 0) {
-        Err(ApproximationError::Table(TableError::TooLarge { .. } | TableError::TooLong { .. })) => {
-            By { text: "gibbs".into(), method: Approximation::Gibbs(Gibbs::default()) }
-        }
-        _ => exact.clone(),
     }
 }

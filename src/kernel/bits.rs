@@ -153,17 +153,17 @@ impl Groups {
 
     #[inline(always)]
     fn each(&self, first: usize, bits: &[u64], draws: &Draws, out: &mut [u64]) {
+        let (mut slots, mut cases) = ([[0u64; WIDE]; MOST_SLOTS], [[0u64; WIDE]; MOST_CASES]);
         for (i, out) in out.as_chunks_mut::<WIDE>().0.iter_mut().enumerate() {
             let g = first + i;
             let kind = &self.kinds[self.kind[g] as usize];
-            let mut slots = [[0u64; WIDE]; MOST_SLOTS];
+            slots[..kind.slots()].fill([0; WIDE]);
             for piece in &self.pieces[self.bounds[g]..self.bounds[g + 1]] {
                 let (at, shift) = ((piece.from / 64) as usize, piece.from % 64);
                 // Shifted in two steps, since none of 64 places exists.
                 let run = (bits[at] >> shift) | ((bits[at + 1] << 1) << (63 - shift));
                 slots[piece.slot as usize % MOST_SLOTS][piece.word as usize % WIDE] |= (run & piece.mask) << piece.to;
             }
-            let mut cases = [[0u64; WIDE]; MOST_CASES];
             count(kind, &slots, &mut cases);
             *out = choose(&kind.thresholds, &cases, draws, g);
         }
@@ -176,10 +176,11 @@ fn count(kind: &Kind, slots: &[Wide; MOST_SLOTS], cases: &mut [Wide; MOST_CASES]
     cases[0] = [u64::MAX; WIDE];
     let (mut known, mut slot) = (1, 0);
     for &n in &kind.classes {
-        let mut digits = [[0u64; WIDE]; DIGITS];
+        let mut all = [[0u64; WIDE]; DIGITS];
+        let digits = &mut all[..(n + 1).next_power_of_two().trailing_zeros() as usize];
         for own in &slots[slot..slot + n] {
             let mut carry = *own;
-            for digit in &mut digits {
+            for digit in digits.iter_mut() {
                 for w in 0..WIDE {
                     let both = digit[w] & carry[w];
                     digit[w] ^= carry[w];

@@ -88,8 +88,8 @@ impl LoopyBp {
             return Err(ApproximationError::NotGiven("belief propagation gives marginals and no joint states to draw"));
         }
         let free = Free::new(tables, fixed, values)?;
-        let (beliefs, messages, convergence) = self.settle(&free)?;
         let graph = Graph::new(&free);
+        let (beliefs, messages, convergence) = self.settle(&graph)?;
         if self.maximise {
             let best = free.best(&decode(&graph, &messages)?);
             let mut answer = free.answer(&beliefs, None, convergence);
@@ -101,12 +101,11 @@ impl LoopyBp {
     }
 
     /// Beliefs, in one row, and the messages they came from.
-    pub(super) fn settle(&self, free: &Free) -> Result<(Vec<f64>, Messages, Convergence), TableError> {
-        let graph = Graph::new(free);
+    pub(super) fn settle(&self, graph: &Graph) -> Result<(Vec<f64>, Messages, Convergence), TableError> {
         let mut messages = graph.uniform();
         let convergence = match self.maximise {
-            true => self.iterate::<true>(&graph, &mut messages)?,
-            false => self.iterate::<false>(&graph, &mut messages)?,
+            true => self.iterate::<true>(graph, &mut messages)?,
+            false => self.iterate::<false>(graph, &mut messages)?,
         };
         Ok((graph.beliefs(&messages)?, messages, convergence))
     }

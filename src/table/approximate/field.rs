@@ -206,6 +206,11 @@ impl<'a> Field<'a> {
             let card = pair.other_card as usize;
             let q = &row[pair.other as usize..pair.other as usize + card];
             let cells = &self.cells[pair.cells as usize..pair.cells as usize + card * room.log.len()];
+            if let ([k, l], &[a, b, c, d], &[p, q]) = (&mut room.log[..], cells, q) {
+                *k += a * p + b * q;
+                *l += c * p + d * q;
+                continue;
+            }
             for (l, run) in room.log.iter_mut().zip(cells.chunks_exact(card)) {
                 *l += run.iter().zip(q).map(|(c, q)| c * q).sum::<f64>();
             }

@@ -105,7 +105,8 @@ impl Gibbs {
             (0..self.chains).map(|c| starter.start(seed, c as u32)).collect::<Result<_, _>>()?;
         let each = draws.div_ceil(self.chains.max(1));
         let sweeps = self.sweeps.max(each).max(2);
-        let thin = (4 * free.len() * self.chains * sweeps).div_ceil(RECORD).max(1);
+        let bytes = [4, free.len(), self.chains, sweeps].into_iter().fold(1usize, usize::saturating_mul);
+        let thin = bytes.div_ceil(RECORD).max(1);
         let plan = Plan { sweeps, burn_in: self.burn(), thin, draws: each, seed };
         let trails: Vec<Trail> = starts
             .into_par_iter()

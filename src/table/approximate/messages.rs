@@ -123,6 +123,16 @@ pub(super) fn normalise(row: &mut [f64]) -> bool {
 /// Normalises a message and mixes it with the old one; gives the largest change of an entry.
 #[inline(always)]
 fn finish(new: &mut [f64], old: &[f64], damping: f64) -> Result<f64, TableError> {
+    if let ([a, b], &[c, d]) = (&mut *new, old)
+        && damping == 0.0
+        && *a > SMALL
+        && *b > SMALL
+    {
+        // The loops below for two states, which are by far the most frequent.
+        let inverse = 1.0 / (*a + *b);
+        (*a, *b) = ((*a * inverse).max(LEAST), (*b * inverse).max(LEAST));
+        return Ok((*a - c).abs().max((*b - d).abs()));
+    }
     if !normalise(new) {
         return Err(TableError::Impossible);
     }

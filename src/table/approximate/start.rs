@@ -6,6 +6,7 @@
 //! end soon, single changes repair a state by fewest forbidden tables (Minton et al. 1992; Selman, Kautz and Cohen 1994).
 
 use super::free::Free;
+use super::messages::Graph;
 use super::{ApproximationError, LoopyBp, Schedule};
 use crate::base::stream::Stream;
 use crate::table::TableError;
@@ -32,7 +33,7 @@ impl<'a> Starter<'a> {
         let strict: Vec<bool> = free.tables.iter().map(|t| t.has_zeros()).collect();
         let rounds = if strict.contains(&true) { 20 } else { 3 };
         let guide = LoopyBp { schedule: Schedule::Sequential, rounds, damping: 0.1, ..LoopyBp::default() };
-        let (beliefs, ..) = guide.settle(free)?;
+        let (beliefs, ..) = guide.settle(&Graph::new(free))?;
         Ok(Self { free, beliefs, strict })
     }
 
