@@ -282,7 +282,7 @@ pub struct QueryArgs {
     /// The model file, or a network file: .bif, .xmlbif or .uai, each also with .gz
     pub file: PathBuf,
     /// The question in the file's notation, as in 'P(rain | wet = yes)' or 'argmax(s | x) of chain on unseen'
-    #[arg(required_unless_present = "marginals")]
+    #[arg(required_unless_present_any = ["marginals", "samples", "compare"])]
     pub question: Option<String>,
     /// What it is compiled with.
     #[command(flatten)]
@@ -290,7 +290,7 @@ pub struct QueryArgs {
     /// The directory of a finished run, whose parameters are used
     #[arg(long, value_name = "DIR")]
     pub params: Option<PathBuf>,
-    /// A JSON file that holds variables fixed: {"wet": "yes", "x3": 1}, or a list of such objects; for networks also a UAI file (.evid)
+    /// A JSON file that holds variables fixed: {"wet": "yes", "x3": 1}, or a list of such objects, or the JSON itself; for networks also weights of states, {"wet": {"yes": 0.9, "no": 0.2}}, and UAI files (.evid)
     #[arg(long, value_name = "EV.json")]
     pub evidence: Option<PathBuf>,
     /// The model that is asked, where the file has several and the question does not say
@@ -299,6 +299,15 @@ pub struct QueryArgs {
     /// Give the posterior marginals of all other discrete variables
     #[arg(long)]
     pub marginals: bool,
+    /// Ask a network file by this engine: exact, loopy_bp, mean_field or gibbs, with settings as in 'loopy_bp(schedule = residual, damping = 0.5)' [default: exact]
+    #[arg(long, value_name = "ENGINE", conflicts_with = "compare")]
+    pub by: Option<String>,
+    /// Put the question to a network file to several engines: their errors, times, log Z or bounds, as in 'loopy_bp,mean_field,gibbs'
+    #[arg(long, value_name = "ENGINES")]
+    pub compare: Option<String>,
+    /// Give so many joint states of a network file drawn from its posterior, of the variables before the bar or of all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000), conflicts_with_all = ["marginals", "compare"])]
+    pub samples: Option<u32>,
     /// Print the answer for people or as JSON
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -1,5 +1,5 @@
 //! A question about a network file, in the words of `ghmc query`: `P(a, b | c = x, do(d = y))`, `argmax(a, b | ..)`, `argmax(..)` for all
-//! that is free, `loglik(a = x | ..)`, `logZ`. Names with marks or blanks stand in quotes.
+//! that is free, `loglik(a = x | ..)`, `logZ`, `entropy(a, b | ..)`, `mutual_info(a; b | ..)`. Names with marks or blanks stand in quotes.
 //!
 //! In: text and the network. Out: what is asked, by position.
 
@@ -19,6 +19,10 @@ pub enum What {
     Each,
     /// The log-probability of what is held before the bar, or of the evidence.
     LogLik,
+    /// The entropy of variables together, in nats.
+    Entropy,
+    /// The mutual information of two sets of variables, in nats.
+    MutualInfo,
 }
 
 /// A question.
@@ -30,6 +34,8 @@ pub struct Asked {
     pub of: Vec<(usize, Option<usize>)>,
     /// Whether all free variables are meant.
     pub all: bool,
+    /// How many of them stand before the semicolon that parts two sets; all where there is none.
+    pub first: usize,
     /// What is held after the bar.
     pub held: Vec<(usize, usize)>,
     /// What is set after the bar.
@@ -44,12 +50,14 @@ pub fn ask_network(question: &str, network: &Network) -> Result<Asked, Trouble> 
         "argmax" => What::Best,
         "argmax_each" => What::Each,
         "loglik" | "logZ" => What::LogLik,
+        "entropy" => What::Entropy,
+        "mutual_info" => What::MutualInfo,
         other => {
             let message = format!("`{other}` is no question that a network file answers");
             return Err(Trouble::Usage(message, FORMS.to_string()));
         }
     };
-    let mut asked = Asked { what, of: Vec::new(), all: false, held: Vec::new(), set: Vec::new() };
+    let mut asked = Asked { what, of: Vec::new(), all: false, first: 0, held: Vec::new(), set: Vec::new() };
     if reader.take("(") {
         while !reader.starts(")") && !reader.starts("|") {
             if reader.take("..") {
@@ -59,7 +67,9 @@ pub fn ask_network(question: &str, network: &Network) -> Result<Asked, Trouble> 
                 let state = if reader.take("=") { Some(reader.state(variable)?) } else { None };
                 asked.of.push((variable, state));
             }
-            if !reader.take(",") {
+            if what == What::MutualInfo && asked.first == 0 && reader.take(";") {
+                asked.first = asked.of.len();
+            } else if !reader.take(",") {
                 break;
             }
         }
@@ -93,13 +103,20 @@ pub fn ask_network(question: &str, network: &Network) -> Result<Asked, Trouble> 
     }
     let needs = what != What::LogLik && asked.of.is_empty() && !asked.all;
     let mixed = what == What::LogLik && asked.of.iter().any(|(_, s)| s.is_none());
-    if needs || mixed || asked.all && matches!(what, What::Probability | What::LogLik) {
+    let information = matches!(what, What::Entropy | What::MutualInfo);
+    let stated = information && asked.of.iter().any(|(_, s)| s.is_some());
+    let halves = what == What::MutualInfo && (asked.first == 0 || asked.first == asked.of.len());
+    let joint = matches!(what, What::Probability | What::LogLik) || information;
+    if what != What::MutualInfo {
+        asked.first = asked.of.len();
+    }
+    if needs || mixed || stated || halves || asked.all && joint {
         return Err(Trouble::Usage("the question is not complete".to_string(), FORMS.to_string()));
     }
     Ok(asked)
 }
 
-const FORMS: &str = "ask P(a, b | c = x), argmax(a, b | c = x), argmax(.. | c = x) for all that is free, argmax_each(a), or loglik(a = x | c = y)";
+const FORMS: &str = "ask P(a, b | c = x), argmax(a, b | c = x), argmax(.. | c = x) for all that is free, argmax_each(a), loglik(a = x | c = y), entropy(a, b), or mutual_info(a; b | c = x)";
 
 struct Reader<'a> {
     rest: &'a str,
@@ -163,7 +180,7 @@ impl Reader<'_> {
 
     fn variable(&mut self) -> Result<usize, Trouble> {
         let known: Vec<&str> = self.network.variables.iter().map(|v| v.name.as_str()).collect();
-        let name = self.name(&known, &[',', '|', '=', ')'])?;
+        let name = self.name(&known, &[',', '|', '=', ')', ';'])?;
         variable_of(self.network, &name)
     }
 
@@ -233,6 +250,14 @@ mod tests {
         assert_eq!(read("loglik(a = <5)").map(|a| a.of), Some(vec![(0, Some(0))]));
         let asked = read("P(a = <5, d | do(d = 0))").expect("a question");
         assert_eq!((asked.of, asked.set), (vec![(0, Some(0)), (2, None)], vec![(2, 0)]));
+        let asked = read("mutual_info(a, d; b c | a = <5)").expect("a question");
+        assert_eq!((asked.what, asked.of.len(), asked.first), (What::MutualInfo, 3, 2));
+        assert_eq!(read("entropy(a, b c)").map(|a| (a.what, a.first)), Some((What::Entropy, 2)));
+        for wrong in
+            ["mutual_info(a, d)", "mutual_info(a;)", "mutual_info(;a)", "entropy(a = <5)", "entropy(..)", "P(a; d)"]
+        {
+            assert!(read(wrong).is_none(), "{wrong}");
+        }
         for wrong in ["P(", "P()", "P(a", "P(a) x", "P(e)", "P(a | b c)", "Q(a)", "P(a = 7)", "loglik(a)", ""] {
             assert!(read(wrong).is_none(), "{wrong}");
         }

@@ -1,4 +1,4 @@
-//! Evidence from a JSON file: `{"wet": "yes", "x3": 1}`, or a list of such objects, as variables held fixed.
+//! Evidence from a JSON file or from JSON on the command line: `{"wet": "yes", "x3": 1}`, or a list of such objects, as variables held fixed.
 
 use std::path::Path;
 
@@ -20,7 +20,12 @@ pub struct EvidenceFile {
 
 /// Reads a file of evidence.
 pub fn read_evidence(path: &Path) -> Result<EvidenceFile, Trouble> {
-    let text = read_text(path)?;
+    // What begins as JSON does is no path.
+    let inline = path.to_str().map(str::trim_start).filter(|t| t.starts_with(['{', '[']));
+    let text = match inline {
+        Some(text) => text.to_string(),
+        None => read_text(path)?,
+    };
     let wrong = |what: String| {
         let message = format!("`{}` {what}", path.display());
         Trouble::of(Diagnostic::new(Code::BadEvidence, message).help(

@@ -26,7 +26,13 @@ use super::trouble::{Trouble, exit, print};
 /// Answers.
 pub fn query(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Trouble> {
     if NetFormat::of_path(&args.file).is_some() {
-        return query_network(args);
+        return query_network(args, terminal);
+    }
+    if args.by.is_some() || args.compare.is_some() || args.samples.is_some() {
+        return Err(Trouble::Usage(
+            "`--by`, `--compare` and `--samples` are for network files".to_string(),
+            "name a model's engine in the question, `P(..) by exact`, and draw from it with `ghmc sample`".to_string(),
+        ));
     }
     let json = args.format.is_json();
     let began = Instant::now();

@@ -20,10 +20,15 @@ const MOST_JOINT: usize = 1 << 22;
 /// Variables held at states, by position.
 pub type Held = [(usize, usize)];
 
+/// A variable by position, and how likely what was seen of it is in each of its states.
+pub type Soft = (usize, Vec<f64>);
+
 /// A network ready to be asked.
 pub struct Junction {
     names: Vec<String>,
     tables: Tables,
+    /// How many of the tables are the network's own; those of soft evidence stand behind them.
+    own: usize,
     /// Bytes that one program may take.
     bytes: u64,
     compiled: BTreeMap<(Vec<usize>, Wish), Arc<Program>>,
@@ -60,7 +65,25 @@ impl Junction {
         };
         let tables = Tables { cards: network.cards(), tables: kept.map(table).collect() };
         let names = network.variables.iter().map(|v| v.name.clone()).collect();
-        Junction { names, tables, bytes, compiled: BTreeMap::new() }
+        let own = tables.tables.len();
+        Junction { names, tables, own, bytes, compiled: BTreeMap::new() }
+    }
+
+    /// Puts weights on states in the place of earlier ones: everything asked from now on counts a joint state by its product with the
+    /// weights of its states (Pearl's virtual evidence). Programs are kept where the same variables are weighed.
+    pub fn weigh(&mut self, soft: &[Soft]) {
+        let before: Vec<usize> = self.tables.tables[self.own..].iter().flat_map(|t| t.axes.clone()).collect();
+        let now: Vec<usize> = soft.iter().map(|(v, _)| *v).collect();
+        if before != now {
+            self.compiled.clear();
+        }
+        self.tables.tables.truncate(self.own);
+        self.tables.tables.extend(soft.iter().map(|(v, weights)| Table::new(vec![*v], weights.clone())));
+    }
+
+    /// The tables, those of weights among them.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     /// Compiles for the marginals under this pattern of evidence, so that `marginals` only has to run.
@@ -182,7 +205,7 @@ impl Junction {
     }
 
     /// An error of the tables in the network's words.
-    fn told(&self, error: &TableError) -> Diagnostic {
+    pub fn told(&self, error: &TableError) -> Diagnostic {
         let named = |axes: &[usize]| {
             let names: Vec<&str> = axes.iter().take(8).filter_map(|&a| self.names.get(a)).map(String::as_str).collect();
             format!("{}{}", names.join(", "), if axes.len() > 8 { ", .." } else { "" })
@@ -203,7 +226,7 @@ impl Junction {
                     axes.len()
                 );
                 Diagnostic::new(Code::TooExpensive, message)
-                    .help("allow more with `--max-memory`, hold more variables fixed, or ask for fewer")
+                    .help("allow more with `--max-memory`, hold more variables fixed, or estimate by another engine: `--by loopy_bp`, `mean_field`, `gibbs`")
                     .note(format!("the variables that meet are {}", named(axes)))
             }
             TableError::TooLong { axes, cells, flops, .. } => {
@@ -212,7 +235,7 @@ impl Junction {
                     axes.len()
                 );
                 Diagnostic::new(Code::TooExpensive, message)
-                    .help("hold more variables fixed, or ask for fewer")
+                    .help("hold more variables fixed, or estimate by another engine: `--by loopy_bp`, `mean_field`, `gibbs`")
                     .note(format!("the variables that meet are {}", named(axes)))
             }
         }

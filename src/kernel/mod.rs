@@ -3,6 +3,7 @@
 //! What may be `unsafe` in this crate lives here, behind entries that check their bounds. Every kernel gives the same bits
 //! whatever the number of threads: work is split by size alone, and every sum has a fixed order.
 
+pub mod bits;
 pub mod contract;
 pub mod gemm;
 pub mod lines;

@@ -109,14 +109,16 @@ fn stretch_inner<T: Real>(law: Law, draws: &Draws, cols: usize, start: usize, ou
     }
 }
 
-/// Columns 64·g .. 64·(g + 1) of a row.
+/// Lanes of blocks that are computed side by side.
+const LANES: usize = 16;
+
+/// The words of blocks 16·g .. 16·(g + 1) of a row: the first words of all of them, then the second ones, and so on.
 #[inline(always)]
-fn group_of_blocks<T: Real>(law: Law, draws: &Draws, row: usize, g: usize) -> [T; 64] {
-    const LANES: usize = 16;
+pub(super) fn sixteen_blocks(draws: &Draws, row: u32, g: u32) -> [[u32; LANES]; 4] {
     // Words in the low halves of 64 bits, where a vector unit multiplies 32 by 32 bits in one instruction.
     const LOW: u64 = 0xFFFF_FFFF;
-    let mut c0: [u64; LANES] = std::array::from_fn(|lane| u64::from(((g as u32) << 4) | lane as u32));
-    let mut c1 = [u64::from(row as u32); LANES];
+    let mut c0: [u64; LANES] = std::array::from_fn(|lane| u64::from((g << 4) | lane as u32));
+    let mut c1 = [u64::from(row); LANES];
     let mut c2 = [u64::from(draws.high[0]); LANES];
     let mut c3 = [u64::from(draws.high[1]); LANES];
     let mut key = draws.key;
@@ -132,7 +134,13 @@ fn group_of_blocks<T: Real>(law: Law, draws: &Draws, row: usize, g: usize) -> [T
         }
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
-    let words: [[u32; LANES]; 4] = [c0, c1, c2, c3].map(|c| c.map(|w| w as u32));
+    [c0, c1, c2, c3].map(|c| c.map(|w| w as u32))
+}
+
+/// Columns 64·g .. 64·(g + 1) of a row.
+#[inline(always)]
+fn group_of_blocks<T: Real>(law: Law, draws: &Draws, row: usize, g: usize) -> [T; 64] {
+    let words = sixteen_blocks(draws, row as u32, g as u32);
     let mut out = [T::ZERO; 64];
     // One loop for each law, so that each becomes vector code.
     macro_rules! each {

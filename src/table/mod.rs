@@ -12,6 +12,7 @@
 //! Messages between clusters are Hugin's (Jensen, Lauritzen and Olesen 1990) with each message scaled by its largest entry and
 //! the scale kept as a logarithm. Clusters of many cells are never stored: their product is formed row by row while it is summed.
 
+pub mod approximate;
 mod cluster;
 mod compile;
 mod decode;

@@ -1,5 +1,6 @@
 //! The integration tests, in one binary.
 
+mod approximate;
 mod cli;
 mod data;
 mod drawing;

@@ -4,7 +4,7 @@ use ghmc::base::stream::Stream;
 use ghmc::table::{Options, Program, Table, TableError, Tables};
 
 /// A random product: loops, zeros, deterministic rows, axes of one state, parts that do not touch, tables of no axis.
-fn random(seed: u64) -> Tables {
+pub fn random(seed: u64) -> Tables {
     let mut s = Stream::new(seed, 1, 2, 3);
     let axes = 1 + s.below(8) as usize;
     let mut cards: Vec<usize> = (0..axes).map(|_| [1, 2, 2, 3, 4][s.below(5) as usize]).collect();
@@ -50,7 +50,7 @@ fn random(seed: u64) -> Tables {
 }
 
 /// All joint states that agree with the fixed values, each with the logarithm of its product.
-fn joint_states(tables: &Tables, fixed: &[usize], values: &[usize]) -> Vec<(Vec<usize>, f64)> {
+pub fn joint_states(tables: &Tables, fixed: &[usize], values: &[usize]) -> Vec<(Vec<usize>, f64)> {
     let mut all = vec![vec![]];
     for (axis, &card) in tables.cards.iter().enumerate() {
         let states: Vec<usize> = match fixed.iter().position(|&a| a == axis) {
@@ -68,7 +68,7 @@ fn joint_states(tables: &Tables, fixed: &[usize], values: &[usize]) -> Vec<(Vec<
 }
 
 /// Logarithm of the sum, and every axis's normalised marginal.
-fn by_hand(states: &[(Vec<usize>, f64)], cards: &[usize]) -> (f64, Vec<Vec<f64>>) {
+pub fn by_hand(states: &[(Vec<usize>, f64)], cards: &[usize]) -> (f64, Vec<Vec<f64>>) {
     let top = states.iter().map(|s| s.1).fold(f64::NEG_INFINITY, f64::max);
     let weight = |score: f64| if top == f64::NEG_INFINITY { 0.0 } else { (score - top).exp() };
     let total: f64 = states.iter().map(|s| weight(s.1)).sum();
@@ -81,11 +81,11 @@ fn by_hand(states: &[(Vec<usize>, f64)], cards: &[usize]) -> (f64, Vec<Vec<f64>>
     (if total > 0.0 { top + total.ln() } else { f64::NEG_INFINITY }, marginals)
 }
 
-fn close(a: f64, b: f64) -> bool {
+pub fn close(a: f64, b: f64) -> bool {
     a == b || (a - b).abs() <= 1e-9 * (1.0 + b.abs())
 }
 
-fn same(found: Option<&[f64]>, wanted: &[f64], what: &str) {
+pub fn same(found: Option<&[f64]>, wanted: &[f64], what: &str) {
     let found = found.unwrap_or_else(|| panic!("{what}: no marginal"));
     assert_eq!(found.len(), wanted.len(), "{what}");
     for (a, b) in found.iter().zip(wanted) {
@@ -94,7 +94,7 @@ fn same(found: Option<&[f64]>, wanted: &[f64], what: &str) {
 }
 
 /// Fixed axes and values for them, some of them impossible.
-fn fixing(seed: u64, cards: &[usize]) -> (Vec<usize>, Vec<usize>, Vec<usize>) {
+pub fn fixing(seed: u64, cards: &[usize]) -> (Vec<usize>, Vec<usize>, Vec<usize>) {
     let mut s = Stream::new(seed, 5, 6, 7);
     let mut fixed: Vec<usize> = (0..cards.len()).collect();
     s.shuffle(&mut fixed);
@@ -249,7 +249,7 @@ fn draws_have_the_marginals() {
 }
 
 /// A grid of pairs, wide enough that its clusters are streamed.
-fn grid(rows: usize, columns: usize, card: usize, seed: u64) -> Tables {
+pub fn grid(rows: usize, columns: usize, card: usize, seed: u64) -> Tables {
     let mut s = Stream::new(seed, 0, 0, 0);
     let mut tables = Tables { cards: vec![card; rows * columns], tables: vec![] };
     let mut add = |axes: Vec<usize>| {

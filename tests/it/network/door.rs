@@ -20,20 +20,20 @@ probability ( how-wet | on, rain ) {
 ";
 
 /// What the program prints and how it ends.
-fn ghmc(dir: &Path, args: &[&str]) -> (String, String, Option<i32>) {
+pub fn ghmc(dir: &Path, args: &[&str]) -> (String, String, Option<i32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ghmc"));
     let output = command.current_dir(dir).env("NO_COLOR", "1").args(args).output().expect("it starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     (text(output.stdout), text(output.stderr), output.status.code())
 }
 
-fn answer(dir: &Path, args: &[&str]) -> Value {
+pub fn answer(dir: &Path, args: &[&str]) -> Value {
     let (out, err, code) = ghmc(dir, args);
     assert_eq!(code, Some(0), "{args:?}: {err}");
     serde_json::from_str(&out).expect("JSON")
 }
 
-fn lawn() -> tempfile::TempDir {
+pub fn lawn() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     std::fs::write(dir.path().join("lawn.bif"), LAWN).expect("a file");
     dir

@@ -1,6 +1,7 @@
 //! Network files: what is read, what is refused and where, what is written, and what the networks answer.
 
 mod answers;
+mod by;
 mod door;
 mod read;
 
