@@ -68,6 +68,8 @@ pub enum NetTarget {
     Uai,
     /// The graph alone, for Graphviz.
     Dot,
+    /// A drawing with the probabilities of the states as bars, before and after evidence.
+    Svg,
 }
 
 /// `ghmc export`.
@@ -84,6 +86,9 @@ pub struct ExportArgs {
     /// The model that is written, where the file has several
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
+    /// For a drawing: a JSON file that holds variables fixed or weighs their states, or the JSON itself
+    #[arg(long, value_name = "EV.json")]
+    pub evidence: Option<PathBuf>,
     /// The file to write [default: standard output]
     #[arg(long, short, value_name = "OUT")]
     pub out: Option<PathBuf>,

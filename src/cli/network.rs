@@ -17,6 +17,7 @@ use super::ask_network::{Asked, What, ask_network};
 use super::by::{By, read_by, read_list};
 use super::network_by::{Desk, Told, compared, signed};
 use super::network_case::{Case, evidence, joined};
+use super::network_svg::network_svg;
 use super::open::compile;
 use super::query::choose_model;
 use super::terminal::Terminal;
@@ -384,6 +385,11 @@ pub fn export(args: &ExportArgs, terminal: &Terminal) -> Result<u8, Trouble> {
         NetTarget::Bif => NetFormat::Bif,
         NetTarget::Xmlbif => NetFormat::XmlBif,
         NetTarget::Uai => NetFormat::Uai,
+        NetTarget::Svg => {
+            let bytes = args.inputs.max_memory.unwrap_or_else(ghmc::train::memory::allowance) as u64;
+            put(&network_svg(&network, args.evidence.as_deref(), bytes)?, args.out.as_deref())?;
+            return Ok(exit::DONE);
+        }
         NetTarget::Dot => {
             put(&dot(&network), args.out.as_deref())?;
             return Ok(exit::DONE);
