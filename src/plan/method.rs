@@ -98,6 +98,10 @@ pub enum Method {
     Enumeration,
     /// Forward-backward.
     ForwardBackward,
+    /// The Kalman filter and smoother.
+    Kalman,
+    /// Gaussian elimination.
+    Gaussian,
     /// Expectation-maximisation.
     Em,
     /// Gradient ascent, where EM would be chosen.
@@ -118,7 +122,12 @@ impl Method {
     /// Whether it is a way of summing exactly, and so has a part in how a block is summed.
     pub fn is_exact(&self) -> bool {
         match self {
-            Method::Exact | Method::ClosedForm | Method::Enumeration | Method::ForwardBackward => true,
+            Method::Exact
+            | Method::ClosedForm
+            | Method::Enumeration
+            | Method::ForwardBackward
+            | Method::Kalman
+            | Method::Gaussian => true,
             Method::Em
             | Method::Gradient
             | Method::Contrastive(_)
@@ -131,11 +140,13 @@ impl Method {
 }
 
 /// Words after `by` that are understood, for suggestions.
-const METHODS: [&str; 11] = [
+const METHODS: [&str; 13] = [
     "exact",
     "closed_form",
     "enumeration",
     "forward_backward",
+    "kalman",
+    "gaussian",
     "em",
     "gradient",
     "cd",
@@ -324,6 +335,8 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         "closed_form" => Method::ClosedForm,
         "enumeration" => Method::Enumeration,
         "forward_backward" => Method::ForwardBackward,
+        "kalman" => Method::Kalman,
+        "gaussian" => Method::Gaussian,
         "em" => Method::Em,
         "gradient" => Method::Gradient,
         "cd" => {

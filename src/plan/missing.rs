@@ -58,11 +58,10 @@ pub struct Unplanned<'a> {
 }
 
 /// Engines that files may ask for and that are not built, with what they are called and what their numbers are.
-const PLANNED: [(&str, &str, Kind); 19] = [
+const PLANNED: [(&str, &str, Kind); 18] = [
     ("mean_field", "mean field", Kind::LowerBound),
     ("loopy_bp", "loopy belief propagation", Kind::Estimate),
     ("junction_tree", "junction tree", Kind::Exact),
-    ("kalman", "Kalman filter and smoother", Kind::Exact),
     ("ais", "annealed importance sampling", Kind::Estimate),
     ("pcd", "persistent contrastive divergence", Kind::Estimate),
     ("pseudo_likelihood", "pseudo-likelihood", Kind::Estimate),

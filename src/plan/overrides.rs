@@ -26,7 +26,9 @@ pub fn check_overrides(program: &Program, plan: &Plan, problems: &mut Problems) 
         let fits = |block: &Block| match (&method, &block.engine) {
             (Method::Exact, _)
             | (Method::Enumeration, Engine::Enumeration { .. })
-            | (Method::ForwardBackward, Engine::ForwardBackward { .. }) => true,
+            | (Method::ForwardBackward, Engine::ForwardBackward { .. })
+            | (Method::Kalman, Engine::Gaussian { along: Some(_), .. })
+            | (Method::Gaussian, Engine::Gaussian { along: None, .. }) => true,
             (Method::ClosedForm, Engine::Enumeration { kept, .. }) => kept.is_empty(),
             _ => false,
         };

@@ -88,6 +88,16 @@ pub enum Engine {
         /// The indices that the block's summands use on it.
         indices: Vec<IndexId>,
     },
+    /// Integrate the variables of `summed`, in which log p̃ is quadratic, inside an enumeration of the joint states of `kept`: position
+    /// by position along a plate (Kalman 1960; Rauch, Tung & Striebel 1965), or all entries at once.
+    Gaussian {
+        /// Integrated.
+        summed: Vec<VarId>,
+        /// Enumerated jointly.
+        kept: Vec<VarId>,
+        /// The plate, where they are a chain along one.
+        along: Option<AxisId>,
+    },
 }
 
 impl Engine {
@@ -97,6 +107,8 @@ impl Engine {
             Engine::Enumeration { kept, .. } if kept.is_empty() => "closed form",
             Engine::Enumeration { .. } => "enumeration",
             Engine::ForwardBackward { .. } => "forward-backward",
+            Engine::Gaussian { along: Some(_), .. } => super::rules::gaussian::CHAIN,
+            Engine::Gaussian { along: None, .. } => super::rules::gaussian::DENSE,
         }
     }
 }

@@ -25,6 +25,8 @@ pub fn word(engine: &Engine) -> &'static str {
         Engine::Enumeration { kept, .. } if kept.is_empty() => "closed_form",
         Engine::Enumeration { .. } => "enumeration",
         Engine::ForwardBackward { .. } => "forward_backward",
+        Engine::Gaussian { along: Some(_), .. } => "kalman",
+        Engine::Gaussian { along: None, .. } => "gaussian",
     }
 }
 

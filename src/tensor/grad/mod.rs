@@ -133,7 +133,9 @@ impl Graph {
             | Op::Reduce { .. }
             | Op::LogSumExp { .. }
             | Op::CumSum { .. }
-            | Op::Einsum { .. }) => self.structure_rule(walk, &op, n, adjoint),
+            | Op::Einsum { .. }
+            | Op::Cholesky { .. }
+            | Op::Solve { .. }) => self.structure_rule(walk, &op, n, adjoint),
         }
     }
 
@@ -152,7 +154,8 @@ impl Graph {
             | Op::LogSumExp { .. }
             | Op::OneHotArgmax { .. }
             | Op::OneHotSample { .. }
-            | Op::CumSum { .. } => false,
+            | Op::CumSum { .. }
+            | Op::Solve { .. } => false,
             Op::Constant(_)
             | Op::Iota { .. }
             | Op::Unary(_)
@@ -166,6 +169,7 @@ impl Graph {
             | Op::Flip { .. }
             | Op::Reduce { .. }
             | Op::Einsum { .. }
+            | Op::Cholesky { .. }
             | Op::Scan(_)
             | Op::While(_) => true,
         }
