@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::partition::names;
 use crate::analysis::{Component, Degree, Situation, find_components, find_degree, find_factor_degree};
-use crate::model::{Arg, AxisId, Domain, Expr, Factor, FactorKind, Family, ModelId, Program, Subscript, VarId};
+use crate::model::{Arg, AxisId, Expr, Factor, FactorKind, Family, ModelId, Program, Subscript, VarId};
 use crate::plan::plan::Kind;
 
 /// Entries beyond which no elimination order is looked for.
