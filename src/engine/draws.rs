@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::error::EmitError;
-use super::exact::{Energy, factors_of, tilt_labels};
+use super::exact::{Energy, Mode, Tilts, factors_of, log_partition, tilt_labels};
 use super::gibbs::{Frame, draw_start, sweep_many};
 use super::scope::{Scope, Walk};
 use super::update::Opening;
 use super::variational::{Conditional, entry_labels, lifted_args, no_sampler};
 use crate::dist::{Label, Named, Value, draw, mean};
 use crate::model::{AxisId, Factor, FactorKind, Program, VarId};
-use crate::plan::{Draws, PieceRef};
+use crate::plan::{Draws, Partition, PieceRef};
 use crate::tensor::graph::Graph;
 use crate::tensor::op::SiteId;
 
@@ -23,6 +23,9 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
     let opening = Opening { program, rows: Some(rows), inputs: &plan.fixed, ties: &[], first_site: FIRST_SITE };
     let mut scope = opening.scope()?;
     let model = &program.models[plan.model];
+    if let Some(partition) = &plan.posterior {
+        draw_posterior(&mut scope, partition)?;
+    }
     let recurrences = find_recurrences(&model.factors, &plan.order);
     for &position in &plan.order {
         let factor = &model.factors[position];
@@ -64,6 +67,42 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
         scope.space.graph.output(&program.vars[var].name, array.node);
     }
     Ok(scope.space.graph)
+}
+
+/// Draws the latent variables of a partition: what its log-partition's derivative in their tilts is when every sum is one draw.
+fn draw_posterior(scope: &mut Scope<'_>, partition: &Partition) -> Result<(), EmitError> {
+    let program = scope.program;
+    for block in &partition.blocks {
+        let mut tilts = Tilts::new();
+        let defines = |f: &&Factor, var: VarId| {
+            matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var)
+        };
+        let factors = factors_of(scope, partition.model, &block.pieces);
+        // What is defined is computed from the draws of the others.
+        let vars: Vec<VarId> =
+            block.vars.iter().copied().filter(|&v| !factors.iter().any(|f| defines(f, v))).collect();
+        for &var in &vars {
+            let labels = tilt_labels(scope, var)?;
+            let tilt = scope.space.input(&format!("tilt.{}", program.vars[var].name), &labels);
+            tilts.insert(var, tilt);
+        }
+        let energy = Energy::Pieces(factors);
+        let value = log_partition(scope, block, &energy, &tilts, Mode::Sample)?;
+        let wrt: Vec<Named> = vars.iter().map(|v| tilts[v].clone()).collect();
+        let found = scope.space.gradient(&value, &wrt);
+        let pairs: Vec<(Named, Named)> =
+            wrt.iter().map(|tilt| (tilt.clone(), scope.space.full(&tilt.labels, 0.0))).collect();
+        let found = scope.space.replace(&found, &pairs);
+        for (&var, drawn) in vars.iter().zip(&found) {
+            let drawn = scope.space.stop(drawn);
+            let value = match scope.class(var)? {
+                Some(class) => Value::State { hot: drawn, class, along: None },
+                None => Value::Number(drawn),
+            };
+            scope.values.insert(var, value);
+        }
+    }
+    Ok(())
 }
 
 /// Sets of conditionals that read each other along a plate (`s[t]` reads `s[t-1]`), each in the order drawn.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::choose::{bound_by, choose_leaf, objectives};
 use super::method::{GUIDE_DRAWS, Method, SWEEPS, Schedule, read_method};
-use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising, Partition};
+use super::plan::{Answer, AnswerShape, AskPlan, Draws, Engine, Kind, Leaf, Normalising, Partition};
 use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
 use super::rules::order::{guide_for, readable_guide_order};
 use super::rules::partition::{choose_partition, names, refuse_coupled_groups, refuse_row_loops};
@@ -17,6 +17,13 @@ use crate::model::{
 
 /// Joint states that a distribution is told of.
 const JOINT_STATES: usize = 1 << 10;
+
+/// Whether the posterior of a variable is a normal.
+fn is_normal(partition: &Partition, var: VarId) -> bool {
+    let of_var = |b: &&super::plan::Block| b.vars.contains(&var);
+    let normal = |b: &super::plan::Block| matches!(&b.engine, Engine::Gaussian { kept, .. } if kept.is_empty());
+    partition.blocks.iter().find(of_var).is_some_and(normal)
+}
 
 /// A posterior to be summed, after draws of the guide where there are any.
 struct Posterior {
@@ -362,8 +369,27 @@ impl Chooser<'_> {
         evidence: &[Evidence],
         metric: Option<(Metric, VarId)>,
     ) -> Result<(Answer, Kind), Box<Diagnostic>> {
-        self.check_targets(&targets, shape, evidence)?;
         let program = self.program;
+        let numbers = targets.iter().all(|(v, _)| program.vars[*v].domain == Domain::Real);
+        if numbers && matches!(shape, AnswerShape::JointArgmax | AnswerShape::EachArgmax) {
+            // The best values of a normal are its mean.
+            let refused = self.check_targets(&targets, shape, evidence).err();
+            let found = match (self.choose_posterior(targets, AnswerShape::Mean, evidence, metric), &refused) {
+                (Ok(found), _) => found,
+                (Err(other), None) => return Err(other),
+                (Err(_), Some(refused)) => return Err(refused.clone()),
+            };
+            return match (&found.0, refused) {
+                (Answer::Posterior { guided, partition, targets, .. }, Some(refused))
+                    if !guided.is_empty() || !targets.iter().all(|t| is_normal(partition, t.0)) =>
+                {
+                    Err(refused)
+                }
+                (Answer::Posterior { .. }, _) | (_, None) => Ok(found),
+                (_, Some(refused)) => Err(refused),
+            };
+        }
+        self.check_targets(&targets, shape, evidence)?;
         let declared = &program.models[self.model];
         let defined = declared.factors.iter().find(|f| {
             matches!(&f.kind, FactorKind::Deterministic { target, .. } if targets.iter().any(|t| t.0 == target.var))
@@ -376,8 +402,8 @@ impl Chooser<'_> {
                 Kind::Exact,
             ));
         }
-        if let Some(factor) = defined {
-            return Err(Box::new(
+        let undefined = defined.map(|factor| {
+            Box::new(
                 Diagnostic::at(
                     Code::NotSupported,
                     self.ask.span,
@@ -385,7 +411,12 @@ impl Chooser<'_> {
                 )
                 .label(factor.span, "a function of other variables")
                 .help("fix these too, or ask for their posterior"),
-            ));
+            )
+        });
+        // A linear function of normals is one.
+        let linear = shape == AnswerShape::Mean && matches!(self.ask.of, Subject::Model(_));
+        if let Some(problem) = undefined.as_ref().filter(|_| !linear) {
+            return Err(problem.clone());
         }
         let cut: BTreeSet<VarId> = evidence.iter().filter(|e| e.intervention).map(|e| e.var).collect();
         let mut fixed: BTreeSet<VarId> = evidence.iter().map(|e| e.var).collect();
@@ -398,6 +429,7 @@ impl Chooser<'_> {
         let situation = Situation { program, model: self.model, fixed: &fixed, cut: &cut, asked: &asked };
         let by_guide = matches!(self.method, Some(Method::Guide(_)));
         let not = match choose_partition(&situation, self.method) {
+            Ok(partition) if undefined.is_some() && !targets.iter().all(|t| is_normal(&partition, t.0)) => None,
             Ok(_) if by_guide => None,
             Ok(partition) => {
                 let posterior = Posterior { guided: Vec::new(), draws: 1, partition };
@@ -405,6 +437,9 @@ impl Chooser<'_> {
             }
             Err(not) => Some(not),
         };
+        if let Some(problem) = undefined {
+            return Err(problem);
+        }
         if let Some(order) = self.below(&targets, &fixed).filter(|_| !by_guide) {
             let evidence = self.with_ports(evidence);
             let (model, of_guide, draws) = (self.model, false, 1);
@@ -638,9 +673,22 @@ impl Chooser<'_> {
         };
         let order = order_factors(&declared.factors);
         let mut gibbs = Vec::new();
+        // What has something fixed below it, or stands under a potential, is drawn from its posterior where that is summed exactly.
+        let is_free = |f: &crate::model::Factor| matches!(f.kind, FactorKind::Potential(_));
+        let posterior = match declared.factors.iter().any(|f| hangs(f) || is_free(f)) {
+            true => {
+                let nothing = BTreeSet::new();
+                let situation = Situation { program, model: self.model, fixed: &fixed, cut: &cut, asked: &nothing };
+                choose_partition(&situation, None).ok()
+            }
+            false => None,
+        };
+        let first: BTreeSet<VarId> =
+            posterior.iter().flat_map(|p| &p.blocks).flat_map(|b| b.vars.iter().copied()).collect();
+        let known = |v: &VarId| fixed.contains(v) || first.contains(v);
         for &position in &order {
             let factor = &declared.factors[position];
-            if hangs(factor) {
+            if posterior.is_none() && hangs(factor) {
                 return Err(Box::new(
                     Diagnostic::at(
                         Code::NotSupported,
@@ -652,7 +700,7 @@ impl Chooser<'_> {
                 ));
             }
             if let FactorKind::Conditional { target, dist } = &factor.kind
-                && !fixed.contains(&target.var)
+                && !known(&target.var)
                 && !dist.family.is_drawn()
             {
                 let text = format!("draws from `{}` are not built yet", dist.family.name());
@@ -670,7 +718,7 @@ impl Chooser<'_> {
                     else {
                         continue;
                     };
-                    let free: Vec<VarId> = part.vars.iter().copied().filter(|v| !fixed.contains(v)).collect();
+                    let free: Vec<VarId> = part.vars.iter().copied().filter(|v| !known(v)).collect();
                     if free.is_empty() {
                         continue;
                     }
@@ -684,7 +732,7 @@ impl Chooser<'_> {
                     })?;
                     let sweep = sweep
                         .into_iter()
-                        .map(|set| set.into_iter().filter(|v| !fixed.contains(v)).collect::<Vec<_>>())
+                        .map(|set| set.into_iter().filter(|v| !known(v)).collect::<Vec<_>>())
                         .filter(|set| !set.is_empty())
                         .collect();
                     gibbs.push((position, sweeps, sweep));
@@ -692,7 +740,7 @@ impl Chooser<'_> {
                 FactorKind::Conditional { .. } | FactorKind::Deterministic { .. } | FactorKind::Potential(_) => {}
             }
         }
-        if declared.factors.iter().any(|f| matches!(f.kind, FactorKind::Potential(_))) {
+        if posterior.is_none() && declared.factors.iter().any(is_free) {
             return Err(Box::new(
                 Diagnostic::at(Code::NotSupported, span, "draws from a model with free potentials are not built yet")
                     .help("make them an undirected sub-model: `(a, b) ~ m(..)`"),
@@ -700,6 +748,9 @@ impl Chooser<'_> {
         }
         let refused = match self.method {
             Some(Method::Ancestral) if !gibbs.is_empty() => Some("an undirected part is not drawn in order"),
+            Some(Method::Ancestral) if posterior.is_some() => {
+                Some("some of it is drawn from its posterior, and not in order")
+            }
             Some(Method::Gibbs(_)) if gibbs.is_empty() => {
                 Some("nothing is drawn here by sweeps: all is drawn in order")
             }
@@ -709,7 +760,7 @@ impl Chooser<'_> {
             return Err(Box::new(Diagnostic::at(Code::OverrideRefused, span, text).help("leave out `by`")));
         }
         let kind = if gibbs.is_empty() { Kind::Exact } else { Kind::Estimate };
-        let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), order, gibbs };
+        let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), order, gibbs, posterior };
         let times = self.ask.times.unwrap_or(1);
         Ok((Answer::Draws { draws, targets: targets.to_vec(), evidence, times }, kind))
     }

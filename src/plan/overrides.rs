@@ -123,8 +123,10 @@ fn all_blocks(plan: &Plan) -> Vec<&Block> {
         }
     }
     for ask in &plan.asks {
-        if let Answer::Posterior { partition, .. } = &ask.answer {
-            of(partition, &mut blocks);
+        match &ask.answer {
+            Answer::Posterior { partition, .. } => of(partition, &mut blocks),
+            Answer::Draws { draws, .. } => draws.posterior.iter().for_each(|p| of(p, &mut blocks)),
+            _ => {}
         }
     }
     blocks

@@ -406,6 +406,8 @@ pub struct Draws {
     pub order: Vec<usize>,
     /// Sweeps of block Gibbs for undirected parts, with the sets resampled together, by factor position.
     pub gibbs: Vec<(usize, usize, Vec<Vec<VarId>>)>,
+    /// What is drawn first, from its posterior: variables with something fixed below them, or under potentials.
+    pub posterior: Option<Partition>,
 }
 
 /// How an answer is made.

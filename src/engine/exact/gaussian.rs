@@ -7,11 +7,12 @@
 
 use super::super::error::EmitError;
 use super::super::scope::Scope;
+use super::super::variational::lifted;
 use super::enumeration::sum_plates;
 use super::{Energy, Mode, Tilts, enumerate_states, keep_labels, tilt_value};
 use crate::dist::linear::Factor;
 use crate::dist::{Label, Named, Space, Value};
-use crate::model::{AxisId, VarId};
+use crate::model::{AxisId, FactorKind, VarId};
 use crate::plan::Block;
 use crate::tensor::op::{Binary, Law, Unary};
 
@@ -226,7 +227,7 @@ pub fn log_partition(
     for entry in &entries {
         scope.values.insert(entry.var, Value::Number(entry.input.clone()));
     }
-    let f = tilted(scope, &block.plates, summed, kept, energy, tilts, &keep);
+    let f = tilted(scope, block, summed, kept, energy, tilts, &keep);
     for var in summed.iter().chain(kept) {
         scope.values.remove(var);
     }
@@ -248,21 +249,39 @@ pub fn log_partition(
     sum_plates(scope, &block.plates, value)
 }
 
-/// The energy with the tilts, summed to what is kept.
+/// The energy with the tilts, those of definitions among them, summed to what is kept.
 fn tilted(
     scope: &mut Scope<'_>,
-    plates: &[AxisId],
+    block: &Block,
     summed: &[VarId],
     kept: &[VarId],
     energy: &Energy<'_>,
     tilts: &Tilts,
     keep: &[Label],
 ) -> Result<Named, EmitError> {
-    let f = energy.emit(scope, plates)?;
+    let f = energy.emit(scope, &block.plates)?;
     let mut f = scope.space.sum_to(&f, keep);
     for var in summed.iter().chain(kept) {
         let Some(value) = scope.values.get(var).cloned() else { continue };
         if let Some(tilt) = tilt_value(scope, *var, &value, tilts, keep) {
+            f = scope.space.add(&f, &tilt);
+        }
+    }
+    let Energy::Pieces(factors) = energy else { return Ok(f) };
+    for factor in factors {
+        let FactorKind::Deterministic { target, value } = &factor.kind else { continue };
+        if !tilts.contains_key(&target.var) {
+            continue;
+        }
+        let value = match value.reads().iter().all(|r| r.var != target.var) {
+            true => {
+                let defined = scope.value(value)?;
+                let whole = lifted(scope, factor, defined.array().clone())?;
+                defined.through(|_| whole)
+            }
+            false => scope.read(target.var, &[], factor.span)?,
+        };
+        if let Some(tilt) = tilt_value(scope, target.var, &value, tilts, keep) {
             f = scope.space.add(&f, &tilt);
         }
     }

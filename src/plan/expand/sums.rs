@@ -52,7 +52,8 @@ pub fn sums(plan: &Plan) -> Vec<Sum> {
             }
             Answer::Value { leaves, .. } => leaves.iter().for_each(|l| found.leaf(l)),
             Answer::LogZ(normaliser) => found.normaliser(normaliser),
-            Answer::Conditionals { .. } | Answer::Code { .. } | Answer::Draws { .. } => {}
+            Answer::Draws { draws, .. } => draws.posterior.iter().for_each(|p| found.partition(p, false)),
+            Answer::Conditionals { .. } | Answer::Code { .. } => {}
         }
     }
     found.sums

@@ -2,6 +2,7 @@
 //! marginals, best state and gradient.
 
 mod exact;
+mod gaussian;
 mod ragged;
 
 use std::collections::BTreeMap;
