@@ -49,8 +49,7 @@ impl Space {
     /// The solution of L·x = b, or of Lᵀ·x = b if `transposed`, where b has the rows of L and any other axes.
     pub fn solve(&mut self, lower: &Factor, b: &Named, transposed: bool) -> Named {
         let lead = &lower.array.labels[..lower.array.labels.len() - 2];
-        let others: Vec<Label> =
-            b.labels.iter().copied().filter(|l| *l != lower.rows && !lead.contains(l)).collect();
+        let others: Vec<Label> = b.labels.iter().copied().filter(|l| *l != lower.rows && !lead.contains(l)).collect();
         let labels: Vec<Label> = lead.iter().chain([&lower.rows]).chain(&others).copied().collect();
         let aligned = self.align(b, &labels);
         let width: usize = others.iter().map(|&l| self.extent(l)).product();

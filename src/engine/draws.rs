@@ -74,13 +74,11 @@ fn draw_posterior(scope: &mut Scope<'_>, partition: &Partition) -> Result<(), Em
     let program = scope.program;
     for block in &partition.blocks {
         let mut tilts = Tilts::new();
-        let defines = |f: &&Factor, var: VarId| {
-            matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var)
-        };
+        let defines =
+            |f: &&Factor, var: VarId| matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var);
         let factors = factors_of(scope, partition.model, &block.pieces);
         // What is defined is computed from the draws of the others.
-        let vars: Vec<VarId> =
-            block.vars.iter().copied().filter(|&v| !factors.iter().any(|f| defines(f, v))).collect();
+        let vars: Vec<VarId> = block.vars.iter().copied().filter(|&v| !factors.iter().any(|f| defines(f, v))).collect();
         for &var in &vars {
             let labels = tilt_labels(scope, var)?;
             let tilt = scope.space.input(&format!("tilt.{}", program.vars[var].name), &labels);

@@ -428,6 +428,20 @@ impl Chooser<'_> {
         let asked: BTreeSet<VarId> = targets.iter().map(|t| t.0).collect();
         let situation = Situation { program, model: self.model, fixed: &fixed, cut: &cut, asked: &asked };
         let by_guide = matches!(self.method, Some(Method::Guide(_)));
+        // A number whose conditional stands there as it is needs no sum over its values.
+        let numbers = targets.iter().any(|(v, _)| !program.vars[*v].domain.is_discrete());
+        if numbers
+            && self.method.is_none()
+            && undefined.is_none()
+            && let Some(order) = self.below(&targets, &fixed)
+        {
+            let evidence = self.with_ports(evidence);
+            let (model, of_guide, draws) = (self.model, false, 1);
+            return Ok((
+                Answer::Conditionals { model, of_guide, order, draws, targets, shape, evidence, metric },
+                Kind::Exact,
+            ));
+        }
         let not = match choose_partition(&situation, self.method) {
             Ok(partition) if undefined.is_some() && !targets.iter().all(|t| is_normal(&partition, t.0)) => None,
             Ok(_) if by_guide => None,

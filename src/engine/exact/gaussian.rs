@@ -131,7 +131,7 @@ pub(super) fn coefficients(scope: &mut Scope<'_>, f: &Named, entries: &[Entries]
     Quadratic { constant: space.distinct(&at_zero), linear, precision, rows, columns: directions }
 }
 
-/// 1 at the entries that a row has, over the kept axes among `of` that are ragged and `rows`; all 1 where none is.
+/// 1 at the entries that a row has, along `rows` and the ragged axes; those of `without` are not looked at.
 pub(super) fn presence(
     scope: &mut Scope<'_>,
     entries: &[Entries],

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use super::super::error::EmitError;
 use super::super::scope::{Scope, Walk};
 use super::enumeration::sum_plates;
-use super::gaussian::{Entries, Quadratic, coefficients, count_entries, eliminated, entries_of, filled, presence, told};
+use super::gaussian::{
+    Entries, Quadratic, coefficients, count_entries, eliminated, entries_of, filled, presence, told,
+};
 use super::{Mode, Tilts, keep_labels, tilt_value};
 use crate::dist::{Label, Named, Space, Value};
 use crate::model::{AxisId, Factor, VarId};
@@ -199,7 +201,10 @@ impl Chain {
                 std::mem::swap(&mut space.graph, body);
                 let given: Vec<Named> = places
                     .iter()
-                    .map(|(moving, i, labels)| Named { node: if *moving { x[*i] } else { k[*i] }, labels: labels.clone() })
+                    .map(|(moving, i, labels)| Named {
+                        node: if *moving { x[*i] } else { k[*i] },
+                        labels: labels.clone(),
+                    })
                     .collect();
                 let there = Named { node: k[k.len() - 1], labels: there.labels.clone() };
                 let carried = [

@@ -25,9 +25,7 @@ pub fn claim(
     component: &Component<'_>,
     asked: Option<&Method>,
 ) -> Result<(Engine, String), Vec<Refusal>> {
-    let refuse = |engine, reason, mend: Option<&str>| {
-        vec![Refusal { engine, reason, mend: mend.map(str::to_string) }]
-    };
+    let refuse = |engine, reason, mend: Option<&str>| vec![Refusal { engine, reason, mend: mend.map(str::to_string) }];
     if matches!(asked, Some(Method::ClosedForm | Method::Enumeration | Method::ForwardBackward)) {
         return Err(Vec::new());
     }

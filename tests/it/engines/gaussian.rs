@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use ghmc::engine::draws::draws;
 use ghmc::engine::update::{input_name, length_name};
 use ghmc::model::evaluate::Values;
-use ghmc::model::{
-    Ask, AxisKind, Evidence, EvidenceValue, ModelId, Program, Question, Subject, VarId, Verb,
-};
+use ghmc::model::{Ask, AxisKind, Evidence, EvidenceValue, ModelId, Program, Question, Subject, VarId, Verb};
 use ghmc::plan::{Answer, AnswerShape, Engine, choose_ask};
 use ghmc::runtime::{self, Context, Options, RunError, States};
 use ghmc::tensor::op::Reduction;
@@ -182,9 +180,10 @@ fn case(seed: u64) -> (Program, Values, Vec<VarId>, Vec<VarId>, String) {
         fixed.push(var);
     }
     let defined = |v: &VarId| {
-        program.models[m].factors.iter().any(|f| {
-            matches!(&f.kind, ghmc::model::FactorKind::Deterministic { target, .. } if target.var == *v)
-        })
+        program.models[m]
+            .factors
+            .iter()
+            .any(|f| matches!(&f.kind, ghmc::model::FactorKind::Deterministic { target, .. } if target.var == *v))
     };
     let open = program.models[m].vars.iter().copied().filter(|v| !fixed.contains(v) && !defined(v)).collect();
     (program, values, fixed, open, text)
@@ -538,20 +537,28 @@ fn draws_given_what_hangs_below_have_the_posterior_s_moments() {
         let mut values = Values::default();
         values.vars.insert(variable(&program, m, "y"), ndarray::arr1(&data).into_dyn());
         let x = variable(&program, m, "x");
-        let open: Vec<VarId> = program.models[m].vars.iter().copied().filter(|v| !values.vars.contains_key(v)).collect();
+        let open: Vec<VarId> =
+            program.models[m].vars.iter().copied().filter(|v| !values.vars.contains_key(v)).collect();
         let form = form(&program, m, &values, &open);
         let (_, means, covariance) = solved(&form);
         let own: Vec<usize> = (0..form.entries.len()).filter(|&i| form.entries[i].0 == x).collect();
         let draws = &found["x"];
-        let mean = |i: usize| draws.iter().skip(i).step_by(4).sum::<f64>() / rows as f64;
+        let averages: Vec<f64> = (0..4).map(|i| draws.iter().skip(i).step_by(4).sum::<f64>() / rows as f64).collect();
         for (i, &a) in own.iter().enumerate() {
-            let (found_mean, sd) = (mean(i), covariance[a][a].sqrt());
-            assert!((found_mean - means[a]).abs() < 5.0 * sd / (rows as f64).sqrt(), "{found_mean} and not {}", means[a]);
+            let (found_mean, sd) = (averages[i], covariance[a][a].sqrt());
+            assert!(
+                (found_mean - means[a]).abs() < 5.0 * sd / (rows as f64).sqrt(),
+                "{found_mean} and not {}",
+                means[a]
+            );
             for (j, &b) in own.iter().enumerate() {
-                let product: f64 = draws.chunks(4).map(|d| (d[i] - mean(i)) * (d[j] - mean(j))).sum();
+                let product: f64 = draws.chunks(4).map(|d| (d[i] - averages[i]) * (d[j] - averages[j])).sum();
                 let (got, want) = (product / rows as f64, covariance[a][b]);
                 let scale = (covariance[a][a] * covariance[b][b]).sqrt();
-                assert!((got - want).abs() < 5.0 * scale * (2.0 / rows as f64).sqrt(), "{i}, {j}: {got} and not {want}");
+                assert!(
+                    (got - want).abs() < 5.0 * scale * (2.0 / rows as f64).sqrt(),
+                    "{i}, {j}: {got} and not {want}"
+                );
             }
         }
     }
