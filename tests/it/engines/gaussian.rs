@@ -28,9 +28,9 @@ fn random_text(seed: u64) -> (String, Vec<&'static str>) {
     let (body, observed) = match seed % 8 {
         0 => (
             format!(
-                "param A: Real[D, F], c: Real[D], f: Real, s: Positive, r: Positive\n\
+                "param c: Real[D], f: Real, s: Positive, r: Positive\n\
                  for t in T {{\n x[t]: Real[D] ~ Normal({}, sd = s)\n y[t]: Real[D] ~ Normal(2 * x[t] + 1, sd = r)\n }}\n",
-                *s.pick(&["if t is first then c else A @ x[t-1] + c", "if t is first then 0 else f * x[t-1]", "c"])
+                *s.pick(&["if t is first then c else 0.4 * x[t-1] + f * sum(x[t-1], D) + c", "if t is first then 0 else f * x[t-1]", "c"])
             ),
             vec!["y"],
         ),
@@ -86,7 +86,7 @@ fn random_text(seed: u64) -> (String, Vec<&'static str>) {
     (format!("{axes}model m {{\n{body}}}\n"), observed)
 }
 
-/// The quadratic form of log p̃ in the open entries, from its values at points: f(0), h and J.
+/// The quadratic form of log p̃ in the open entries, from its values at points: f(0), h and J, with the rounding of their differences.
 struct Form {
     entries: Vec<(VarId, usize)>,
     constant: f64,
@@ -208,11 +208,11 @@ fn integrals_and_means_equal_dense_linear_algebra() {
         let form = form(&program, m, &values, &open);
         let (log_z, means, _) = solved(&form);
         let evidence = found["evidence"].iter().sum::<f64>();
-        assert!(close(evidence, log_z, 1e-10), "seed {seed}: log Z {evidence} and not {log_z}\n{text}");
+        assert!(close(evidence, log_z, 1e-8), "seed {seed}: log Z {evidence} and not {log_z}\n{text}");
         for ((var, place), mean) in form.entries.iter().zip(&means) {
             let name = &program.vars[*var].name;
             let got = *found[name].iter().nth(*place).unwrap();
-            assert!(close(got, *mean, 1e-9), "seed {seed}: {name}[{place}] is {got} and not {mean}\n{text}");
+            assert!(close(got, *mean, 1e-8), "seed {seed}: {name}[{place}] is {got} and not {mean}\n{text}");
         }
     }
     for engine in ["Kalman filter and smoother", "Gaussian elimination"] {
@@ -295,7 +295,7 @@ fn the_second_derivative_in_the_tilts_is_the_covariance() {
             g.output("covariance", second);
             let found = run(&program, g, &values);
             for (got, &j) in found["covariance"].iter().zip(&own) {
-                assert!(close(*got, covariance[i][j], 1e-9), "seed {seed}: {got} and not {}\n{text}", covariance[i][j]);
+                assert!(close(*got, covariance[i][j], 1e-8), "seed {seed}: {got} and not {}\n{text}", covariance[i][j]);
             }
         }
     }
@@ -383,10 +383,8 @@ fn textbook(y: &[f64], wind: f64, waves: f64, noise: f64) -> (f64, Vec<f64>) {
         let gain = [p[0][0] / spread, p[1][0] / spread];
         m = [m[0] + gain[0] * apart, m[1] + gain[1] * apart];
         let first = p[0];
-        for i in 0..2 {
-            for j in 0..2 {
-                p[i][j] -= gain[i] * first[j];
-            }
+        for (row, gain) in p.iter_mut().zip(gain) {
+            row.iter_mut().zip(first).for_each(|(entry, first)| *entry -= gain * first);
         }
         means.push(m);
         covs.push(p);
@@ -397,8 +395,9 @@ fn textbook(y: &[f64], wind: f64, waves: f64, noise: f64) -> (f64, Vec<f64>) {
         let det = p[0][0] * p[1][1] - p[0][1] * p[1][0];
         let inverse = [[p[1][1] / det, -p[0][1] / det], [-p[1][0] / det, p[0][0] / det]];
         let gain = mul(mul(covs[t], turned(f)), inverse);
-        for i in 0..2 {
-            smooth[t][i] += (0..2).map(|j| gain[i][j] * (smooth[t + 1][j] - mean[j])).sum::<f64>();
+        let apart = [smooth[t + 1][0] - mean[0], smooth[t + 1][1] - mean[1]];
+        for (entry, row) in smooth[t].iter_mut().zip(gain) {
+            *entry += row[0] * apart[0] + row[1] * apart[1];
         }
     }
     (log, smooth.iter().map(|s| s[0]).collect())
