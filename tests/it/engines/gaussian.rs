@@ -77,7 +77,7 @@ fn random_text(seed: u64) -> (String, Vec<&'static str>) {
         ),
         _ => (
             "param s: Positive, r: Positive, c: Real\n\
-             for t in T {\n var x[t]: Real\n factor -1.5 * x[t] * x[t] + 0.6 * x[t] * x[t-1]\n factor if t is last then c * x[t] else 0\n \
+             for t in T {\n var x[t]: Real\n factor -1.5 * x[t] * x[t]\n factor 0.6 * x[t] * x[t-1]\n factor if t is last then c * x[t] else 0\n \
              y[t]: Real ~ Normal(x[t], sd = s)\n }\n"
                 .to_string(),
             vec!["y"],
