@@ -441,7 +441,7 @@ fn a_chain_is_filtered_and_smoothed_as_in_textbooks() {
         let data: Vec<f64> = (0..36).map(|_| 3.0 * stream.normal()).collect();
         let mut states = States::new();
         for (name, value) in [("wind", wind), ("waves", waves), ("noise", noise)] {
-            states.insert(&format!("m.{name}"), &[], vec![value]);
+            states.insert(format!("m.{name}"), &[], vec![value]);
             states.insert(name, &[], vec![value]);
         }
         let mut compiled = runtime::Program::<f64>::compile(&graph, &Options::default()).unwrap();
