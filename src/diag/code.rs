@@ -76,6 +76,7 @@ codes! {
     TwoDefinitions E0501 "a variable with two definitions";
     DirectedCycle E0502 "variables that define each other";
     Untouched E0503 "a latent variable that nothing touches";
+    Improper E0504 "a density that cannot be normalised";
     Implicit E0505 "the likelihood of an implicit model";
     NeverDefined E0506 "a variable without a definition";
 

@@ -7,6 +7,7 @@ pub mod density;
 pub mod divergence;
 pub mod draw;
 pub mod joint;
+pub mod linear;
 pub mod space;
 pub mod value;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::EmitError;
-use super::exact::{Energy, Mode, Tilts, factors_of, partition_value, tilt_labels};
+use super::exact::{Energy, Mode, Tilts, factors_of, log_partition, tilt_labels};
 use super::gibbs::{Frame, draw_start, sweep_many};
 use super::scope::{Scope, Walk};
 use super::update::Opening;
@@ -24,8 +24,8 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
         Opening { program, rows: Some(rows), inputs: &plan.fixed, partial: &[], ties: &[], first_site: FIRST_SITE };
     let mut scope = opening.scope()?;
     let model = &program.models[plan.model];
-    if let Some(joint) = &plan.joint {
-        draw_jointly(&mut scope, joint)?;
+    if let Some(partition) = &plan.posterior {
+        draw_posterior(&mut scope, partition)?;
     }
     let recurrences = find_recurrences(&model.factors, &plan.order);
     for &position in &plan.order {
@@ -71,28 +71,36 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
     Ok(scope.space.graph)
 }
 
-/// Draws the variables of a log-partition's blocks at once: the derivative of each by its tilt is the draw.
-fn draw_jointly(scope: &mut Scope<'_>, joint: &Partition) -> Result<(), EmitError> {
-    let vars: Vec<VarId> = joint.blocks.iter().flat_map(|b| b.vars.iter().copied()).collect();
-    let mut tilts = Tilts::new();
-    for &var in &vars {
-        let labels = tilt_labels(scope, var)?;
-        let name = format!("tilt.{}", scope.program.vars[var].name);
-        tilts.insert(var, scope.space.input(&name, &labels));
-    }
-    let value = partition_value(scope, joint, &tilts, Mode::Sample)?;
-    let wrt: Vec<Named> = vars.iter().map(|v| tilts[v].clone()).collect();
-    let drawn = scope.space.gradient(&value, &wrt);
-    let zeros: Vec<(Named, Named)> =
-        wrt.iter().map(|tilt| (tilt.clone(), scope.space.full(&tilt.labels, 0.0))).collect();
-    let drawn = scope.space.replace(&drawn, &zeros);
-    for (&var, array) in vars.iter().zip(drawn) {
-        let array = scope.space.stop(&array);
-        let value = match scope.class(var)? {
-            Some(class) => Value::State { hot: array, class, along: None },
-            None => Value::Number(array),
-        };
-        scope.values.insert(var, value);
+/// Draws the latent variables of a partition: what its log-partition's derivative in their tilts is when every sum is one draw.
+fn draw_posterior(scope: &mut Scope<'_>, partition: &Partition) -> Result<(), EmitError> {
+    let program = scope.program;
+    for block in &partition.blocks {
+        let mut tilts = Tilts::new();
+        let defines =
+            |f: &&Factor, var: VarId| matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var);
+        let factors = factors_of(scope, partition.model, &block.pieces);
+        // What is defined is computed from the draws of the others.
+        let vars: Vec<VarId> = block.vars.iter().copied().filter(|&v| !factors.iter().any(|f| defines(f, v))).collect();
+        for &var in &vars {
+            let labels = tilt_labels(scope, var)?;
+            let tilt = scope.space.input(&format!("tilt.{}", program.vars[var].name), &labels);
+            tilts.insert(var, tilt);
+        }
+        let energy = Energy::Pieces(factors);
+        let value = log_partition(scope, block, &energy, &tilts, Mode::Sample)?;
+        let wrt: Vec<Named> = vars.iter().map(|v| tilts[v].clone()).collect();
+        let found = scope.space.gradient(&value, &wrt);
+        let pairs: Vec<(Named, Named)> =
+            wrt.iter().map(|tilt| (tilt.clone(), scope.space.full(&tilt.labels, 0.0))).collect();
+        let found = scope.space.replace(&found, &pairs);
+        for (&var, drawn) in vars.iter().zip(&found) {
+            let drawn = scope.space.stop(drawn);
+            let value = match scope.class(var)? {
+                Some(class) => Value::State { hot: drawn, class, along: None },
+                None => Value::Number(drawn),
+            };
+            scope.values.insert(var, value);
+        }
     }
     Ok(())
 }

@@ -519,10 +519,17 @@ impl<'p> Scope<'p> {
         };
         let axes = declared.axes();
         for (i, (subscript, axis)) in at.iter().zip(axes).enumerate() {
+            let label = self.axis(axis)?;
             if Some(i) == settled {
+                // What a walk holds for all its positions at once goes by the index that reads it.
+                if let Subscript::At { index, .. } = subscript
+                    && value.array().has(label)
+                {
+                    let to = self.index(*index)?;
+                    value = value.through(|a| self.space.rename(a, label, to));
+                }
                 continue;
             }
-            let label = self.axis(axis)?;
             // A value that lacks the axis repeats along it: enumerated states lack their plates.
             if value.array().has(label) {
                 let array = self.subscript(value.array().clone(), label, subscript, span)?;

@@ -5,6 +5,7 @@
 
 pub mod bits;
 pub mod contract;
+pub mod factor;
 pub mod gemm;
 pub mod lines;
 pub mod math;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::choose::{Bound, bound_by, choose_leaf, objectives};
 use super::method::{GUIDE_DRAWS, Method, SWEEPS, Schedule, read_method};
-use super::plan::{Answer, AnswerShape, AskPlan, Draws, Kind, Leaf, Normalising, Partition};
+use super::plan::{Answer, AnswerShape, AskPlan, Draws, Engine, Kind, Leaf, Normalising, Partition};
 use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
 use super::rules::order::{guide_for, readable_guide_order};
 use super::rules::partition::{choose_partition, names, refuse_coupled_groups, refuse_row_loops};
@@ -17,6 +17,13 @@ use crate::model::{
 
 /// Joint states that a distribution is told of.
 const JOINT_STATES: usize = 1 << 10;
+
+/// Whether the posterior of a variable is a normal.
+fn is_normal(partition: &Partition, var: VarId) -> bool {
+    let of_var = |b: &&super::plan::Block| b.vars.contains(&var);
+    let normal = |b: &super::plan::Block| matches!(&b.engine, Engine::Gaussian { kept, .. } if kept.is_empty());
+    partition.blocks.iter().find(of_var).is_some_and(normal)
+}
 
 /// A posterior to be summed, after draws of the guide where there are any.
 struct Posterior {
@@ -349,8 +356,27 @@ impl Chooser<'_> {
         evidence: &[Evidence],
         metric: Option<(Metric, VarId)>,
     ) -> Result<(Answer, Kind), Box<Diagnostic>> {
-        self.check_targets(&targets, shape, evidence)?;
         let program = self.program;
+        let numbers = targets.iter().all(|(v, _)| program.vars[*v].domain == Domain::Real);
+        if numbers && matches!(shape, AnswerShape::JointArgmax | AnswerShape::EachArgmax) {
+            // The best values of a normal are its mean.
+            let refused = self.check_targets(&targets, shape, evidence).err();
+            let found = match (self.choose_posterior(targets, AnswerShape::Mean, evidence, metric), &refused) {
+                (Ok(found), _) => found,
+                (Err(other), None) => return Err(other),
+                (Err(_), Some(refused)) => return Err(refused.clone()),
+            };
+            return match (&found.0, refused) {
+                (Answer::Posterior { guided, partition, targets, .. }, Some(refused))
+                    if !guided.is_empty() || !targets.iter().all(|t| is_normal(partition, t.0)) =>
+                {
+                    Err(refused)
+                }
+                (Answer::Posterior { .. }, _) | (_, None) => Ok(found),
+                (_, Some(refused)) => Err(refused),
+            };
+        }
+        self.check_targets(&targets, shape, evidence)?;
         let declared = &program.models[self.model];
         let defined = declared.factors.iter().find(|f| {
             matches!(&f.kind, FactorKind::Deterministic { target, .. }
@@ -364,8 +390,8 @@ impl Chooser<'_> {
                 Kind::Exact,
             ));
         }
-        if let Some(factor) = defined {
-            return Err(Box::new(
+        let undefined = defined.map(|factor| {
+            Box::new(
                 Diagnostic::at(
                     Code::NotSupported,
                     self.ask.span,
@@ -373,7 +399,12 @@ impl Chooser<'_> {
                 )
                 .label(factor.span, "a function of other variables")
                 .help("fix these too, or ask for their posterior"),
-            ));
+            )
+        });
+        // A linear function of normals is one.
+        let linear = shape == AnswerShape::Mean && matches!(self.ask.of, Subject::Model(_));
+        if let Some(problem) = undefined.as_ref().filter(|_| !linear) {
+            return Err(problem.clone());
         }
         let cut: BTreeSet<VarId> = evidence.iter().filter(|e| e.intervention).map(|e| e.var).collect();
         let told = self.ask.on.as_ref().map(|on| bound_by(program, self.model, on.data).partial).unwrap_or_default();
@@ -391,7 +422,22 @@ impl Chooser<'_> {
         let asked: BTreeSet<VarId> = targets.iter().map(|t| t.0).collect();
         let situation = Situation { program, model: self.model, fixed: &fixed, cut: &cut, asked: &asked, partial };
         let by_guide = matches!(self.method, Some(Method::Guide(_)));
+        // A number whose conditional stands there as it is needs no sum over its values.
+        let numbers = targets.iter().any(|(v, _)| !program.vars[*v].domain.is_discrete());
+        if numbers
+            && self.method.is_none()
+            && undefined.is_none()
+            && let Some(order) = self.below(&targets, &fixed)
+        {
+            let evidence = self.with_ports(evidence);
+            let (model, of_guide, draws) = (self.model, false, 1);
+            return Ok((
+                Answer::Conditionals { model, of_guide, order, draws, targets, shape, evidence, metric },
+                Kind::Exact,
+            ));
+        }
         let not = match choose_partition(&situation, self.method) {
+            Ok(partition) if undefined.is_some() && !targets.iter().all(|t| is_normal(&partition, t.0)) => None,
             Ok(_) if by_guide => None,
             Ok(partition) => {
                 let posterior = Posterior { guided: Vec::new(), draws: 1, partition };
@@ -399,6 +445,9 @@ impl Chooser<'_> {
             }
             Err(not) => Some(not),
         };
+        if let Some(problem) = undefined {
+            return Err(problem);
+        }
         if let Some(order) = self.below(&targets, &fixed).filter(|_| !by_guide) {
             let evidence = self.with_ports(evidence);
             let (model, of_guide, draws) = (self.model, false, 1);
@@ -632,15 +681,15 @@ impl Chooser<'_> {
         };
         let order = order_factors(&declared.factors);
         let tied = declared.factors.iter().any(|f| hangs(f) || matches!(f.kind, FactorKind::Potential(_)));
-        let joint = self.choose_tied(&fixed, &cut, tied)?;
-        let together: BTreeSet<VarId> =
-            joint.iter().flat_map(|p| &p.blocks).flat_map(|b| b.vars.iter().copied()).collect();
+        let posterior = self.choose_tied(&fixed, &cut, tied)?;
+        let first: BTreeSet<VarId> =
+            posterior.iter().flat_map(|p| &p.blocks).flat_map(|b| b.vars.iter().copied()).collect();
+        let known = |v: &VarId| fixed.contains(v) || first.contains(v);
         let mut gibbs = Vec::new();
         for &position in &order {
             let factor = &declared.factors[position];
             if let FactorKind::Conditional { target, dist } = &factor.kind
-                && !fixed.contains(&target.var)
-                && !together.contains(&target.var)
+                && !known(&target.var)
                 && !dist.family.is_drawn()
             {
                 let text = format!("draws from `{}` are not built yet", dist.family.name());
@@ -658,8 +707,8 @@ impl Chooser<'_> {
                     else {
                         continue;
                     };
-                    let free: Vec<VarId> = part.vars.iter().copied().filter(|v| !fixed.contains(v)).collect();
-                    if free.is_empty() || together.contains(&free[0]) {
+                    let free: Vec<VarId> = part.vars.iter().copied().filter(|v| !known(v)).collect();
+                    if free.is_empty() {
                         continue;
                     }
                     let sweep = match find_sweep(program, &part, &[]) {
@@ -677,7 +726,7 @@ impl Chooser<'_> {
                     };
                     let sweep = sweep
                         .into_iter()
-                        .map(|set| set.into_iter().filter(|v| !fixed.contains(v)).collect::<Vec<_>>())
+                        .map(|set| set.into_iter().filter(|v| !known(v)).collect::<Vec<_>>())
                         .filter(|set| !set.is_empty())
                         .collect();
                     gibbs.push((position, sweeps, sweep));
@@ -686,10 +735,10 @@ impl Chooser<'_> {
             }
         }
         let refused = match self.method {
-            Some(Method::Ancestral) if !gibbs.is_empty() || joint.is_some() => {
+            Some(Method::Ancestral) if !gibbs.is_empty() || posterior.is_some() => {
                 Some("something here is not drawn in order: potentials, an undirected part, or what is fixed below")
             }
-            Some(method) if method.is_exact() && *method != Method::Exact && joint.is_none() => {
+            Some(method) if method.is_exact() && *method != Method::Exact && posterior.is_none() => {
                 Some("nothing here must be drawn at once: all is drawn in order")
             }
             Some(Method::Gibbs(_)) if gibbs.is_empty() => {
@@ -701,7 +750,7 @@ impl Chooser<'_> {
             return Err(Box::new(Diagnostic::at(Code::OverrideRefused, span, text).help("leave out `by`")));
         }
         let kind = if gibbs.is_empty() { Kind::Exact } else { Kind::Estimate };
-        let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), joint, order, gibbs };
+        let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), order, gibbs, posterior };
         let times = self.ask.times.unwrap_or(1);
         Ok((Answer::Draws { draws, targets: targets.to_vec(), evidence, times }, kind))
     }

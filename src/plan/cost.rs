@@ -68,5 +68,21 @@ pub fn find_cost(program: &Program, component: &Component<'_>, engine: &Engine) 
             }
             Some(Cost { flops: states * once + 6.0 * length * states * states, bytes: 8.0 * length * states * states })
         }
+        Engine::Gaussian { summed, kept, along } => {
+            let length = match along {
+                Some(along) => program.axes.extent(*along)? as f64,
+                None => 1.0,
+            };
+            let states = component.log2_states(program, kept)?.exp2();
+            let entries: f64 =
+                summed.iter().map(|&v| component.entries(program, v).map(|n| n as f64)).sum::<Option<f64>>()?;
+            let n = entries / length;
+            // The factor of a matrix of n rows, and along a chain the elimination of one position from the next.
+            let (factor, size) = match along {
+                Some(_) => (n * n * n * (1.0 / 3.0 + 2.0), 4.0 * n * n),
+                None => (n * n * n / 3.0, n * n),
+            };
+            Some(Cost { flops: states * (once + length * factor), bytes: 8.0 * states * length * size })
+        }
     }
 }

@@ -331,22 +331,21 @@ fn answer_told(program: &Program, answer: &Answer) -> Vec<Told> {
         Answer::Value { leaves, .. } => leaves.iter().flat_map(leaf_told).collect(),
         Answer::LogZ(normaliser) => normaliser_told(normaliser),
         Answer::Draws { draws, .. } => {
-            let vars: Vec<VarId> =
-                program.models[draws.model].vars.iter().copied().filter(|v| !draws.fixed.contains(v)).collect();
-            let mut engine = match draws.gibbs.first() {
+            let first: Vec<VarId> =
+                draws.posterior.iter().flat_map(|p| &p.blocks).flat_map(|b| b.vars.iter().copied()).collect();
+            let known = |v: &VarId| draws.fixed.contains(v) || first.contains(v);
+            let vars: Vec<VarId> = program.models[draws.model].vars.iter().copied().filter(|v| !known(v)).collect();
+            let mut told: Vec<Told> =
+                draws.posterior.iter().flat_map(|p| partition_told("drawn from the posterior", p)).collect();
+            if vars.is_empty() {
+                return told;
+            }
+            let engine = match draws.gibbs.first() {
                 Some((_, sweeps, _)) => format!("draws in order, block Gibbs({sweeps}) for undirected parts"),
                 None => "draws in order".to_string(),
             };
-            let blocks = draws.joint.iter().flat_map(|p| &p.blocks);
-            if let Some(block) = blocks.max_by_key(|b| b.vars.len()) {
-                let name = block.engine.name();
-                engine = match block.vars.len() == vars.len() {
-                    true => format!("joint draws by {name}"),
-                    false => format!("joint draws by {name}, then {engine}"),
-                };
-            }
             let kind = if draws.gibbs.is_empty() { "=" } else { "≈" };
-            vec![Told {
+            told.push(Told {
                 of: String::new(),
                 vars,
                 engine,
@@ -354,7 +353,8 @@ fn answer_told(program: &Program, answer: &Answer) -> Vec<Told> {
                 reason: "parents come before children".to_string(),
                 cost: None,
                 rejected: Vec::new(),
-            }]
+            });
+            told
         }
     }
 }

@@ -100,6 +100,10 @@ pub enum Method {
     ForwardBackward,
     /// A junction tree.
     JunctionTree,
+    /// The Kalman filter and smoother.
+    Kalman,
+    /// Gaussian elimination.
+    Gaussian,
     /// Expectation-maximisation.
     Em,
     /// Gradient ascent, where EM would be chosen.
@@ -124,7 +128,9 @@ impl Method {
             | Method::ClosedForm
             | Method::Enumeration
             | Method::ForwardBackward
-            | Method::JunctionTree => true,
+            | Method::JunctionTree
+            | Method::Kalman
+            | Method::Gaussian => true,
             Method::Em
             | Method::Gradient
             | Method::Contrastive(_)
@@ -137,12 +143,14 @@ impl Method {
 }
 
 /// Words after `by` that are understood, for suggestions.
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 14] = [
     "exact",
     "closed_form",
     "enumeration",
     "forward_backward",
     "junction_tree",
+    "kalman",
+    "gaussian",
     "em",
     "gradient",
     "cd",
@@ -332,6 +340,8 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         "enumeration" => Method::Enumeration,
         "forward_backward" => Method::ForwardBackward,
         "junction_tree" => Method::JunctionTree,
+        "kalman" => Method::Kalman,
+        "gaussian" => Method::Gaussian,
         "em" => Method::Em,
         "gradient" => Method::Gradient,
         "cd" => {

@@ -58,10 +58,9 @@ pub struct Unplanned<'a> {
 }
 
 /// Engines that files may ask for and that are not built, with what they are called and what their numbers are.
-const PLANNED: [(&str, &str, Kind); 18] = [
+const PLANNED: [(&str, &str, Kind); 17] = [
     ("mean_field", "mean field", Kind::LowerBound),
     ("loopy_bp", "loopy belief propagation", Kind::Estimate),
-    ("kalman", "Kalman filter and smoother", Kind::Exact),
     ("ais", "annealed importance sampling", Kind::Estimate),
     ("pcd", "persistent contrastive divergence", Kind::Estimate),
     ("pseudo_likelihood", "pseudo-likelihood", Kind::Estimate),

@@ -37,7 +37,9 @@ pub fn check_overrides(program: &Program, plan: &Plan, problems: &mut Problems) 
             (Method::Exact, _)
             | (Method::Enumeration, Engine::Enumeration { .. })
             | (Method::ForwardBackward, Engine::ForwardBackward { .. })
-            | (Method::JunctionTree, Engine::JunctionTree) => true,
+            | (Method::JunctionTree, Engine::JunctionTree)
+            | (Method::Kalman, Engine::Gaussian { along: Some(_), .. })
+            | (Method::Gaussian, Engine::Gaussian { along: None, .. }) => true,
             (Method::ClosedForm, Engine::Enumeration { kept, .. }) => kept.is_empty(),
             _ => false,
         };
@@ -181,8 +183,10 @@ pub fn all_blocks(plan: &Plan) -> Vec<&Block> {
         }
     }
     for ask in &plan.asks {
-        if let Answer::Posterior { partition, .. } = &ask.answer {
-            of(partition, &mut blocks);
+        match &ask.answer {
+            Answer::Posterior { partition, .. } => of(partition, &mut blocks),
+            Answer::Draws { draws, .. } => draws.posterior.iter().for_each(|p| of(p, &mut blocks)),
+            _ => {}
         }
     }
     blocks

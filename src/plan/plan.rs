@@ -93,6 +93,16 @@ pub enum Engine {
     /// A junction tree over the entries of the block's variables, each summand a table of those that it reads (Lauritzen &
     /// Spiegelhalter 1988).
     JunctionTree,
+    /// Integrate the variables of `summed`, in which log p̃ is quadratic, inside an enumeration of the joint states of `kept`: position
+    /// by position along a plate (Kalman 1960; Rauch, Tung & Striebel 1965), or all entries at once.
+    Gaussian {
+        /// Integrated.
+        summed: Vec<VarId>,
+        /// Enumerated jointly.
+        kept: Vec<VarId>,
+        /// The plate, where they are a chain along one.
+        along: Option<AxisId>,
+    },
 }
 
 impl Engine {
@@ -103,6 +113,8 @@ impl Engine {
             Engine::Enumeration { .. } => "enumeration",
             Engine::ForwardBackward { .. } => "forward-backward",
             Engine::JunctionTree => "junction tree",
+            Engine::Gaussian { along: Some(_), .. } => super::rules::gaussian::CHAIN,
+            Engine::Gaussian { along: None, .. } => super::rules::gaussian::DENSE,
         }
     }
 }
@@ -407,12 +419,12 @@ pub struct Draws {
     pub model: ModelId,
     /// Variables held fixed.
     pub fixed: Vec<VarId>,
-    /// What is drawn first, jointly and exactly: what potentials or fixed variables below tie together.
-    pub joint: Option<Partition>,
     /// Positions of factors, parents first.
     pub order: Vec<usize>,
     /// Sweeps of block Gibbs for undirected parts, with the sets resampled together, by factor position.
     pub gibbs: Vec<(usize, usize, Vec<Vec<VarId>>)>,
+    /// What is drawn first, from its posterior: variables with something fixed below them, or under potentials.
+    pub posterior: Option<Partition>,
 }
 
 /// How an answer is made.

@@ -55,6 +55,12 @@ pub enum RunError {
         /// What was given; for an input, which is a flat slice, its length.
         found: Vec<usize>,
     },
+    /// A symmetric matrix that should be positive definite is not.
+    #[error("the matrix of {of} is not positive definite")]
+    NotPositive {
+        /// What the matrix belongs to.
+        of: String,
+    },
     /// A gathered or scattered index is not a whole number within the axis.
     #[error("an index of {value} into an axis of {extent}")]
     IndexOutOfRange {

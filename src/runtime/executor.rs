@@ -11,7 +11,7 @@ use crate::kernel::gemm::{Matrix, gemm};
 use crate::kernel::real::Real;
 use crate::kernel::strided::load;
 use crate::kernel::tape::{BLOCK, Scratch, Tape};
-use crate::kernel::{lines, random, reduce};
+use crate::kernel::{factor, lines, random, reduce};
 
 /// The memory of a plan, kept from run to run.
 #[derive(Clone, Debug, Default)]
@@ -172,6 +172,7 @@ fn single<T: Real>(
     let input = |i: usize| elements(plan, slots, arguments, &step.inputs[i]);
     let raw = |i: usize| (source(plan, slots, arguments, step.inputs[i].place), &step.inputs[i].layout);
     let draws = |site: u32| Draws::new(arguments.context.seed, arguments.context.step, site, path);
+    let mut outcome = Ok(());
     match &step.kind {
         Kind::Copy => {
             let (data, layout) = raw(0);
@@ -218,11 +219,15 @@ fn single<T: Real>(
                 }
             }
         }
+        Kind::Cholesky { n, of } => {
+            outcome = factor::cholesky(input(0), *n, out).map_err(|_| RunError::NotPositive { of: of.clone() });
+        }
+        Kind::Solve { n, k, transposed } => factor::solve(input(0), input(1), *n, *k, *transposed, out),
         Kind::Random { law, site, columns } => random::fill(*law, &draws(*site), *columns, out),
         Kind::Tape(_) | Kind::Tables(..) | Kind::Scan(_) | Kind::While(_) => {}
     }
     slots[plan.slot_of[buffer]] = taken;
-    Ok(())
+    outcome
 }
 
 /// A loop: carries live in buffers of their own, which change places with the body's results after each step.

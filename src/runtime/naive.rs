@@ -286,6 +286,44 @@ impl<T: Real> Run<'_, T> {
                     total
                 })
             }
+            Op::Cholesky { of } => {
+                let (lead, n) = (&shape[..shape.len() - 2], shape[shape.len() - 1]);
+                let mut out = Tensor { shape: shape.to_vec(), data: vec![T::ZERO; count(shape)] };
+                for matrix in 0..count(lead) {
+                    let batch = unravel(matrix, lead);
+                    let at = |i: usize, j: usize| [&batch[..], &[i, j]].concat();
+                    for j in 0..n {
+                        for i in j..n {
+                            let sum: T = (0..j).map(|k| out.at(&at(i, k)) * out.at(&at(j, k))).sum();
+                            let rest = T::of(0.5) * (args[0].at(&at(i, j)) + args[0].at(&at(j, i))) - sum;
+                            if i == j && rest <= T::ZERO {
+                                return Err(RunError::NotPositive { of: of.clone() });
+                            }
+                            let entry = if i == j { rest.sqrt() } else { rest / out.at(&at(j, j)) };
+                            let place = out.offset(&at(i, j));
+                            out.data[place] = entry;
+                        }
+                    }
+                }
+                out
+            }
+            Op::Solve { transposed } => {
+                let (lead, n, k) = (&shape[..shape.len() - 2], shape[shape.len() - 2], shape[shape.len() - 1]);
+                let mut out = args[1].clone();
+                for matrix in 0..count(lead) {
+                    let batch = unravel(matrix, lead);
+                    let at = |i: usize, j: usize| [&batch[..], &[i, j]].concat();
+                    for (step, column) in (0..n * k).map(|e| (e / k, e % k)) {
+                        let i = if *transposed { n - 1 - step } else { step };
+                        let solved = if *transposed { i + 1..n } else { 0..i };
+                        let l = |i: usize, j: usize| args[0].at(&if *transposed { at(j, i) } else { at(i, j) });
+                        let sum: T = solved.map(|j| l(i, j) * out.at(&at(j, column))).sum();
+                        let place = out.offset(&at(i, column));
+                        out.data[place] = (out.data[place] - sum) / l(i, i);
+                    }
+                }
+                out
+            }
             Op::Random { law, site } => {
                 let draws = self.draws(*site);
                 let cols = random::columns(shape);

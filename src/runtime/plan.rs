@@ -50,6 +50,10 @@ pub(super) enum Kind {
     CumSum { n: usize, inner: usize, exclusive: bool, reverse: bool },
     /// Matrix products, one for each pair of offsets.
     Gemm { m: usize, n: usize, k: usize, batches: Vec<(isize, isize)>, a: (isize, isize), b: (isize, isize) },
+    /// Lower factors of n×n matrices, of what for the error.
+    Cholesky { n: usize, of: String },
+    /// Solutions of n×n triangular systems with k right-hand sides.
+    Solve { n: usize, k: usize, transposed: bool },
     /// Draws.
     Random { law: Law, site: u32, columns: usize },
     /// A sum over tables, and which of the plan's stores of compiled programs it keeps them in.

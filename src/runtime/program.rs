@@ -206,6 +206,8 @@ fn cost<T>(plan: &Plan<T>) -> Cost {
             Kind::Copy | Kind::Place { .. } | Kind::Gather { .. } => 0.0,
             Kind::Scatter { .. } | Kind::Reduce { .. } | Kind::CumSum { .. } | Kind::Argmax { .. } => read as f64,
             Kind::LogSumExp { .. } | Kind::Sample { .. } => 3.0 * read as f64,
+            Kind::Cholesky { n, .. } => (written * n) as f64 / 3.0,
+            Kind::Solve { n, .. } => (written * n) as f64,
             Kind::Random { .. } => written as f64,
             Kind::Tables(tables, _) => tables.flops(),
             Kind::Scan(l) | Kind::While(l) => {
@@ -252,6 +254,8 @@ fn describe<T>(plan: &Plan<T>, depth: usize, out: &mut String) {
             Kind::Sample { .. } => "draw".to_string(),
             Kind::CumSum { .. } => "cumsum".to_string(),
             Kind::Tables(tables, _) => format!("sum over {} tables, {} rows", tables.tables(), tables.rows()),
+            Kind::Cholesky { n, of } => format!("cholesky of {n}x{n}, {of}"),
+            Kind::Solve { n, k, .. } => format!("solve {n}x{n} for {k}"),
             Kind::Random { law, .. } => format!("random {}", format!("{law:?}").to_lowercase()),
         };
         let slots: Vec<String> = step.outputs.iter().map(|&b| format!("#{}", plan.slot_of[b])).collect();

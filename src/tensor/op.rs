@@ -256,6 +256,16 @@ pub enum Op {
         /// Labels of the output's axes.
         out: Vec<u32>,
     },
+    /// (a) → the lower Cholesky factor of (a + aᵀ)/2 for each matrix of the last two axes; an error where one has none.
+    Cholesky {
+        /// What the matrices belong to, for the error.
+        of: String,
+    },
+    /// (l, b) → x with l·x = b for each lower triangular matrix of the last two axes.
+    Solve {
+        /// Whether it is lᵀ·x = b.
+        transposed: bool,
+    },
     /// () → independent draws of a law.
     Random {
         /// The law.

@@ -105,6 +105,8 @@ fn head(op: &Op) -> String {
             format!("cumsum[axis {axis}{e}{r}]")
         }
         Op::Einsum { a, b, out } => format!("einsum[{}, {} -> {}]", list(a), list(b), list(out)),
+        Op::Cholesky { of } => format!("cholesky[{of}]"),
+        Op::Solve { transposed } => format!("solve{}", if *transposed { "[transposed]" } else { "" }),
         Op::Random { law, site } => format!("random {}[at {site}]", lower(law)),
         Op::Scan(op) => {
             let way = if op.reverse { " reverse" } else { "" };

@@ -80,6 +80,8 @@ impl Graph {
             (Op::OneHotSample { axis, site }, &[a]) => self.one_hot_sample(a, *axis, *site),
             (Op::CumSum { axis, exclusive, reverse }, &[a]) => self.cumsum(a, *axis, *exclusive, *reverse),
             (Op::Einsum { a: la, b: lb, out }, &[a, b]) => self.einsum(a, la, b, lb, out),
+            (Op::Cholesky { of }, &[a]) => self.cholesky(a, of),
+            (Op::Solve { transposed }, &[l, b]) => self.solve(l, b, *transposed),
             (Op::StopGradient, &[a]) => self.stop_gradient(a),
             (Op::Anchor, &[a]) => self.anchor(a),
             (Op::Project(i), &[tuple]) => self.project(tuple, *i),

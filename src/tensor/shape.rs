@@ -158,6 +158,24 @@ pub fn shape_of(op: &Op, inputs: &[&[usize]], hint: &[usize]) -> Result<Vec<usiz
             arity(2)?;
             einsum_shape(a, inputs[0], b, inputs[1], out)
         }
+        Op::Cholesky { .. } => {
+            arity(1)?;
+            match inputs[0] {
+                [.., rows, columns] if rows == columns => Ok(inputs[0].to_vec()),
+                shape => Err(format!("a factor of {shape:?}")),
+            }
+        }
+        Op::Solve { .. } => {
+            arity(2)?;
+            match (inputs[0], inputs[1]) {
+                ([lead @ .., rows, columns], [others @ .., entries, _])
+                    if lead == others && rows == columns && columns == entries =>
+                {
+                    Ok(inputs[1].to_vec())
+                }
+                (l, b) => Err(format!("a system of {l:?} and {b:?}")),
+            }
+        }
         Op::Scan(scan) => {
             arity(scan.carries + scan.sequences + scan.constants)?;
             let g = &scan.body.graph;

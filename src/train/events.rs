@@ -165,6 +165,12 @@ pub fn run_error(error: &RunError, at: Option<Span>, rows: &[usize], step: u64, 
             .help("lower the learning rate, or start from smaller numbers: `init W from Normal(0, sd = 0.01)`")
             .into()
         }
+        RunError::NotPositive { of } => place(Diagnostic::new(
+            Code::Improper,
+            format!("the density of {of} cannot be normalised: it does not fall off in every direction"),
+        ))
+        .help("give each of these variables a `~`, or a potential like `factor -a * x * x` that outweighs what couples them")
+        .into(),
         other => Diagnostic::new(Code::Diverged, format!("{what} stopped in step {step}: {other}"))
             .help("this is a fault of the compiler: please report it with the file")
             .into(),

@@ -3,6 +3,8 @@
 
 mod enumeration;
 mod forward_backward;
+mod gaussian;
+mod gaussian_chain;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -95,6 +97,15 @@ pub fn log_partition(
                 return Err(EmitError::of("a junction tree is made of a model's summands", "use enumeration"));
             };
             tables::log_partition(scope, block, factors, tilts, mode)
+        }
+        Engine::Gaussian { along: Some(along), .. } => {
+            let Energy::Pieces(factors) = energy else {
+                return Err(EmitError::of("a chain is made of a model's summands", "use `by gaussian`"));
+            };
+            gaussian_chain::log_partition(scope, block, *along, factors, tilts, mode)
+        }
+        Engine::Gaussian { summed, kept, along: None } => {
+            gaussian::log_partition(scope, block, summed, kept, energy, tilts, mode)
         }
     }
 }

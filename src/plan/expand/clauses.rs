@@ -254,8 +254,8 @@ pub fn answer_method(ask: &AskPlan) -> Option<(String, String)> {
             Normalising::Exact(block) => Some(exact(&[block.as_ref()], "")),
             Normalising::Contrastive { .. } => None,
         },
-        Answer::Draws { draws, .. } if draws.joint.is_some() => {
-            let blocks: Vec<&Block> = draws.joint.iter().flat_map(|p| &p.blocks).collect();
+        Answer::Draws { draws, .. } if draws.posterior.is_some() => {
+            let blocks: Vec<&Block> = draws.posterior.iter().flat_map(|p| &p.blocks).collect();
             (!blocks.is_empty()).then(|| exact(&blocks, ""))
         }
         Answer::Draws { draws, .. } => Some(match draws.gibbs.first() {

@@ -26,6 +26,8 @@ pub fn word(engine: &Engine) -> &'static str {
         Engine::Enumeration { .. } => "enumeration",
         Engine::ForwardBackward { .. } => "forward_backward",
         Engine::JunctionTree => "junction_tree",
+        Engine::Gaussian { along: Some(_), .. } => "kalman",
+        Engine::Gaussian { along: None, .. } => "gaussian",
     }
 }
 
@@ -51,7 +53,7 @@ pub fn sums(plan: &Plan) -> Vec<Sum> {
             }
             Answer::Value { leaves, .. } => leaves.iter().for_each(|l| found.leaf(l)),
             Answer::LogZ(normaliser) => found.normaliser(normaliser),
-            Answer::Draws { draws, .. } => draws.joint.iter().for_each(|p| found.partition(p, false)),
+            Answer::Draws { draws, .. } => draws.posterior.iter().for_each(|p| found.partition(p, false)),
             Answer::Conditionals { .. } | Answer::Code { .. } => {}
         }
     }

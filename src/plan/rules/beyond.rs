@@ -1,11 +1,10 @@
-//! Engines that would fit where none of those built does, in the order in which they are preferred: Kalman and Gaussian
-//! elimination, junction trees, conjugate mean field, variational bounds with a made guide, sampling.
+//! Engines that would fit where none of those built does, in the order in which they are preferred: junction trees, conjugate mean field, variational bounds with a made guide, sampling.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::partition::names;
 use crate::analysis::{Component, Degree, Situation, find_components, find_degree, find_factor_degree};
-use crate::model::{Arg, Domain, Expr, Factor, FactorKind, Family, ModelId, Program, VarId};
+use crate::model::{Arg, Expr, Factor, FactorKind, Family, ModelId, Program, VarId};
 use crate::plan::plan::Kind;
 
 /// An engine that fits: its name, its kind, its variables, and why.
@@ -42,10 +41,6 @@ fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> 
     let is_continuous = |v: &VarId| !program.vars[*v].domain.is_discrete();
     if vars.iter().any(is_continuous) {
         let all = vars.iter().all(is_continuous);
-        if all && is_linear_gaussian(program, component) {
-            let why = format!("{told} are normal with linear means and fixed spreads");
-            return ("Kalman filter and smoother".into(), Kind::Exact, vars, why);
-        }
         if is_conjugate(program, component) {
             let why = format!("{told} have conjugate conditionals: each given the rest is of its prior's family");
             return ("conjugate mean field".into(), Kind::LowerBound, vars, why);
@@ -91,23 +86,6 @@ fn guide_for(situation: &Situation<'_>, vars: &[VarId]) -> &'static str {
         n if n == vars.len() => "the model's guide",
         _ => "the model's guide and what the compiler makes for the rest",
     }
-}
-
-/// Whether every summand is a normal whose mean is linear in the component and whose spread does not depend on it.
-fn is_linear_gaussian(program: &Program, component: &Component<'_>) -> bool {
-    let all: BTreeSet<VarId> = component.vars.iter().copied().collect();
-    component.pieces.iter().all(|p| match &p.factor.kind {
-        FactorKind::Conditional { target, dist } => {
-            let degree = |role: Arg| dist.arg(role).map_or(Degree::NONE, |e| find_degree(e, &all));
-            dist.family == Family::Normal
-                && program.vars[target.var].domain == Domain::Real
-                && degree(Arg::Mean) <= Degree::Poly(1)
-                && degree(Arg::Sd) == Degree::NONE
-                && degree(Arg::Cov) == Degree::NONE
-        }
-        FactorKind::Deterministic { value, .. } => find_degree(value, &all) <= Degree::Poly(1),
-        FactorKind::Potential(_) | FactorKind::Undirected { .. } => false,
-    }) && component.pieces.iter().any(|p| matches!(p.factor.kind, FactorKind::Conditional { .. }))
 }
 
 /// Whether every continuous variable has a conjugate family and is read as it stands: as a probability, a mean, a covariance.

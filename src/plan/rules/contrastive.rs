@@ -174,7 +174,7 @@ fn is_affordable(program: &Program, component: &Component<'_>, engine: &Engine) 
         Engine::Enumeration { kept, .. } => {
             component.log2_states(program, kept).is_some_and(|bits| bits <= MAX_LOG2_STATES - 6.0)
         }
-        Engine::ForwardBackward { .. } => true,
+        Engine::ForwardBackward { .. } | Engine::Gaussian { .. } => true,
         Engine::JunctionTree => find_width(program, component).is_some_and(|w| w.cells <= MAX_CELLS_A_STEP),
     }
 }

@@ -3,6 +3,7 @@
 pub mod beyond;
 pub mod contrastive;
 pub mod em;
+pub mod gaussian;
 pub mod junction;
 pub mod layer;
 pub mod loglik;

@@ -1,7 +1,8 @@
-//! Exact log-partitions: closed form, forward-backward, junction tree, enumeration; the first that applies to each component.
+//! Exact log-partitions: closed form, forward-backward, junction tree, enumeration, Gaussian; the first that applies to each component.
 
 use std::collections::BTreeSet;
 
+use super::gaussian;
 use crate::analysis::{
     Component, Piece, Reason, Situation, find_chain, find_components, find_factor_degree, find_parts, find_pieces,
 };
@@ -82,6 +83,10 @@ pub fn choose_block(
         rejected,
     };
     if let Some(var) = component.continuous(program) {
+        match gaussian::claim(program, component, asked) {
+            Ok((engine, reason)) => return Ok(block(engine, reason, refusals)),
+            Err(said) => refusals.extend(said),
+        }
         let name = &program.vars[var].name;
         let text = match component.defines(var) {
             true => format!("`{name}` is defined by its own values elsewhere, which this engine does not carry along"),

@@ -146,6 +146,15 @@ impl<T: Real> Lower<'_, T> {
                 self.step(kind, vec![from], &shape)
             }
             Op::Einsum { a, b, out } => self.einsum(n, a, b, out),
+            Op::Cholesky { of } => {
+                let from = self.dense(inputs[0]);
+                self.step(Kind::Cholesky { n: shape[shape.len() - 1], of: of.clone() }, vec![from], &shape)
+            }
+            Op::Solve { transposed } => {
+                let (n, k) = (shape[shape.len() - 2], shape[shape.len() - 1]);
+                let from = vec![self.dense(inputs[0]), self.dense(inputs[1])];
+                self.step(Kind::Solve { n, k, transposed: *transposed }, from, &shape)
+            }
             Op::Random { law, site } => {
                 let kind = Kind::Random { law: *law, site: *site, columns: random::columns(&shape) };
                 self.step(kind, Vec::new(), &shape)

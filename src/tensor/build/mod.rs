@@ -8,6 +8,7 @@
 mod contract;
 mod elementwise;
 mod loops;
+mod matrix;
 mod reduce;
 mod structure;
 mod tables;

@@ -137,7 +137,9 @@ impl Graph {
             | Op::Reduce { .. }
             | Op::LogSumExp { .. }
             | Op::CumSum { .. }
-            | Op::Einsum { .. }) => self.structure_rule(walk, &op, n, adjoint),
+            | Op::Einsum { .. }
+            | Op::Cholesky { .. }
+            | Op::Solve { .. }) => self.structure_rule(walk, &op, n, adjoint),
         }
     }
 
@@ -156,7 +158,8 @@ impl Graph {
             | Op::LogSumExp { .. }
             | Op::OneHotArgmax { .. }
             | Op::OneHotSample { .. }
-            | Op::CumSum { .. } => false,
+            | Op::CumSum { .. }
+            | Op::Solve { .. } => false,
             Op::Constant(_)
             | Op::Iota { .. }
             | Op::Unary(_)
@@ -170,6 +173,7 @@ impl Graph {
             | Op::Flip { .. }
             | Op::Reduce { .. }
             | Op::Einsum { .. }
+            | Op::Cholesky { .. }
             | Op::Scan(_)
             | Op::While(_)
             | Op::TableSum(_) => true,

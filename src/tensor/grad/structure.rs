@@ -82,9 +82,69 @@ impl Graph {
                 }
                 self.einsum(adjoint, out, b, lb, la)
             }
+            Op::Cholesky { .. } => self.cholesky_adjoint(n, adjoint),
+            Op::Solve { transposed } => {
+                // B̄ = L⁻ᵀ·X̄, and what X loses by a change of L: −B̄·Xᵀ, of L·X = B; for Lᵀ·X = B the factors change places.
+                let b = self.solve(a, adjoint, !transposed);
+                if walk.active(a) {
+                    let (left, right) = if *transposed { (n, b) } else { (b, n) };
+                    let product = self.outer(left, right);
+                    let below = self.triangle(product, 1.0);
+                    let d = self.unary(Unary::Neg, below);
+                    walk.give(self, a, d);
+                }
+                let to = self.inputs_of(n)[1];
+                return walk.give(self, to, b);
+            }
             _ => return,
         };
         walk.give(self, a, d);
+    }
+
+    /// Ā = (S + Sᵀ)/2 with S = L⁻ᵀ·Φ(Lᵀ·L̄)·L⁻¹, where Φ takes the lower triangle and half the diagonal (Murray 2016, section 3.1).
+    fn cholesky_adjoint(&mut self, lower: NodeId, adjoint: NodeId) -> NodeId {
+        let adjoint = self.triangle(adjoint, 1.0);
+        let lead: Vec<u32> = (2..self.shape(lower).len() as u32).collect();
+        let labels = |last: [u32; 2]| [&lead[..], &last].concat();
+        let summed = self.shape(lower).len() as u32;
+        let product = self.einsum(lower, &labels([summed, 0]), adjoint, &labels([summed, 1]), &labels([0, 1]));
+        let half = self.triangle(product, 0.5);
+        let left = self.solve(lower, half, true);
+        let turned = self.turned(left);
+        let s = self.solve(lower, turned, true);
+        let back = self.turned(s);
+        let sum = self.add(s, back);
+        self.scale(sum, 0.5)
+    }
+
+    /// A·Bᵀ of each pair of matrices.
+    fn outer(&mut self, a: NodeId, b: NodeId) -> NodeId {
+        let lead: Vec<u32> = (2..self.shape(a).len() as u32).collect();
+        let labels = |last: [u32; 2]| [&lead[..], &last].concat();
+        let summed = self.shape(a).len() as u32;
+        self.einsum(a, &labels([0, summed]), b, &labels([1, summed]), &labels([0, 1]))
+    }
+
+    /// Each matrix turned over.
+    fn turned(&mut self, a: NodeId) -> NodeId {
+        let rank = self.shape(a).len();
+        let mut perm: Vec<usize> = (0..rank).collect();
+        perm.swap(rank - 2, rank - 1);
+        self.transpose(a, &perm)
+    }
+
+    /// The lower triangle of each matrix, its diagonal weighed.
+    fn triangle(&mut self, a: NodeId, diagonal: f64) -> NodeId {
+        let shape = self.shape(a).to_vec();
+        let (rank, n) = (shape.len(), shape[shape.len() - 1]);
+        let weights = (0..n * n).map(|e| match (e / n).cmp(&(e % n)) {
+            std::cmp::Ordering::Less => 0.0,
+            std::cmp::Ordering::Equal => diagonal,
+            std::cmp::Ordering::Greater => 1.0,
+        });
+        let weights = self.constant(&[n, n], weights.collect());
+        let weights = self.broadcast(weights, &shape, &[rank - 2, rank - 1]);
+        self.mul(a, weights)
     }
 
     /// A reduction's result repeated along the axes it removed.

@@ -2,6 +2,7 @@
 //! marginals, best state and gradient.
 
 mod exact;
+mod gaussian;
 mod partial;
 mod ragged;
 

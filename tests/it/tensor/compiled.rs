@@ -404,6 +404,20 @@ fn work_that_is_split_agrees_with_the_naive_executor() {
     // A batch of products large enough to be split.
     let z = g.input("z", &[5, 70, 30]);
     results.push(g.einsum(y, &[0, 1, 2], z, &[0, 2, 3], &[0, 3, 1]));
+    // Factors of matrices whose rows are no whole number of lanes, and the systems they solve.
+    for (matrices, n, k) in [(1, 33, 1), (7, 5, 3), (30, 19, 20)] {
+        let a = g.input(&format!("a{n}"), &[matrices, n, n]);
+        let square = g.einsum(a, &[0, 1, 3], a, &[0, 2, 3], &[0, 1, 2]);
+        let eye = (0..n * n).map(|e| if e / n == e % n { 1.0 } else { 0.0 }).collect();
+        let eye = g.constant(&[n, n], eye);
+        let eye = g.broadcast(eye, &[matrices, n, n], &[1, 2]);
+        let square = g.add(square, eye);
+        let lower = g.cholesky(square, "the test");
+        let b = g.input(&format!("b{n}"), &[matrices, n, k]);
+        results.push(lower);
+        results.push(g.solve(lower, b, false));
+        results.push(g.solve(lower, b, true));
+    }
     for (i, n) in results.into_iter().enumerate() {
         g.output(&format!("o{i}"), n);
     }

@@ -3,7 +3,7 @@
 //! `after` lists each enumeration by a match without a wildcard: a new function does not compile until it is listed here, and is then tested.
 
 use super::differences::{argument, check};
-use ghmc::runtime::{Context, States, interpret};
+use ghmc::runtime::{Context, Options, Program, RunError, States, interpret};
 use ghmc::tensor::graph::{Graph, NodeId};
 use ghmc::tensor::op::{Binary, Reduction, Semiring, Unary};
 
@@ -199,6 +199,68 @@ fn einsums() {
             },
         );
     }
+}
+
+/// A symmetric positive definite matrix for each of the leading axes, made of whatever `a` holds.
+fn definite(g: &mut Graph, a: NodeId) -> NodeId {
+    let shape = g.shape(a).to_vec();
+    let n = shape[shape.len() - 1];
+    let (left, right) = ([0, 1, 3], [0, 2, 3]);
+    let cut = 3 - shape.len();
+    let square = g.einsum(a, &left[cut..], a, &right[cut..], &[0, 1, 2][cut..]);
+    let eye = (0..n * n).map(|e| if e / n == e % n { 1.0 } else { 0.0 }).collect();
+    let eye = g.constant(&[n, n], eye);
+    let eye = g.broadcast(eye, &shape, &[shape.len() - 2, shape.len() - 1]);
+    g.add(square, eye)
+}
+
+#[test]
+fn factors_and_triangular_systems() {
+    for shape in [&[1, 1][..], &[4, 4], &[3, 2, 2]] {
+        check("cholesky", &[argument(shape, -1.0, 1.0, 1)], 2, |g, a| {
+            let matrix = definite(g, a[0]);
+            vec![g.cholesky(matrix, "the test")]
+        });
+        let n = shape[shape.len() - 1];
+        let right = [&shape[..shape.len() - 1], &[3]].concat();
+        for transposed in [false, true] {
+            check("solve", &[argument(shape, 0.5, 1.5, 1), argument(&right, -1.0, 1.0, 2)], 2, |g, a| {
+                vec![g.solve(a[0], a[1], transposed)]
+            });
+        }
+        // Of a matrix that is not symmetric its symmetric half is factored, also by the derivative.
+        let off = argument(shape, -0.1, 0.1, 3);
+        check("cholesky of what is not symmetric", &[off], 1, |g, a| {
+            let eye = (0..n * n).map(|e| if e / n == e % n { 1.0 } else { 0.0 }).collect();
+            let eye = g.constant(&[n, n], eye);
+            let eye = g.broadcast(eye, shape, &[shape.len() - 2, shape.len() - 1]);
+            let matrix = g.add(a[0], eye);
+            vec![g.cholesky(matrix, "the test")]
+        });
+    }
+}
+
+#[test]
+fn a_matrix_without_a_factor_is_named() {
+    let mut g = Graph::new();
+    let a = g.input("a", &[2, 2, 2]);
+    let l = g.cholesky(a, "`x`");
+    g.output("l", l);
+    let good = [2.0, 1.0, 1.0, 2.0];
+    let bad = [1.0, 2.0, 2.0, 1.0];
+    let context = Context { seed: 1, step: 0 };
+    let both = |a: &[f64]| {
+        let naive = interpret(&g, &context, &mut States::new(), &[("a", a)]).map(|found| found["l"].data.clone());
+        let mut compiled = Program::<f64>::compile(&g, &Options::default()).expect("it compiles");
+        let fast = compiled.run(&context, &mut States::new(), &[("a", a)]);
+        (naive, fast.map(|()| compiled.output("l").expect("it is there").1.to_vec()))
+    };
+    let (naive, fast) = both(&[good, good].concat());
+    assert_eq!(naive, fast);
+    assert!(naive.expect("it has one")[..3].iter().all(|v| v.is_finite()));
+    let (naive, fast) = both(&[good, bad].concat());
+    assert_eq!(naive, Err(RunError::NotPositive { of: "`x`".to_string() }));
+    assert_eq!(naive, fast);
 }
 
 fn run(g: &Graph, inputs: &[(&str, &[f64])]) -> std::collections::BTreeMap<String, Vec<f64>> {

@@ -34,6 +34,16 @@ fn large() -> Graph {
     let vector = g.einsum(w, &[0, 1], c, &[1], &[0]);
     let turned = g.transpose(w, &[1, 0]);
     let turned = g.flip(turned, 0);
+    let square = g.einsum(w, &[0, 1], w, &[0, 2], &[1, 2]);
+    let lower = g.cholesky(square, "the test");
+    let solved = g.solve(lower, square, false);
+    let many = g.broadcast(square, &[9, 170, 170], &[1, 2]);
+    let apart = g.iota(&[9, 170, 170], 0);
+    let many = g.add(many, apart);
+    let factors = g.cholesky(many, "the test");
+    for (i, n) in [lower, solved, factors].into_iter().enumerate() {
+        g.output(&format!("factor{i}"), n);
+    }
     for (i, n) in
         [p, h, soft, rows, hot, best, sums, column, total, loss, d[0], d[1], vector, turned].into_iter().enumerate()
     {
