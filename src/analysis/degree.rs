@@ -92,6 +92,10 @@ pub fn find_degree(expr: &Expr, of: &BTreeSet<VarId>) -> Degree {
 pub fn find_factor_degree(factor: &Factor, of: &BTreeSet<VarId>) -> Degree {
     match &factor.kind {
         FactorKind::Potential(e) => find_degree(e, of),
+        // Whether a state agrees with its definition is yes or no: its logarithm is no sum over states.
+        FactorKind::Deterministic { target, value } if of.contains(&target.var) && value.ty.domain.is_discrete() => {
+            Degree::Nonlinear
+        }
         FactorKind::Deterministic { value, .. } => find_degree(value, of).through_nonlinear(),
         FactorKind::Undirected { body, .. } => widest(body.iter().map(|f| find_factor_degree(f, of))),
         FactorKind::Conditional { target, dist } => {

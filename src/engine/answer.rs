@@ -72,17 +72,19 @@ pub fn posterior(spec: &PosteriorSpec<'_>) -> Result<Graph, EmitError> {
     let pairs = zeros_for(&mut scope, &wrt);
     let roots = scope.space.replace(&roots, &pairs);
     scope.space.graph.output("evidence", roots[0].node);
-    for (&var, root) in spec.targets.iter().zip(&roots[1..]) {
+    let by_joint = spec.joint.is_some() && spec.shape == AnswerShape::JointArgmax;
+    for (&var, root) in spec.targets.iter().zip(&roots[1..]).filter(|_| !by_joint) {
         scope.space.graph.output(&program.vars[var].name, root.node);
     }
     if let Some(partition) = spec.joint {
-        joint(&mut scope, spec.targets, partition)?;
+        joint(&mut scope, spec.targets, partition, spec.shape == AnswerShape::JointArgmax)?;
     }
     Ok(scope.space.graph)
 }
 
-/// The joint distribution of the targets: log p(state, evidence) of each joint state, normalised.
-fn joint(scope: &mut Scope<'_>, targets: &[VarId], partition: &Partition) -> Result<(), EmitError> {
+/// The joint distribution of the targets: log p(state, evidence) of each joint state, normalised. Where the `best` is asked for, each
+/// target's state in the likeliest joint state, the first of equal ones.
+fn joint(scope: &mut Scope<'_>, targets: &[VarId], partition: &Partition, best: bool) -> Result<(), EmitError> {
     let (along, values) = enumerate_states(scope, targets, &[])?;
     let row: Vec<Label> = scope.row.into_iter().collect();
     let mut columns = Vec::new();
@@ -102,6 +104,17 @@ fn joint(scope: &mut Scope<'_>, targets: &[VarId], partition: &Partition) -> Res
         columns.push(scope.space.align(&value, &row));
     }
     let stacked = scope.space.stack(&columns, along);
+    if best {
+        let chosen = scope.space.one_hot_argmax(&stacked, along);
+        for &var in targets {
+            let Some(value) = values.get(&var) else { continue };
+            let state = scope.space.contract(&chosen, value.array(), &[along]);
+            let labels = tilt_labels(scope, var)?;
+            let state = scope.space.align(&state, &labels);
+            scope.space.graph.output(&scope.program.vars[var].name, state.node);
+        }
+        return Ok(());
+    }
     let shares = scope.space.softmax(&stacked, along);
     let labels: Vec<Label> = row.into_iter().chain([along]).collect();
     let shares = scope.space.align(&shares, &labels);

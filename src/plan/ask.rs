@@ -18,6 +18,12 @@ use crate::model::{
 /// Joint states that a distribution is told of.
 const JOINT_STATES: usize = 1 << 10;
 
+/// What is latent beside the variables asked for, in the blocks that these lie in.
+fn hidden(partition: &Partition, asked: &BTreeSet<VarId>) -> Vec<VarId> {
+    let touched = partition.blocks.iter().filter(|b| b.vars.iter().any(|v| asked.contains(v)));
+    touched.flat_map(|b| &b.vars).copied().filter(|v| !asked.contains(v)).collect()
+}
+
 /// Whether the posterior of a variable is a normal.
 fn is_normal(partition: &Partition, var: VarId) -> bool {
     let of_var = |b: &&super::plan::Block| b.vars.contains(&var);
@@ -344,7 +350,11 @@ impl Chooser<'_> {
     ) -> Result<Answer, Box<Diagnostic>> {
         let Posterior { guided, draws, partition } = posterior;
         let shape = self.settle_argmax(shape, situation.asked, &partition)?;
-        let joint = self.choose_joint(&targets, shape, situation)?;
+        let asked: BTreeSet<VarId> = targets.iter().map(|t| t.0).collect();
+        let joint = match shape == AnswerShape::JointArgmax && hidden(&partition, &asked).is_empty() {
+            true => None,
+            false => self.choose_joint(&targets, shape, situation)?,
+        };
         let evidence = self.with_ports(evidence);
         Ok(Answer::Posterior { guided, draws, partition, joint, targets, shape, evidence, metric })
     }
@@ -425,7 +435,7 @@ impl Chooser<'_> {
         // A number whose conditional stands there as it is needs no sum over its values.
         let numbers = targets.iter().any(|(v, _)| !program.vars[*v].domain.is_discrete());
         if numbers
-            && self.method.is_none()
+            && self.method.is_none_or(|m| *m == Method::Exact)
             && undefined.is_none()
             && let Some(order) = self.below(&targets, &fixed)
         {
@@ -503,8 +513,8 @@ impl Chooser<'_> {
         situation: &Situation<'_>,
     ) -> Result<Option<Partition>, Box<Diagnostic>> {
         let program = self.program;
-        let single = |v: VarId| program.vars[v].axes().is_empty() && program.vars[v].domain.is_discrete();
-        if targets.len() < 2 || shape != AnswerShape::Distribution || !targets.iter().all(|t| single(t.0)) {
+        let wanted = matches!(shape, AnswerShape::Distribution | AnswerShape::JointArgmax);
+        if targets.len() < 2 || !wanted || !targets.iter().all(|t| self.is_single(t.0)) {
             return Ok(None);
         }
         let states = targets.iter().try_fold(1usize, |n, (v, _)| match program.vars[*v].domain {
@@ -528,8 +538,15 @@ impl Chooser<'_> {
             .map_err(|not| Box::new(not.diagnostic(program, self.ask.span)))
     }
 
+    /// Whether a variable is discrete and has one entry.
+    fn is_single(&self, var: VarId) -> bool {
+        let declared = &self.program.vars[var];
+        declared.axes().is_empty() && declared.domain.is_discrete()
+    }
+
     /// A joint maximum is over the targets, with every other latent variable summed out. Where nothing else is latent in a
-    /// block, its best joint state is that; where a block has one target of one entry, the maximum of its marginal is.
+    /// block, its best joint state is that; where a block has one target of one entry, the maximum of its marginal is; of few
+    /// single variables it is the largest of their joint distribution.
     fn settle_argmax(
         &self,
         shape: AnswerShape,
@@ -551,7 +568,10 @@ impl Chooser<'_> {
         if touched.iter().all(single) {
             return Ok(AnswerShape::EachArgmax);
         }
-        let others: Vec<VarId> = touched.iter().flat_map(|b| &b.vars).copied().filter(|v| !asked.contains(v)).collect();
+        if asked.iter().all(|&v| self.is_single(v)) {
+            return Ok(AnswerShape::JointArgmax);
+        }
+        let others = hidden(partition, asked);
         Err(Box::new(
             Diagnostic::at(
                 Code::NotSupported,
@@ -765,7 +785,15 @@ impl Chooser<'_> {
     ) -> Result<Option<Partition>, Box<Diagnostic>> {
         let program = self.program;
         let mut asked = BTreeSet::new();
-        if !matches!(self.method, Some(Method::Gibbs(_))) {
+        let by_sweeps = matches!(self.method, Some(Method::Gibbs(_)));
+        if by_sweeps && tied {
+            let text = "sweeps over free potentials, or given what is fixed below, are not built yet";
+            return Err(Box::new(
+                Diagnostic::at(Code::NotSupported, self.ask.span, text)
+                    .help("leave out `by`: where an exact engine fits, all is drawn at once"),
+            ));
+        }
+        if !by_sweeps {
             for factor in &program.models[self.model].factors {
                 let FactorKind::Undirected { vars, .. } = &factor.kind else { continue };
                 let whole: BTreeSet<VarId> = vars.iter().copied().collect();
