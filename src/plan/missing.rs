@@ -110,7 +110,7 @@ pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) 
         found
     } else if problem.code == Code::NotSupported {
         (NONE.to_string(), Kind::Estimate, latent, problem.message.clone())
-    } else if matches!(problem.code, Code::NoEngine | Code::TooExpensive)
+    } else if problem.code == Code::NoEngine
         && let Some(found) = find_beyond(program, unplanned.model, &unplanned.fixed, unplanned.learning, true)
     {
         found

@@ -226,8 +226,11 @@ fn contrastive(leaves: &[Leaf]) -> Option<(&Schedule, &str)> {
 /// What to write after `by` in a question that says nothing there, and why; none where no word has a part in it.
 pub fn answer_method(ask: &AskPlan) -> Option<(String, String)> {
     match &ask.answer {
-        Answer::Posterior { guided, draws, partition, .. } => match guided.is_empty() {
-            true => Some(exact(&partition.blocks.iter().collect::<Vec<_>>(), "nothing is to be summed")),
+        Answer::Posterior { guided, draws, partition, joint, .. } => match guided.is_empty() {
+            true => {
+                let blocks = partition.blocks.iter().chain(joint.iter().flat_map(|p| &p.blocks));
+                Some(exact(&blocks.collect::<Vec<_>>(), "nothing is to be summed"))
+            }
             false => Some((format!("guide({draws})"), "no exact engine reaches all of it".to_string())),
         },
         Answer::Conditionals { of_guide: true, order, draws, .. } => (order.len() > 1).then(|| {
