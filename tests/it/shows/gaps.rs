@@ -1,10 +1,12 @@
 //! Rows with gaps: what is absent is summed over in its row, in likelihoods, in learning and in questions; worlds that did not happen.
 
+use std::collections::BTreeMap;
+
 use ghmc::data::{Column, Table};
 use ghmc::train::AnswerValue;
 use ndarray::{ArrayD, IxDyn};
 
-use super::{Arrays, answers, assert_close, compiled, figure, learn, table};
+use super::{Arrays, answers, assert_close, compiled, learn, table};
 
 const NET: &str = "axis Sky = sun, cloud, rain
 axis Sky2 = Sky
@@ -39,6 +41,14 @@ fn rows() -> Vec<Row> {
         rows.push((told(0, i % 3), told(1, i / 3 % 3), told(2, i / 5 % 2)));
     }
     rows
+}
+
+/// A figure, of a measure also where it comes with its table.
+fn figure(told: &BTreeMap<String, AnswerValue>, name: &str) -> f64 {
+    match &told[name] {
+        AnswerValue::Number(figure) | AnswerValue::Confusion { figure, .. } => *figure,
+        other => panic!("`{name}` is no number: {other:?}"),
+    }
 }
 
 fn column(values: Vec<Option<usize>>, labels: Option<&[&str]>) -> Column {
