@@ -9,6 +9,7 @@ use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
 use super::rules::order::{guide_for, readable_guide_order};
 use super::rules::partition::{choose_partition, names, refuse_coupled_groups, refuse_row_loops};
 use crate::analysis::Situation;
+use crate::base::approximate::{Approximate, Gibbs};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
     Ask, Domain, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Objective, Program, Question, Subject, VarId,
@@ -91,32 +92,48 @@ pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnosti
 /// Whether an engine asked for can answer such a question at all.
 fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result<(), Box<Diagnostic>> {
     let exact = method.is_exact();
-    let gibbs = matches!(method, Method::Gibbs(_));
     let draws = ask.verb == Verb::Sample;
+    let value = matches!(&ask.question, Question::Value(_) | Question::LogZ(_));
     let sums = !matches!(&ask.question, Question::Value(e) if !objectives(e).iter().all(|o| {
         matches!(o, Objective::LogLik { .. } | Objective::LogDensity { .. })
     }));
-    let posterior = !matches!(&ask.question, Question::Value(_) | Question::LogZ(_));
     let fits = match method {
-        Method::Gibbs(_) | Method::Ancestral => draws,
-        Method::Guide(_) => posterior && !draws,
+        Method::Approximate(Approximate::Gibbs(gibbs)) if draws => {
+            if *gibbs != (Gibbs { sweeps: gibbs.sweeps, ..Gibbs::default() }) {
+                return Err(Box::new(
+                    Diagnostic::at(Code::UnknownArgument, call.span, "draws by sweeps are told how many sweeps, and no more")
+                        .help("write `gibbs(1000)`"),
+                ));
+            }
+            true
+        }
+        Method::Approximate(Approximate::Gibbs(_)) if value && sums => {
+            return Err(Box::new(
+                Diagnostic::at(Code::OverrideRefused, call.span, "Gibbs samples have marginals, and no likelihood or log Z")
+                    .help("`loopy_bp` estimates it, `mean_field` bounds it from below"),
+            ));
+        }
+        Method::Approximate(near) if draws || !sums => {
+            let what = if draws { "draws" } else { "bounds under a guide" };
+            return Err(Box::new(
+                Diagnostic::at(Code::NotSupported, call.span, format!("{what} by {} are not built yet", near.name()))
+                    .help("leave it out: where no other engine applies, `ghmc` says so"),
+            ));
+        }
+        Method::Approximate(_) => true,
+        Method::Ancestral => draws,
+        Method::Guide(_) => !value && !draws,
         _ => exact && (draws || sums),
     };
     if fits {
         return Ok(());
-    }
-    if gibbs && sums {
-        return Err(Box::new(
-            Diagnostic::at(Code::NotSupported, call.span, "answers by Gibbs samples are not built yet")
-                .help("leave it out: where no exact engine applies, `ghmc` says so"),
-        ));
     }
     let help = match (draws, sums) {
         (true, _) => {
             "draws are made in order, `ancestral`, at once by an `exact` engine, or with `gibbs(1000)` for undirected parts"
         }
         (_, true) => {
-            "an answer is made by `exact`, `closed_form`, `enumeration`, `forward_backward`, `junction_tree` or draws of a `guide`"
+            "an answer is made by `exact`, `closed_form`, `enumeration`, `forward_backward`, `junction_tree`, near enough by `loopy_bp`, `mean_field`, `gibbs(1000)`, or by draws of a `guide`"
         }
         _ => "this is a bound under the guide, and no other engine has a part in it",
     };
@@ -324,7 +341,10 @@ impl Chooser<'_> {
             .help("annealed importance sampling is not built yet")
         })?;
         match normaliser.how {
-            Normalising::Exact(_) => Ok((Answer::LogZ(normaliser), Kind::Exact)),
+            Normalising::Exact(ref block) => {
+                let kind = block.kind;
+                Ok((Answer::LogZ(normaliser), kind))
+            }
             Normalising::Contrastive { .. } => Err(Box::new(
                 Diagnostic::at(Code::TooExpensive, span, "this log-partition has only its gradient")
                     .help("annealed importance sampling is not built yet"),
@@ -440,8 +460,9 @@ impl Chooser<'_> {
             Ok(partition) if undefined.is_some() && !targets.iter().all(|t| is_normal(&partition, t.0)) => None,
             Ok(_) if by_guide => None,
             Ok(partition) => {
+                let kind = partition.marginals();
                 let posterior = Posterior { guided: Vec::new(), draws: 1, partition };
-                return Ok((self.summed(posterior, &situation, targets, shape, evidence, metric)?, Kind::Exact));
+                return Ok((self.summed(posterior, &situation, targets, shape, evidence, metric)?, kind));
             }
             Err(not) => Some(not),
         };
@@ -463,7 +484,7 @@ impl Chooser<'_> {
                     .help("leave out `by guide`: an exact engine applies"),
             ),
         };
-        let Some(guide) = declared.guide.as_ref().filter(|_| !self.method.is_some_and(Method::is_exact)) else {
+        let Some(guide) = declared.guide.as_ref().filter(|_| !self.method.is_some_and(Method::sums)) else {
             return Err(unreached());
         };
         let guided: Vec<VarId> =
@@ -521,6 +542,12 @@ impl Chooser<'_> {
                 .help("ask for fewer variables at a time, or for the best state with `argmax`"),
             ));
         }
+        if let Some(Method::Approximate(Approximate::Gibbs(_))) = self.method {
+            return Err(Box::new(
+                Diagnostic::at(Code::NotSupported, self.ask.span, "joint distributions by Gibbs samples are not built yet")
+                    .help("ask for one variable at a time"),
+            ));
+        }
         let fixed = situation.fixed.iter().copied().chain(targets.iter().map(|t| t.0)).collect();
         let none = BTreeSet::new();
         choose_partition(&Situation { fixed: &fixed, asked: &none, ..*situation }, self.method)
@@ -541,7 +568,8 @@ impl Chooser<'_> {
         }
         let program = self.program;
         let touched: Vec<_> = partition.blocks.iter().filter(|b| b.vars.iter().any(|v| asked.contains(v))).collect();
-        if touched.iter().all(|b| b.vars.iter().all(|v| asked.contains(v))) {
+        let near = touched.iter().find_map(|b| if let Engine::Approximate(near) = &b.engine { Some(near) } else { None });
+        if near.is_none() && touched.iter().all(|b| b.vars.iter().all(|v| asked.contains(v))) {
             return Ok(AnswerShape::JointArgmax);
         }
         let single = |b: &&super::plan::Block| {
@@ -550,6 +578,12 @@ impl Chooser<'_> {
         };
         if touched.iter().all(single) {
             return Ok(AnswerShape::EachArgmax);
+        }
+        if let Some(near) = near {
+            let text = format!("the best joint state by {} is not built yet", near.name());
+            return Err(Box::new(
+                Diagnostic::at(Code::NotSupported, self.ask.span, text).help("ask for `argmax_each`, or leave out `by`"),
+            ));
         }
         let others: Vec<VarId> = touched.iter().flat_map(|b| &b.vars).copied().filter(|v| !asked.contains(v)).collect();
         Err(Box::new(
@@ -647,7 +681,7 @@ impl Chooser<'_> {
         let one = order.len() == 1;
         let refused = match self.method {
             Some(Method::Guide(_)) if one => Some("the guide's conditional answers as it stands, without draws"),
-            Some(method) if method.is_exact() && !one => Some("this answer is a mean over draws of the guide"),
+            Some(method) if method.sums() && !one => Some("this answer is a mean over draws of the guide"),
             _ => None,
         };
         if let Some(text) = refused {
@@ -675,7 +709,7 @@ impl Chooser<'_> {
                 && factor.reads().iter().any(|r| !fixed.contains(&r.var) && !factor.targets().contains(&r.var))
         };
         let sweeps = match self.method {
-            Some(Method::Gibbs(n)) => *n,
+            Some(Method::Approximate(Approximate::Gibbs(gibbs))) => gibbs.sweeps,
             // Nothing else passes `check_method`.
             _ => SWEEPS,
         };
@@ -741,7 +775,7 @@ impl Chooser<'_> {
             Some(method) if method.is_exact() && *method != Method::Exact && posterior.is_none() => {
                 Some("nothing here must be drawn at once: all is drawn in order")
             }
-            Some(Method::Gibbs(_)) if gibbs.is_empty() => {
+            Some(Method::Approximate(_)) if gibbs.is_empty() => {
                 Some("nothing is drawn here by sweeps: all is drawn in order")
             }
             _ => None,
@@ -765,7 +799,7 @@ impl Chooser<'_> {
     ) -> Result<Option<Partition>, Box<Diagnostic>> {
         let program = self.program;
         let mut asked = BTreeSet::new();
-        if !matches!(self.method, Some(Method::Gibbs(_))) {
+        if !matches!(self.method, Some(Method::Approximate(_))) {
             for factor in &program.models[self.model].factors {
                 let FactorKind::Undirected { vars, .. } = &factor.kind else { continue };
                 let whole: BTreeSet<VarId> = vars.iter().copied().collect();

@@ -1,7 +1,7 @@
 //! `infer` and `require` held against the plan: neither is ever passed over in silence.
 
 use super::choose::{models_of, objectives};
-use super::method::{Method, read_method};
+use super::method::{Method, read_learning};
 use super::plan::{Answer, Block, Engine, Kind, Leaf, ObjectivePlan, Partition, Plan};
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{Infer, Program, VarId};
@@ -17,7 +17,7 @@ pub fn check_overrides(program: &Program, plan: &Plan, problems: &mut Problems) 
     // Where something has no plan at all, what would have concerned a variable is not known.
     let whole = !problems.has_errors();
     for infer in &program.infers {
-        let method = match read_method(&infer.by) {
+        let method = match read_learning(&infer.by) {
             Ok(method) => method,
             // What it asks for is not built: the lines and questions that need it say so, if there are any.
             Err(problem) if problem.code == Code::NotSupported => {

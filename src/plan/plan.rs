@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::method::{Optimiser, Schedule};
 use super::missing::Missing;
 use crate::analysis::Reason;
+use crate::base::approximate::Approximate;
 use crate::base::span::Span;
 use crate::model::{
     AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Place, Subject, VarId, Verb,
@@ -93,6 +94,8 @@ pub enum Engine {
     /// A junction tree over the entries of the block's variables, each summand a table of those that it reads (Lauritzen &
     /// Spiegelhalter 1988).
     JunctionTree,
+    /// A method that comes near, over the tables that a junction tree would sum: only where it is asked for.
+    Approximate(Approximate),
     /// Integrate the variables of `summed`, in which log p̃ is quadratic, inside an enumeration of the joint states of `kept`: position
     /// by position along a plate (Kalman 1960; Rauch, Tung & Striebel 1965), or all entries at once.
     Gaussian {
@@ -113,6 +116,7 @@ impl Engine {
             Engine::Enumeration { .. } => "enumeration",
             Engine::ForwardBackward { .. } => "forward-backward",
             Engine::JunctionTree => "junction tree",
+            Engine::Approximate(method) => method.name(),
             Engine::Gaussian { along: Some(_), .. } => super::rules::gaussian::CHAIN,
             Engine::Gaussian { along: None, .. } => super::rules::gaussian::DENSE,
         }
@@ -153,6 +157,18 @@ pub struct Partition {
     pub settled: Vec<PieceRef>,
     /// The latent rest.
     pub blocks: Vec<Block>,
+}
+
+impl Partition {
+    /// What the logarithm of its sum is.
+    pub fn kind(&self) -> Kind {
+        self.blocks.iter().fold(Kind::Exact, |kind, b| kind.and(b.kind))
+    }
+
+    /// What its marginals are: those of a bound are no bounds.
+    pub fn marginals(&self) -> Kind {
+        if self.kind() == Kind::Exact { Kind::Exact } else { Kind::Estimate }
+    }
 }
 
 /// What a normaliser belongs to.
@@ -546,6 +562,17 @@ pub struct Plan {
 }
 
 impl Answer {
+    /// Whether it rests on random numbers of its own, besides draws of a guide.
+    pub fn is_sampled(&self) -> bool {
+        let sampled = |b: &Block| matches!(b.engine, Engine::Approximate(_));
+        match self {
+            Answer::Posterior { partition, joint, .. } => {
+                partition.blocks.iter().chain(joint.iter().flat_map(|p| &p.blocks)).any(sampled)
+            }
+            _ => false,
+        }
+    }
+
     /// The variables that have a value in some rows only, and are summed over in the others.
     pub fn partial(&self) -> Vec<VarId> {
         match self {

@@ -363,12 +363,13 @@ impl Asker<'_> {
     /// Rows answered at a time, of so many: as many as fit into the memory set aside for it.
     pub(super) fn chunk<T: Scalar>(&self, rows: usize) -> Result<usize, Failure> {
         let draws = self.guide_draws();
+        let drawn = draws > 1 || self.ask.answer.is_sampled();
         if rows.saturating_mul(draws) <= 1 {
             return Ok(1);
         }
         let limit = self.limit();
         let growth = Growth::of::<T>(&limit.as_limit(), |rows| self.graph(rows))?;
-        Ok((growth.rows(self.share(draws > 1)) / draws).clamp(1, rows))
+        Ok((growth.rows(self.share(drawn)) / draws).clamp(1, rows))
     }
 
     /// The posterior of some rows, the `step`-th lot of them: the means over the guide's draws, if there are any.

@@ -98,6 +98,16 @@ pub fn log_partition(
             };
             tables::log_partition(scope, block, factors, tilts, mode)
         }
+        Engine::Approximate(method) => {
+            let Energy::Pieces(factors) = energy else {
+                return Err(EmitError::of("an approximation is made of a model's summands", "use enumeration"));
+            };
+            if mode != Mode::Marginals {
+                let text = format!("{} has marginals, and no best or drawn joint state", method.name());
+                return Err(EmitError::of(&text, "ask for `P`, `mean` or `argmax_each`"));
+            }
+            tables::log_partition(scope, block, factors, tilts, mode)
+        }
         Engine::Gaussian { along: Some(along), .. } => {
             let Energy::Pieces(factors) = energy else {
                 return Err(EmitError::of("a chain is made of a model's summands", "use `by gaussian`"));

@@ -26,6 +26,7 @@ pub fn word(engine: &Engine) -> &'static str {
         Engine::Enumeration { .. } => "enumeration",
         Engine::ForwardBackward { .. } => "forward_backward",
         Engine::JunctionTree => "junction_tree",
+        Engine::Approximate(method) => method.word(),
         Engine::Gaussian { along: Some(_), .. } => "kalman",
         Engine::Gaussian { along: None, .. } => "gaussian",
     }
