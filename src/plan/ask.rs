@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use super::choose::{Bound, bound_by, choose_leaf, objectives};
 use super::method::{GUIDE_DRAWS, Method, SWEEPS, Schedule, read_method};
-use super::plan::{Answer, AnswerShape, AskPlan, Draws, Engine, Kind, Leaf, Normalising, Partition};
-use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
+use super::plan::{
+    Answer, AnswerShape, AskPlan, Draws, Engine, Kind, Leaf, NormaliserOf, Normalising, Partition, Side,
+};
+use super::rules::contrastive::{Undirected, choose_normaliser, find_sweep, find_undirected};
 use super::rules::order::{guide_for, readable_guide_order};
 use super::rules::partition::{choose_partition, names, refuse_coupled_groups, refuse_row_loops};
-use crate::analysis::Situation;
+use crate::analysis::{Situation, find_components, find_pieces};
 use crate::base::approximate::{Approximate, Gibbs};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    Ask, Domain, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Objective, Program, Question, Subject, VarId,
-    Verb, guide_order, order_factors,
+    Ask, Call, Domain, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Objective, Program, Question, Subject,
+    VarId, Verb, guide_order, order_factors,
 };
 
 /// Joint states that a distribution is told of.
@@ -35,6 +37,9 @@ struct Posterior {
 
 /// Plans the answer to a question.
 pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnostic>> {
+    if ask.verb == Verb::Compare {
+        return choose_compare(program, ask);
+    }
     let method = match ask.by.first() {
         None => None,
         Some(call) => Some(read_method(call)?),
@@ -46,12 +51,6 @@ pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnosti
     };
     refuse_coupled_groups(program, model, ask.span)?;
     refuse_row_loops(program, model, ask.span)?;
-    if ask.verb == Verb::Compare {
-        return Err(Box::new(
-            Diagnostic::at(Code::NotSupported, ask.span, "`compare` is not built yet: there is one engine a question")
-                .help("ask it as a `query` or `evaluate`"),
-        ));
-    }
     if let Some(second) = ask.by.get(1) {
         return Err(Box::new(
             Diagnostic::at(Code::OverrideRefused, second.span, format!("`{}` has no part in this answer", second.name))
@@ -89,6 +88,41 @@ pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnosti
     })
 }
 
+/// Plans one question for each engine named; an engine that has no plan says why in its place, unless none has one.
+fn choose_compare(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnostic>> {
+    let verb = match ask.question {
+        Question::Value(_) | Question::Metric { .. } => Verb::Evaluate,
+        _ => Verb::Query,
+    };
+    let by = |by: Vec<Call>| choose_ask(program, &Ask { verb, by, ..ask.clone() });
+    let mut sides = Vec::new();
+    for call in &ask.by {
+        let plan = by(vec![call.clone()]).map(Box::new);
+        if let Err(problem) = &plan
+            && !matches!(problem.code, Code::NotSupported | Code::NoEngine | Code::TooExpensive | Code::OverrideRefused)
+        {
+            return Err(problem.clone());
+        }
+        sides.push(Side { by: call.to_string(), plan });
+    }
+    let Some(first) = sides.iter().find_map(|s| s.plan.as_deref().ok()).cloned() else {
+        let told = sides.into_iter().find_map(|s| s.plan.err());
+        return Err(told.unwrap_or_else(|| {
+            Box::new(
+                Diagnostic::at(Code::WrongArguments, ask.span, "nothing is compared here")
+                    .help("name engines: `by exact, loopy_bp, mean_field, gibbs(1000)`"),
+            )
+        }));
+    };
+    let kinds = || sides.iter().filter_map(|s| s.plan.as_deref().ok()).map(|p| p.kind);
+    let truth = match kinds().any(|k| k == Kind::Exact) {
+        true => None,
+        false => by(Vec::new()).ok().filter(|p| p.kind == Kind::Exact).map(Box::new),
+    };
+    let kind = kinds().fold(Kind::Exact, Kind::and);
+    Ok(AskPlan { verb: ask.verb, answer: Answer::Compare { sides, truth }, kind, ..first })
+}
+
 /// Whether an engine asked for can answer such a question at all.
 fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result<(), Box<Diagnostic>> {
     let exact = method.is_exact();
@@ -101,16 +135,24 @@ fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result
         Method::Approximate(Approximate::Gibbs(gibbs)) if draws => {
             if *gibbs != (Gibbs { sweeps: gibbs.sweeps, ..Gibbs::default() }) {
                 return Err(Box::new(
-                    Diagnostic::at(Code::UnknownArgument, call.span, "draws by sweeps are told how many sweeps, and no more")
-                        .help("write `gibbs(1000)`"),
+                    Diagnostic::at(
+                        Code::UnknownArgument,
+                        call.span,
+                        "draws by sweeps are told how many sweeps, and no more",
+                    )
+                    .help("write `gibbs(1000)`"),
                 ));
             }
             true
         }
         Method::Approximate(Approximate::Gibbs(_)) if value && sums => {
             return Err(Box::new(
-                Diagnostic::at(Code::OverrideRefused, call.span, "Gibbs samples have marginals, and no likelihood or log Z")
-                    .help("`loopy_bp` estimates it, `mean_field` bounds it from below"),
+                Diagnostic::at(
+                    Code::OverrideRefused,
+                    call.span,
+                    "Gibbs samples have marginals, and no likelihood or log Z",
+                )
+                .help("`loopy_bp` estimates it, `mean_field` bounds it from below"),
             ));
         }
         Method::Approximate(near) if draws || !sums => {
@@ -140,6 +182,16 @@ fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result
     Err(Box::new(
         Diagnostic::at(Code::OverrideRefused, call.span, format!("`{}` does not answer this", call.name)).help(help),
     ))
+}
+
+/// All that counts in a model with potentials of its own, as one part: log Z is that of everything, and what is distributed below sums
+/// to one.
+fn find_own<'a>(program: &Program, situation: &Situation<'a>) -> Option<Undirected<'a>> {
+    let pieces = find_pieces(situation);
+    pieces.iter().find(|p| p.factor.targets().is_empty())?;
+    let vars = find_components(situation).into_iter().flat_map(|c| c.vars).collect();
+    let name = program.models[situation.model].name.clone();
+    Some(Undirected { of: NormaliserOf::Model, name, vars, pieces })
 }
 
 struct Chooser<'a> {
@@ -219,7 +271,7 @@ impl Chooser<'_> {
             }
             Answer::Value { .. } | Answer::Code { .. } => true,
             Answer::Draws { evidence, .. } => bound(evidence),
-            Answer::LogZ(_) => false,
+            Answer::LogZ(_) | Answer::Compare { .. } => false,
         }
     }
 
@@ -310,7 +362,14 @@ impl Chooser<'_> {
         let all: BTreeSet<VarId> = self.program.models[self.model].vars.iter().copied().collect();
         let span = self.ask.span;
         let situation = Situation::new(self.program, self.model, &all);
-        let parts = find_undirected(&situation);
+        let mut parts = find_undirected(&situation);
+        let none = BTreeSet::new();
+        let alone = Situation::new(self.program, self.model, &none);
+        let own = parts.is_empty() && name.is_none();
+        if own {
+            parts.extend(find_own(self.program, &alone));
+        }
+        let situation = if own { alone } else { situation };
         let part = match (name, parts.as_slice()) {
             (Some(name), _) => parts.iter().find(|p| p.name == name),
             (None, [] | [_]) => parts.first(),
@@ -544,8 +603,12 @@ impl Chooser<'_> {
         }
         if let Some(Method::Approximate(Approximate::Gibbs(_))) = self.method {
             return Err(Box::new(
-                Diagnostic::at(Code::NotSupported, self.ask.span, "joint distributions by Gibbs samples are not built yet")
-                    .help("ask for one variable at a time"),
+                Diagnostic::at(
+                    Code::NotSupported,
+                    self.ask.span,
+                    "joint distributions by Gibbs samples are not built yet",
+                )
+                .help("ask for one variable at a time"),
             ));
         }
         let fixed = situation.fixed.iter().copied().chain(targets.iter().map(|t| t.0)).collect();
@@ -568,7 +631,8 @@ impl Chooser<'_> {
         }
         let program = self.program;
         let touched: Vec<_> = partition.blocks.iter().filter(|b| b.vars.iter().any(|v| asked.contains(v))).collect();
-        let near = touched.iter().find_map(|b| if let Engine::Approximate(near) = &b.engine { Some(near) } else { None });
+        let near =
+            touched.iter().find_map(|b| if let Engine::Approximate(near) = &b.engine { Some(near) } else { None });
         if near.is_none() && touched.iter().all(|b| b.vars.iter().all(|v| asked.contains(v))) {
             return Ok(AnswerShape::JointArgmax);
         }
@@ -582,7 +646,8 @@ impl Chooser<'_> {
         if let Some(near) = near {
             let text = format!("the best joint state by {} is not built yet", near.name());
             return Err(Box::new(
-                Diagnostic::at(Code::NotSupported, self.ask.span, text).help("ask for `argmax_each`, or leave out `by`"),
+                Diagnostic::at(Code::NotSupported, self.ask.span, text)
+                    .help("ask for `argmax_each`, or leave out `by`"),
             ));
         }
         let others: Vec<VarId> = touched.iter().flat_map(|b| &b.vars).copied().filter(|v| !asked.contains(v)).collect();
@@ -737,8 +802,7 @@ impl Chooser<'_> {
                 FactorKind::Undirected { vars, .. } => {
                     let whole: BTreeSet<VarId> = vars.iter().copied().collect();
                     let parts = find_undirected(&Situation::new(program, self.model, &whole));
-                    let Some(part) = parts.into_iter().find(|p| p.of == super::plan::NormaliserOf::Group(position))
-                    else {
+                    let Some(part) = parts.into_iter().find(|p| p.of == NormaliserOf::Group(position)) else {
                         continue;
                     };
                     let free: Vec<VarId> = part.vars.iter().copied().filter(|v| !known(v)).collect();

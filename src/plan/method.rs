@@ -431,8 +431,9 @@ pub fn read_learning(call: &Call) -> Result<Method, Diagnostic> {
         "gibbs" => "Gibbs samples alone",
         _ => return read_method(call),
     };
-    Err(Diagnostic::at(Code::NotSupported, call.span, format!("learning by {name} is not built yet"))
-        .help("a question may be answered by it: write `by` there; for learning use an exact engine, `cd(k)` or a guide"))
+    Err(Diagnostic::at(Code::NotSupported, call.span, format!("learning by {name} is not built yet")).help(
+        "a question may be answered by it: write `by` there; for learning use an exact engine, `cd(k)` or a guide",
+    ))
 }
 
 fn read_loopy_bp(settings: &mut Settings<'_>) -> Result<LoopyBp, Diagnostic> {

@@ -7,6 +7,7 @@ use super::missing::Missing;
 use crate::analysis::Reason;
 use crate::base::approximate::Approximate;
 use crate::base::span::Span;
+use crate::diag::Diagnostic;
 use crate::model::{
     AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Place, Subject, VarId, Verb,
 };
@@ -512,6 +513,13 @@ pub enum Answer {
     },
     /// A log-partition.
     LogZ(Normaliser),
+    /// The same question put to several engines.
+    Compare {
+        /// Each engine in the order named.
+        sides: Vec<Side>,
+        /// What they are held against where none of them is exact: the exact answer, if there is one.
+        truth: Option<Box<AskPlan>>,
+    },
 }
 
 /// What an answer about a distribution looks like.
@@ -525,6 +533,15 @@ pub enum AnswerShape {
     EachArgmax,
     /// The expectation.
     Mean,
+}
+
+/// One engine of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Side {
+    /// The engine as it was asked for.
+    pub by: String,
+    /// Its plan, or why it has none.
+    pub plan: Result<Box<AskPlan>, Box<Diagnostic>>,
 }
 
 /// A question with its plan.
@@ -562,6 +579,17 @@ pub struct Plan {
 }
 
 impl Answer {
+    /// The questions that a comparison puts, as far as they have plans; none of any other answer.
+    pub fn parts(&self) -> Vec<&AskPlan> {
+        match self {
+            Answer::Compare { sides, truth } => {
+                let sides = sides.iter().filter_map(|s| s.plan.as_deref().ok());
+                sides.chain(truth.as_deref()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether it rests on random numbers of its own, besides draws of a guide.
     pub fn is_sampled(&self) -> bool {
         let sampled = |b: &Block| matches!(b.engine, Engine::Approximate(_));
@@ -579,6 +607,7 @@ impl Answer {
             Answer::Posterior { partition, .. } => partition.partial.clone(),
             Answer::Value { leaves, .. } => partial_of(leaves),
             Answer::Conditionals { .. } | Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => Vec::new(),
+            Answer::Compare { .. } => self.parts().into_iter().flat_map(|p| p.answer.partial()).collect(),
         }
     }
 }

@@ -67,10 +67,8 @@ pub fn find_largest(program: &Program, component: &Component<'_>) -> Option<f64>
     for piece in &component.pieces {
         let EntryReads { plates, reads } = entry_reads(program, piece.factor, &component.vars, &component.plates)?;
         for position in 0..plates.iter().product() {
-            let tied: BTreeSet<(VarId, usize)> = reads
-                .iter()
-                .flat_map(|r| r.entries[position].iter().flatten().map(|&e| (r.var, e)))
-                .collect();
+            let tied: BTreeSet<(VarId, usize)> =
+                reads.iter().flat_map(|r| r.entries[position].iter().flatten().map(|&e| (r.var, e))).collect();
             let bits = tied.iter().map(|t| Some((Component::states(program, t.0)? as f64).log2()));
             largest = largest.max(bits.sum::<Option<f64>>()?);
         }

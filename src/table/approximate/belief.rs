@@ -13,8 +13,8 @@ use rayon::prelude::*;
 
 use super::free::Free;
 use super::messages::{Graph, Messages, Room};
-pub use crate::base::approximate::{LoopyBp, Schedule};
 use super::{Answer, ApproximationError, Convergence, LogZ, Sign};
+pub use crate::base::approximate::{LoopyBp, Schedule};
 use crate::table::{TableError, Tables};
 
 /// A visit's weight in the queue of residuals; larger first, then earlier.

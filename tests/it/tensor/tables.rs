@@ -26,7 +26,13 @@ fn case(seed: u64, hard: bool) -> Case {
     let axes = 1 + below(rng, 6);
     let sizes: Vec<usize> = (0..axes).map(|_| [1, 2, 2, 3, 4][below(rng, 5)]).collect();
     let rows = 1 + below(rng, 7);
-    let mut op = TableOp { names: names(axes), sizes: sizes.clone(), inputs: Vec::new(), mode: Semiring::Soft, how: Summing::Exact };
+    let mut op = TableOp {
+        names: names(axes),
+        sizes: sizes.clone(),
+        inputs: Vec::new(),
+        mode: Semiring::Soft,
+        how: Summing::Exact,
+    };
     let mut arguments = Vec::new();
     for _ in 0..1 + below(rng, 5) {
         let first: Vec<usize> = (0..below(rng, 4)).map(|_| below(rng, axes)).collect();
