@@ -832,6 +832,7 @@ impl Chooser<'_> {
                 FactorKind::Conditional { .. } | FactorKind::Deterministic { .. } | FactorKind::Potential(_) => {}
             }
         }
+        let by_chains = posterior.as_ref().is_some_and(|p| p.kind() != Kind::Exact);
         let refused = match self.method {
             Some(Method::Ancestral) if !gibbs.is_empty() || posterior.is_some() => {
                 Some("something here is not drawn in order: potentials, an undirected part, or what is fixed below")
@@ -839,7 +840,7 @@ impl Chooser<'_> {
             Some(method) if method.is_exact() && *method != Method::Exact && posterior.is_none() => {
                 Some("nothing here must be drawn at once: all is drawn in order")
             }
-            Some(Method::Approximate(_)) if gibbs.is_empty() => {
+            Some(Method::Approximate(_)) if gibbs.is_empty() && !by_chains => {
                 Some("nothing is drawn here by sweeps: all is drawn in order")
             }
             _ => None,
@@ -847,7 +848,7 @@ impl Chooser<'_> {
         if let Some(text) = refused {
             return Err(Box::new(Diagnostic::at(Code::OverrideRefused, span, text).help("leave out `by`")));
         }
-        let kind = if gibbs.is_empty() { Kind::Exact } else { Kind::Estimate };
+        let kind = if gibbs.is_empty() && !by_chains { Kind::Exact } else { Kind::Estimate };
         let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), order, gibbs, posterior };
         let times = self.ask.times.unwrap_or(1);
         Ok((Answer::Draws { draws, targets: targets.to_vec(), evidence, times }, kind))
@@ -877,6 +878,13 @@ impl Chooser<'_> {
             return Ok(None);
         }
         let situation = Situation { cut, asked: &asked, ..Situation::new(program, self.model, fixed) };
+        // Each draw is the last state of a chain of its own. What a chain cannot draw is drawn exactly.
+        if let Some(Method::Approximate(Approximate::Gibbs(gibbs))) = self.method {
+            let chain = Method::Approximate(Approximate::Gibbs(Gibbs { chains: 1, ..gibbs.clone() }));
+            if let Ok(partition) = choose_partition(&situation, Some(&chain)) {
+                return Ok(Some(partition));
+            }
+        }
         match choose_partition(&situation, self.method.filter(|m| m.is_exact())) {
             Ok(partition) => Ok(Some(partition)),
             Err(not) => {

@@ -597,6 +597,12 @@ impl Answer {
             Answer::Posterior { partition, joint, .. } => {
                 partition.blocks.iter().chain(joint.iter().flat_map(|p| &p.blocks)).any(sampled)
             }
+            Answer::Value { leaves, .. } => leaves.iter().any(|leaf| match leaf {
+                Leaf::LogLik(plan) => {
+                    std::iter::once(&plan.clamped).chain(&plan.free).flat_map(|p| &p.blocks).any(sampled)
+                }
+                Leaf::Variational(_) | Leaf::GuideDensity { .. } => false,
+            }),
             _ => false,
         }
     }

@@ -120,8 +120,8 @@ pub enum Summing {
     /// Exactly, by a junction tree.
     #[default]
     Exact,
-    /// Near enough, random numbers from the site. Only [`Semiring::Soft`]; the value is the method's estimate or bound, 0 where it has
-    /// none, and the derivatives by tables of one axis are the method's marginals. It has none by other tables, and no second ones:
+    /// Near enough, random numbers from the site. Never [`Semiring::Max`]; the value is the method's estimate or bound, 0 where it has
+    /// none, and the derivatives by tables of one axis are the method's marginals or joint state. It has none by other tables, and no second ones:
     /// they are not numbers.
     Approximate(Approximate, SiteId),
 }

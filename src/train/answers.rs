@@ -180,7 +180,7 @@ pub fn answer_one<T: Scalar>(
         }
         Answer::Compare { sides, truth } => {
             let mut answer = |plan: &AskPlan| answer_one(program, plan, data, states, terms);
-            let (value, rows) = compare(sides, truth.as_deref(), &mut answer)?;
+            let (value, rows) = compare(sides, truth.as_deref(), &mut answer);
             (AnswerValue::Compared(value), rows)
         }
         Answer::Value { .. } => {
@@ -705,7 +705,8 @@ impl Asker<'_> {
         let size = match rows.len() {
             0 | 1 => 1,
             n => {
-                let drawn = leaves.iter().any(|leaf| matches!(leaf, Leaf::Variational(_)));
+                let drawn =
+                    self.ask.answer.is_sampled() || leaves.iter().any(|leaf| matches!(leaf, Leaf::Variational(_)));
                 Growth::of::<f64>(&limit.as_limit(), emit)?.rows(self.share(drawn)).clamp(1, n)
             }
         };

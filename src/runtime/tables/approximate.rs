@@ -1,7 +1,7 @@
 //! The step where its op asks for an approximation: each row by itself, its evidence fixed.
 //!
 //! In: the tables that all rows share, weights already. Out: the method's logarithm of the sum, and its marginals as the derivatives by
-//! tables of one axis. A row that the method finds impossible has minus infinity, one that it cannot answer is not a number.
+//! tables of one axis, or a joint state that it drew. A row that the method finds impossible has minus infinity, one that it cannot answer is not a number.
 
 use rayon::prelude::*;
 
@@ -13,6 +13,7 @@ use crate::kernel::real::Real;
 use crate::kernel::scalar::Law;
 use crate::table::approximate::{Answer, Approximation, ApproximationError};
 use crate::table::{TableError, Tables};
+use crate::tensor::op::Semiring;
 
 /// Numbers a method holds for each cell: the weight, messages both ways, what it works with.
 const NUMBERS: usize = 6;
@@ -34,6 +35,7 @@ impl TableStep {
         draws: Option<&Draws>,
     ) {
         let method = Approximation::from(method.clone());
+        let wanted = usize::from(matches!(self.op.mode, Semiring::Sample(_)));
         let mut stretches: Vec<Vec<&mut [T]>> = (0..self.rows).map(|_| Vec::new()).collect();
         for (output, &member) in outputs.iter_mut().zip(&self.members) {
             for (row, stretch) in output.chunks_mut(self.width(member).max(1)).enumerate().take(self.rows) {
@@ -54,7 +56,7 @@ impl TableStep {
                 if !loaded.whole {
                     return;
                 }
-                match method.run(tables, &fixed, &states, 0, seed) {
+                match method.run(tables, &fixed, &states, wanted, seed) {
                     Ok(answer) => self.tell(&answer, loaded.shift, (&fixed, &states), &mut outputs),
                     Err(ApproximationError::Table(TableError::Impossible)) => {
                         outputs.iter_mut().for_each(|o| o.fill(T::ZERO));
@@ -75,6 +77,7 @@ impl TableStep {
         (fixed, states): (&[usize], &[usize]),
         outputs: &mut [&mut [T]],
     ) {
+        let drawn = answer.draws.first();
         self.give(outputs, 0, T::of(answer.log_z.map_or(0.0, |z| z.value + shift)));
         for (output, &member) in outputs.iter_mut().zip(&self.members) {
             for source in self.sources.iter().filter(|s| member.checked_sub(1) == Some(s.input)) {
@@ -82,10 +85,11 @@ impl TableStep {
                 let cells = &mut output[source.start..][..source.cells];
                 cells.fill(T::ZERO);
                 for state in 0..self.op.sizes[axis] {
-                    let p = match (&answer.marginals[axis], fixed.iter().position(|&a| a == axis)) {
-                        (Some(marginal), _) => marginal[state],
-                        (None, Some(at)) => f64::from(u8::from(states[at] == state)),
-                        (None, None) => 1.0,
+                    let p = match (&answer.marginals[axis], fixed.iter().position(|&a| a == axis), drawn) {
+                        (_, _, Some(drawn)) => f64::from(u8::from(drawn[axis] == state)),
+                        (Some(marginal), _, None) => marginal[state],
+                        (None, Some(at), None) => f64::from(u8::from(states[at] == state)),
+                        (None, None, None) => 1.0,
                     };
                     cells[source.pick.as_ref().map_or(state, |pick| pick[state] as usize)] = T::of(p);
                 }
