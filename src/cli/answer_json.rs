@@ -1,7 +1,7 @@
 //! Answers for programs: the values under `queries` in `summary.json`, and what `query --format json` prints.
 
 use ghmc::train::answers::{Drawn, Entries};
-use ghmc::train::{AnswerValue, Answered};
+use ghmc::train::{AnswerValue, Answered, Compared};
 use serde_json::{Map, Value, json};
 
 /// Draws of a variable with more numbers than this are told by their shape alone.
@@ -10,7 +10,7 @@ const MOST_DRAWN: usize = 4096;
 /// An answer with the sign of its kind.
 pub fn answer_json(answered: &Answered) -> Value {
     let mut object = Map::new();
-    if !matches!(answered.value, AnswerValue::Failed(_)) {
+    if !matches!(answered.value, AnswerValue::Failed(_) | AnswerValue::Compared(_)) {
         object.insert("kind".into(), json!(answered.kind.sign()));
     }
     if !answered.unset.is_empty() {
@@ -54,10 +54,33 @@ fn fill(object: &mut Map<String, Value>, value: &AnswerValue) {
             let draws = drawn.iter().map(|d| (d.name.clone(), drawn_json(d))).collect();
             object.insert("draws".into(), Value::Object(draws));
         }
+        AnswerValue::Compared(sides) => {
+            object.insert("engines".into(), sides.iter().map(compared_json).collect());
+        }
         AnswerValue::Failed(told) => {
             object.insert("error".into(), json!({ "code": told.code.number(), "message": told.message }));
         }
     }
+}
+
+/// An engine of a comparison: its kind, value, errors and seconds, or why it gave none.
+fn compared_json(side: &Compared) -> Value {
+    let mut one = Map::new();
+    one.insert("by".into(), json!(side.by));
+    if let Some(told) = &side.failed {
+        one.insert("error".into(), json!({ "code": told.code.number(), "message": told.message }));
+        return Value::Object(one);
+    }
+    one.insert("kind".into(), json!(side.kind.sign()));
+    if let Some(value) = side.value {
+        one.insert("value".into(), json!(value));
+    }
+    if let Some((mean, largest)) = side.errors {
+        one.insert("mean_error".into(), json!(mean));
+        one.insert("largest_error".into(), json!(largest));
+    }
+    one.insert("seconds".into(), json!(side.seconds));
+    Value::Object(one)
 }
 
 /// `{"no": p, "yes": p}` for one variable, a list of joint states with their `p` for several.

@@ -5,7 +5,7 @@ use ghmc::model::{DataRef, DataSource, Metric, Program, Transform, Verb};
 use ghmc::plan::{Answer, AskPlan, Kind};
 use ghmc::report::{Figure, Sign, shade_row, short, table};
 use ghmc::train::answers::{Drawn, Entries};
-use ghmc::train::{AnswerValue, Answered};
+use ghmc::train::{AnswerValue, Answered, Compared};
 
 use super::terminal::clip;
 
@@ -43,7 +43,9 @@ pub fn figure(program: &Program, answered: &Answered, plan: &AskPlan, seed: Opti
             Metric::Retrieval { .. } => ("%", "mean over rows"),
             Metric::SquaredError => ("", "mean over rows"),
         },
-        Answer::Posterior { .. } | Answer::Conditionals { .. } | Answer::Draws { .. } => ("", ""),
+        Answer::Posterior { .. } | Answer::Conditionals { .. } | Answer::Draws { .. } | Answer::Compare { .. } => {
+            ("", "")
+        }
     };
     Some(Figure {
         name: answered.name.clone(),
@@ -117,7 +119,11 @@ pub fn answers_table(answered: &[Answered], width: usize) -> String {
             continue;
         }
         for (i, line) in answer_lines(&one.value, room).into_iter().enumerate() {
-            let sign = if matches!(one.value, AnswerValue::Failed(_)) { "" } else { one.kind.sign() };
+            let sign = match one.value {
+                // Each engine has its own.
+                AnswerValue::Failed(_) | AnswerValue::Compared(_) => "",
+                _ => one.kind.sign(),
+            };
             let (name, kind) = if i == 0 { (one.name.clone(), sign) } else { (String::new(), "") };
             rows.push(vec![name, kind.to_string(), line]);
         }
@@ -151,8 +157,32 @@ pub fn answer_lines(value: &AnswerValue, room: usize) -> Vec<String> {
             lines
         }
         AnswerValue::Draws(drawn) => drawn.iter().flat_map(|d| drawn_lines(d, room)).collect(),
+        AnswerValue::Compared(sides) => compared_lines(sides).iter().map(|line| clip(line, room)).collect(),
         AnswerValue::Failed(told) => vec![clip(&failure_text(told), room)],
     }
+}
+
+/// A comparison as the lines of a table, an engine each; those that gave no answer below it, with the reason.
+fn compared_lines(sides: &[Compared]) -> Vec<String> {
+    let number = |v: Option<f64>| v.map_or_else(String::new, short);
+    let rows: Vec<Vec<String>> = sides
+        .iter()
+        .filter(|s| s.failed.is_none())
+        .map(|s| {
+            vec![
+                s.by.clone(),
+                s.kind.sign().to_string(),
+                number(s.value),
+                number(s.errors.map(|e| e.0)),
+                number(s.errors.map(|e| e.1)),
+                format!("{:.3}", s.seconds),
+            ]
+        })
+        .collect();
+    let header = ["engine", "kind", "value", "mean error", "largest", "seconds"];
+    let told = table(&header, &[false, false, true, true, true, true], &rows);
+    let failed = sides.iter().filter_map(|s| Some(format!("{}: {}", s.by, failure_text(s.failed.as_ref()?))));
+    told.lines().map(str::to_string).chain(failed).collect()
 }
 
 fn distribution_lines(of: &[String], states: &[(Vec<String>, f64)], room: usize) -> Vec<String> {

@@ -20,6 +20,8 @@ const BARS: usize = 40;
 const NUMBERS: usize = 120;
 /// Characters in a line of a text panel.
 const LINE: usize = 52;
+/// The same where it is a table.
+const WIDE: usize = 100;
 /// A variable of at most so many states is drawn as a curve a state.
 const CURVES: usize = 8;
 
@@ -33,7 +35,10 @@ pub fn answer_panels(trained: &Trained, answers: &[Answered]) -> Vec<Panel> {
         text.split_once('=').map_or("", |(_, question)| question).split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let panels = |a: &Answered| {
-        let note = format!("{} ({})", question(&a.name), a.kind.sign());
+        let note = match a.value {
+            AnswerValue::Compared(_) => question(&a.name),
+            _ => format!("{} ({})", question(&a.name), a.kind.sign()),
+        };
         value_panels(compiled.program(), &a.name, &note, &a.value)
     };
     answers.iter().flat_map(panels).collect()
@@ -68,12 +73,13 @@ fn value_panels(program: &Program, title: &str, asked: &str, value: &AnswerValue
             answers.iter().take(SETTINGS).flat_map(one).collect()
         }
         AnswerValue::Draws(drawn) => drawn.iter().map(|d| drawn_panel(program, title, asked, d)).collect(),
-        AnswerValue::Failed(_) => vec![text_panel(title, asked, value)],
+        AnswerValue::Compared(_) | AnswerValue::Failed(_) => vec![text_panel(title, asked, value)],
     }
 }
 
 fn text_panel(title: &str, asked: &str, value: &AnswerValue) -> Panel {
-    let text = answer_lines(value, LINE).join("\n");
+    let width = if matches!(value, AnswerValue::Compared(_)) { WIDE } else { LINE };
+    let text = answer_lines(value, width).join("\n");
     Panel::Text(TextBlock { title: title.to_string(), note: asked.to_string(), text, fixed: true })
 }
 

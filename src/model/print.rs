@@ -449,6 +449,12 @@ fn by(list: &[Call]) -> String {
     }
 }
 
+impl std::fmt::Display for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&call(self))
+    }
+}
+
 fn call(c: &Call) -> String {
     let args: Vec<String> = c
         .args

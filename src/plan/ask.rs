@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 
 use super::choose::{Bound, bound_by, choose_leaf, objectives};
 use super::method::{GUIDE_DRAWS, Method, SWEEPS, Schedule, read_method};
-use super::plan::{Answer, AnswerShape, AskPlan, Draws, Engine, Kind, Leaf, Normalising, Partition};
-use super::rules::contrastive::{choose_normaliser, find_sweep, find_undirected};
+use super::plan::{
+    Answer, AnswerShape, AskPlan, Draws, Engine, Kind, Leaf, NormaliserOf, Normalising, Partition, Side,
+};
+use super::rules::contrastive::{Undirected, choose_normaliser, find_sweep, find_undirected};
 use super::rules::order::{guide_for, readable_guide_order};
 use super::rules::partition::{choose_partition, names, refuse_coupled_groups, refuse_row_loops};
-use crate::analysis::Situation;
+use crate::analysis::{Situation, find_components, find_pieces};
+use crate::base::approximate::{Approximate, Gibbs};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    Ask, Domain, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Objective, Program, Question, Subject, VarId,
-    Verb, guide_order, order_factors,
+    Ask, Call, Domain, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Objective, Program, Question, Subject,
+    VarId, Verb, guide_order, order_factors,
 };
 
 /// Joint states that a distribution is told of.
@@ -40,6 +43,9 @@ struct Posterior {
 
 /// Plans the answer to a question.
 pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnostic>> {
+    if ask.verb == Verb::Compare {
+        return choose_compare(program, ask);
+    }
     let method = match ask.by.first() {
         None => None,
         Some(call) => Some(read_method(call)?),
@@ -51,12 +57,6 @@ pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnosti
     };
     refuse_coupled_groups(program, model, ask.span)?;
     refuse_row_loops(program, model, ask.span)?;
-    if ask.verb == Verb::Compare {
-        return Err(Box::new(
-            Diagnostic::at(Code::NotSupported, ask.span, "`compare` is not built yet: there is one engine a question")
-                .help("ask it as a `query` or `evaluate`"),
-        ));
-    }
     if let Some(second) = ask.by.get(1) {
         return Err(Box::new(
             Diagnostic::at(Code::OverrideRefused, second.span, format!("`{}` has no part in this answer", second.name))
@@ -94,41 +94,110 @@ pub fn choose_ask(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnosti
     })
 }
 
+/// Plans one question for each engine named; an engine that has no plan says why in its place, unless none has one.
+fn choose_compare(program: &Program, ask: &Ask) -> Result<AskPlan, Box<Diagnostic>> {
+    let verb = match ask.question {
+        Question::Value(_) | Question::Metric { .. } => Verb::Evaluate,
+        _ => Verb::Query,
+    };
+    let by = |by: Vec<Call>| choose_ask(program, &Ask { verb, by, ..ask.clone() });
+    let mut sides = Vec::new();
+    for call in &ask.by {
+        let plan = by(vec![call.clone()]).map(Box::new);
+        if let Err(problem) = &plan
+            && !matches!(problem.code, Code::NotSupported | Code::NoEngine | Code::TooExpensive | Code::OverrideRefused)
+        {
+            return Err(problem.clone());
+        }
+        sides.push(Side { by: call.to_string(), plan });
+    }
+    let Some(first) = sides.iter().find_map(|s| s.plan.as_deref().ok()).cloned() else {
+        let told = sides.into_iter().find_map(|s| s.plan.err());
+        return Err(told.unwrap_or_else(|| {
+            Box::new(
+                Diagnostic::at(Code::WrongArguments, ask.span, "nothing is compared here")
+                    .help("name engines: `by exact, loopy_bp, mean_field, gibbs(1000)`"),
+            )
+        }));
+    };
+    let kinds = || sides.iter().filter_map(|s| s.plan.as_deref().ok()).map(|p| p.kind);
+    let truth = match kinds().any(|k| k == Kind::Exact) {
+        true => None,
+        false => by(Vec::new()).ok().filter(|p| p.kind == Kind::Exact).map(Box::new),
+    };
+    let kind = kinds().fold(Kind::Exact, Kind::and);
+    Ok(AskPlan { verb: ask.verb, answer: Answer::Compare { sides, truth }, kind, ..first })
+}
+
 /// Whether an engine asked for can answer such a question at all.
 fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result<(), Box<Diagnostic>> {
     let exact = method.is_exact();
-    let gibbs = matches!(method, Method::Gibbs(_));
     let draws = ask.verb == Verb::Sample;
+    let value = matches!(&ask.question, Question::Value(_) | Question::LogZ(_));
     let sums = !matches!(&ask.question, Question::Value(e) if !objectives(e).iter().all(|o| {
         matches!(o, Objective::LogLik { .. } | Objective::LogDensity { .. })
     }));
-    let posterior = !matches!(&ask.question, Question::Value(_) | Question::LogZ(_));
     let fits = match method {
-        Method::Gibbs(_) | Method::Ancestral => draws,
-        Method::Guide(_) => posterior && !draws,
+        Method::Approximate(Approximate::Gibbs(gibbs)) if draws => {
+            if *gibbs != (Gibbs { sweeps: gibbs.sweeps, ..Gibbs::default() }) {
+                return Err(Box::new(
+                    Diagnostic::at(
+                        Code::UnknownArgument,
+                        call.span,
+                        "draws by sweeps are told how many sweeps, and no more",
+                    )
+                    .help("write `gibbs(1000)`"),
+                ));
+            }
+            true
+        }
+        Method::Approximate(Approximate::Gibbs(_)) if value && sums => {
+            return Err(Box::new(
+                Diagnostic::at(
+                    Code::OverrideRefused,
+                    call.span,
+                    "Gibbs samples have marginals, and no likelihood or log Z",
+                )
+                .help("`loopy_bp` estimates it, `mean_field` bounds it from below"),
+            ));
+        }
+        Method::Approximate(near) if draws || !sums => {
+            let what = if draws { "draws" } else { "bounds under a guide" };
+            return Err(Box::new(
+                Diagnostic::at(Code::NotSupported, call.span, format!("{what} by {} are not built yet", near.name()))
+                    .help("leave it out: where no other engine applies, `ghmc` says so"),
+            ));
+        }
+        Method::Approximate(_) => true,
+        Method::Ancestral => draws,
+        Method::Guide(_) => !value && !draws,
         _ => exact && (draws || sums),
     };
     if fits {
         return Ok(());
-    }
-    if gibbs && sums {
-        return Err(Box::new(
-            Diagnostic::at(Code::NotSupported, call.span, "answers by Gibbs samples are not built yet")
-                .help("leave it out: where no exact engine applies, `ghmc` says so"),
-        ));
     }
     let help = match (draws, sums) {
         (true, _) => {
             "draws are made in order, `ancestral`, at once by an `exact` engine, or with `gibbs(1000)` for undirected parts"
         }
         (_, true) => {
-            "an answer is made by `exact`, `closed_form`, `enumeration`, `forward_backward`, `junction_tree` or draws of a `guide`"
+            "an answer is made by `exact`, `closed_form`, `enumeration`, `forward_backward`, `junction_tree`, near enough by `loopy_bp`, `mean_field`, `gibbs(1000)`, or by draws of a `guide`"
         }
         _ => "this is a bound under the guide, and no other engine has a part in it",
     };
     Err(Box::new(
         Diagnostic::at(Code::OverrideRefused, call.span, format!("`{}` does not answer this", call.name)).help(help),
     ))
+}
+
+/// All that counts in a model with potentials of its own, as one part: log Z is that of everything, and what is distributed below sums
+/// to one.
+fn find_own<'a>(program: &Program, situation: &Situation<'a>) -> Option<Undirected<'a>> {
+    let pieces = find_pieces(situation);
+    pieces.iter().find(|p| p.factor.targets().is_empty())?;
+    let vars = find_components(situation).into_iter().flat_map(|c| c.vars).collect();
+    let name = program.models[situation.model].name.clone();
+    Some(Undirected { of: NormaliserOf::Model, name, vars, pieces })
 }
 
 struct Chooser<'a> {
@@ -208,7 +277,7 @@ impl Chooser<'_> {
             }
             Answer::Value { .. } | Answer::Code { .. } => true,
             Answer::Draws { evidence, .. } => bound(evidence),
-            Answer::LogZ(_) => false,
+            Answer::LogZ(_) | Answer::Compare { .. } => false,
         }
     }
 
@@ -299,7 +368,14 @@ impl Chooser<'_> {
         let all: BTreeSet<VarId> = self.program.models[self.model].vars.iter().copied().collect();
         let span = self.ask.span;
         let situation = Situation::new(self.program, self.model, &all);
-        let parts = find_undirected(&situation);
+        let mut parts = find_undirected(&situation);
+        let none = BTreeSet::new();
+        let alone = Situation::new(self.program, self.model, &none);
+        let own = parts.is_empty() && name.is_none();
+        if own {
+            parts.extend(find_own(self.program, &alone));
+        }
+        let situation = if own { alone } else { situation };
         let part = match (name, parts.as_slice()) {
             (Some(name), _) => parts.iter().find(|p| p.name == name),
             (None, [] | [_]) => parts.first(),
@@ -330,7 +406,10 @@ impl Chooser<'_> {
             .help("annealed importance sampling is not built yet")
         })?;
         match normaliser.how {
-            Normalising::Exact(_) => Ok((Answer::LogZ(normaliser), Kind::Exact)),
+            Normalising::Exact(ref block) => {
+                let kind = block.kind;
+                Ok((Answer::LogZ(normaliser), kind))
+            }
             Normalising::Contrastive { .. } => Err(Box::new(
                 Diagnostic::at(Code::TooExpensive, span, "this log-partition has only its gradient")
                     .help("annealed importance sampling is not built yet"),
@@ -450,8 +529,9 @@ impl Chooser<'_> {
             Ok(partition) if undefined.is_some() && !targets.iter().all(|t| is_normal(&partition, t.0)) => None,
             Ok(_) if by_guide => None,
             Ok(partition) => {
+                let kind = partition.marginals();
                 let posterior = Posterior { guided: Vec::new(), draws: 1, partition };
-                return Ok((self.summed(posterior, &situation, targets, shape, evidence, metric)?, Kind::Exact));
+                return Ok((self.summed(posterior, &situation, targets, shape, evidence, metric)?, kind));
             }
             Err(not) => Some(not),
         };
@@ -473,7 +553,7 @@ impl Chooser<'_> {
                     .help("leave out `by guide`: an exact engine applies"),
             ),
         };
-        let Some(guide) = declared.guide.as_ref().filter(|_| !self.method.is_some_and(Method::is_exact)) else {
+        let Some(guide) = declared.guide.as_ref().filter(|_| !self.method.is_some_and(Method::sums)) else {
             return Err(unreached());
         };
         let guided: Vec<VarId> =
@@ -531,6 +611,16 @@ impl Chooser<'_> {
                 .help("ask for fewer variables at a time, or for the best state with `argmax`"),
             ));
         }
+        if let Some(Method::Approximate(Approximate::Gibbs(_))) = self.method {
+            return Err(Box::new(
+                Diagnostic::at(
+                    Code::NotSupported,
+                    self.ask.span,
+                    "joint distributions by Gibbs samples are not built yet",
+                )
+                .help("ask for one variable at a time"),
+            ));
+        }
         let fixed = situation.fixed.iter().copied().chain(targets.iter().map(|t| t.0)).collect();
         let none = BTreeSet::new();
         choose_partition(&Situation { fixed: &fixed, asked: &none, ..*situation }, self.method)
@@ -558,7 +648,9 @@ impl Chooser<'_> {
         }
         let program = self.program;
         let touched: Vec<_> = partition.blocks.iter().filter(|b| b.vars.iter().any(|v| asked.contains(v))).collect();
-        if touched.iter().all(|b| b.vars.iter().all(|v| asked.contains(v))) {
+        let near =
+            touched.iter().find_map(|b| if let Engine::Approximate(near) = &b.engine { Some(near) } else { None });
+        if near.is_none() && touched.iter().all(|b| b.vars.iter().all(|v| asked.contains(v))) {
             return Ok(AnswerShape::JointArgmax);
         }
         let single = |b: &&super::plan::Block| {
@@ -567,6 +659,13 @@ impl Chooser<'_> {
         };
         if touched.iter().all(single) {
             return Ok(AnswerShape::EachArgmax);
+        }
+        if let Some(near) = near {
+            let text = format!("the best joint state by {} is not built yet", near.name());
+            return Err(Box::new(
+                Diagnostic::at(Code::NotSupported, self.ask.span, text)
+                    .help("ask for `argmax_each`, or leave out `by`"),
+            ));
         }
         if asked.iter().all(|&v| self.is_single(v)) {
             return Ok(AnswerShape::JointArgmax);
@@ -667,7 +766,7 @@ impl Chooser<'_> {
         let one = order.len() == 1;
         let refused = match self.method {
             Some(Method::Guide(_)) if one => Some("the guide's conditional answers as it stands, without draws"),
-            Some(method) if method.is_exact() && !one => Some("this answer is a mean over draws of the guide"),
+            Some(method) if method.sums() && !one => Some("this answer is a mean over draws of the guide"),
             _ => None,
         };
         if let Some(text) = refused {
@@ -695,7 +794,7 @@ impl Chooser<'_> {
                 && factor.reads().iter().any(|r| !fixed.contains(&r.var) && !factor.targets().contains(&r.var))
         };
         let sweeps = match self.method {
-            Some(Method::Gibbs(n)) => *n,
+            Some(Method::Approximate(Approximate::Gibbs(gibbs))) => gibbs.sweeps,
             // Nothing else passes `check_method`.
             _ => SWEEPS,
         };
@@ -723,8 +822,7 @@ impl Chooser<'_> {
                 FactorKind::Undirected { vars, .. } => {
                     let whole: BTreeSet<VarId> = vars.iter().copied().collect();
                     let parts = find_undirected(&Situation::new(program, self.model, &whole));
-                    let Some(part) = parts.into_iter().find(|p| p.of == super::plan::NormaliserOf::Group(position))
-                    else {
+                    let Some(part) = parts.into_iter().find(|p| p.of == NormaliserOf::Group(position)) else {
                         continue;
                     };
                     let free: Vec<VarId> = part.vars.iter().copied().filter(|v| !known(v)).collect();
@@ -754,6 +852,7 @@ impl Chooser<'_> {
                 FactorKind::Conditional { .. } | FactorKind::Deterministic { .. } | FactorKind::Potential(_) => {}
             }
         }
+        let by_chains = posterior.as_ref().is_some_and(|p| p.kind() != Kind::Exact);
         let refused = match self.method {
             Some(Method::Ancestral) if !gibbs.is_empty() || posterior.is_some() => {
                 Some("something here is not drawn in order: potentials, an undirected part, or what is fixed below")
@@ -761,7 +860,7 @@ impl Chooser<'_> {
             Some(method) if method.is_exact() && *method != Method::Exact && posterior.is_none() => {
                 Some("nothing here must be drawn at once: all is drawn in order")
             }
-            Some(Method::Gibbs(_)) if gibbs.is_empty() => {
+            Some(Method::Approximate(_)) if gibbs.is_empty() && !by_chains => {
                 Some("nothing is drawn here by sweeps: all is drawn in order")
             }
             _ => None,
@@ -769,7 +868,7 @@ impl Chooser<'_> {
         if let Some(text) = refused {
             return Err(Box::new(Diagnostic::at(Code::OverrideRefused, span, text).help("leave out `by`")));
         }
-        let kind = if gibbs.is_empty() { Kind::Exact } else { Kind::Estimate };
+        let kind = if gibbs.is_empty() && !by_chains { Kind::Exact } else { Kind::Estimate };
         let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), order, gibbs, posterior };
         let times = self.ask.times.unwrap_or(1);
         Ok((Answer::Draws { draws, targets: targets.to_vec(), evidence, times }, kind))
@@ -785,15 +884,7 @@ impl Chooser<'_> {
     ) -> Result<Option<Partition>, Box<Diagnostic>> {
         let program = self.program;
         let mut asked = BTreeSet::new();
-        let by_sweeps = matches!(self.method, Some(Method::Gibbs(_)));
-        if by_sweeps && tied {
-            let text = "sweeps over free potentials, or given what is fixed below, are not built yet";
-            return Err(Box::new(
-                Diagnostic::at(Code::NotSupported, self.ask.span, text)
-                    .help("leave out `by`: where an exact engine fits, all is drawn at once"),
-            ));
-        }
-        if !by_sweeps {
+        if !matches!(self.method, Some(Method::Approximate(_))) {
             for factor in &program.models[self.model].factors {
                 let FactorKind::Undirected { vars, .. } = &factor.kind else { continue };
                 let whole: BTreeSet<VarId> = vars.iter().copied().collect();
@@ -807,6 +898,13 @@ impl Chooser<'_> {
             return Ok(None);
         }
         let situation = Situation { cut, asked: &asked, ..Situation::new(program, self.model, fixed) };
+        // Each draw is the last state of a chain of its own. What a chain cannot draw is drawn exactly.
+        if let Some(Method::Approximate(Approximate::Gibbs(gibbs))) = self.method {
+            let chain = Method::Approximate(Approximate::Gibbs(Gibbs { chains: 1, ..gibbs.clone() }));
+            if let Ok(partition) = choose_partition(&situation, Some(&chain)) {
+                return Ok(Some(partition));
+            }
+        }
         match choose_partition(&situation, self.method.filter(|m| m.is_exact())) {
             Ok(partition) => Ok(Some(partition)),
             Err(not) => {

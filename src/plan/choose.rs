@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::choose_ask;
-use super::method::{Batch, Method, Optimiser, Rule, Schedule, read_method, read_optimiser, read_schedule};
+use super::method::{Batch, Method, Optimiser, Rule, Schedule, read_learning, read_optimiser, read_schedule};
 use super::missing::{Missing, Unplanned, settle};
 use super::overrides::check_overrides;
 use super::plan::{
@@ -322,7 +322,7 @@ fn choose_line(
     let own = bound.within(program, line.model);
     let method = match line.by.as_slice() {
         [] => None,
-        [one] => Some(read_method(one)?),
+        [one] => Some(read_learning(one)?),
         [_, second, ..] => {
             return Err(Box::new(
                 Diagnostic::at(Code::BadSchedule, second.span, "a training line has one engine")
@@ -369,12 +369,6 @@ fn choose_line(
             }
             let plan = choose_phases(program, line.model, &own, parts, Vec::new(), line.span)?;
             return Ok((phases_line(program, line, plan, optimiser), batch));
-        }
-        Some(Method::Gibbs(_)) => {
-            return Err(Box::new(
-                Diagnostic::at(Code::NotSupported, line.span, "learning by Gibbs samples alone is not built yet")
-                    .help("use `cd(k)` for undirected parts, or a guide"),
-            ));
         }
         Some(Method::Ancestral | Method::Guide(_)) => {
             return Err(Box::new(

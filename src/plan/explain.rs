@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::method::{Optimiser, Rule};
 use super::missing::Missing;
 use super::plan::{
-    Answer, Block, Cost, Leaf, LinePlan, Machine, Normaliser, Normalising, ObjectivePlan, Partition, Plan, Refusal,
-    Update,
+    Answer, AskPlan, Block, Cost, Leaf, LinePlan, Machine, Normaliser, Normalising, ObjectivePlan, Partition, Plan,
+    Refusal, Update,
 };
 use super::rules::partition::names;
 use crate::base::span::{Sources, Span};
@@ -330,6 +330,17 @@ fn answer_told(program: &Program, answer: &Answer) -> Vec<Told> {
         }
         Answer::Value { leaves, .. } => leaves.iter().flat_map(leaf_told).collect(),
         Answer::LogZ(normaliser) => normaliser_told(normaliser),
+        Answer::Compare { sides, truth } => {
+            let one = |by: &str, plan: &AskPlan| {
+                let by = by.to_string();
+                answer_told(program, &plan.answer).into_iter().map(move |t| Told {
+                    of: if t.of.is_empty() { by.clone() } else { format!("{by}, {}", t.of) },
+                    ..t
+                })
+            };
+            let planned = sides.iter().filter_map(|s| Some((s.by.as_str(), s.plan.as_deref().ok()?)));
+            planned.chain(truth.as_deref().map(|t| ("held against", t))).flat_map(|(by, plan)| one(by, plan)).collect()
+        }
         Answer::Draws { draws, .. } => {
             let first: Vec<VarId> =
                 draws.posterior.iter().flat_map(|p| &p.blocks).flat_map(|b| b.vars.iter().copied()).collect();

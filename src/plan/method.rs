@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::missing::planned;
+use crate::base::approximate::{self, Approximate, Gibbs, Grouping, LoopyBp, MeanField};
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::model::{Argument, Call};
@@ -112,8 +113,8 @@ pub enum Method {
     Contrastive(Schedule),
     /// Wake-sleep; named undirected parts by contrastive divergence.
     WakeSleep(Vec<(String, Schedule)>),
-    /// Block Gibbs.
-    Gibbs(usize),
+    /// An approximation of sums over discrete variables; Gibbs sampling is for draws of undirected parts too.
+    Approximate(Approximate),
     /// Draws in order, parents first.
     Ancestral,
     /// So many draws of the guide, with the rest exact.
@@ -135,15 +136,20 @@ impl Method {
             | Method::Gradient
             | Method::Contrastive(_)
             | Method::WakeSleep(_)
-            | Method::Gibbs(_)
+            | Method::Approximate(_)
             | Method::Ancestral
             | Method::Guide(_) => false,
         }
     }
+
+    /// Whether it is a way of summing, exactly or near enough.
+    pub fn sums(&self) -> bool {
+        self.is_exact() || matches!(self, Method::Approximate(_))
+    }
 }
 
 /// Words after `by` that are understood, for suggestions.
-const METHODS: [&str; 14] = [
+const METHODS: [&str; 16] = [
     "exact",
     "closed_form",
     "enumeration",
@@ -155,6 +161,8 @@ const METHODS: [&str; 14] = [
     "gradient",
     "cd",
     "sampling",
+    "loopy_bp",
+    "mean_field",
     "gibbs",
     "ancestral",
     "guide",
@@ -226,6 +234,21 @@ impl<'a> Settings<'a> {
         at.map(|at| self.left.remove(at)).is_some()
     }
 
+    /// How entries are grouped: so many at most, or `trees`.
+    fn grouping(&mut self, name: &str) -> Result<Grouping, Diagnostic> {
+        if self.word(name, "trees") {
+            return Ok(Grouping::Trees);
+        }
+        if self.left.iter().any(|(n, a)| *n == Some(name) && !matches!(a, Argument::Number(_))) {
+            let text = format!("`{name}` is a number or `trees`");
+            return Err(Diagnostic::at(Code::BadSchedule, self.call.span, text));
+        }
+        Ok(match self.count(name, false, MAX_STARTS)? {
+            None | Some(1) => Grouping::Single,
+            Some(most) => Grouping::Largest(most),
+        })
+    }
+
     fn finish(self, known: &[&str]) -> Result<(), Diagnostic> {
         match self.left.first() {
             None => Ok(()),
@@ -260,6 +283,8 @@ enum Kind {
     BelowOne,
     /// Whole, from 1 to a limit.
     Count(f64),
+    /// Whole, from 0 to a limit.
+    Whole(f64),
 }
 
 impl Kind {
@@ -271,6 +296,9 @@ impl Kind {
             Kind::BelowOne => ((0.0..1.0).contains(&value), "a number from 0 to below 1".to_string()),
             Kind::Count(most) => {
                 (value >= 1.0 && value <= most && value.fract() == 0.0, format!("a whole number from 1 to {most}"))
+            }
+            Kind::Whole(most) => {
+                (value >= 0.0 && value <= most && value.fract() == 0.0, format!("a whole number from 0 to {most}"))
             }
         };
         if holds {
@@ -287,6 +315,8 @@ pub const GUIDE_DRAWS: usize = 20;
 
 /// Sweeps and steps of a chain beyond this are a slip of the pen.
 const MAX_SWEEPS: f64 = 1e7;
+/// Chains, starts and entries of a group beyond this as well.
+const MAX_STARTS: f64 = 1e4;
 /// Epochs and rows beyond this as well.
 const MAX_COUNT: f64 = 1e9;
 
@@ -347,7 +377,9 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         "cd" => {
             Method::Contrastive(settings.schedule("steps", true, Schedule::Constant(1.0), Kind::Count(MAX_SWEEPS))?)
         }
-        "gibbs" => Method::Gibbs(settings.count("sweeps", true, MAX_SWEEPS)?.unwrap_or(SWEEPS)),
+        "loopy_bp" => Method::Approximate(Approximate::LoopyBp(read_loopy_bp(&mut settings)?)),
+        "mean_field" => Method::Approximate(Approximate::MeanField(read_mean_field(&mut settings)?)),
+        "gibbs" => Method::Approximate(Approximate::Gibbs(read_gibbs(&mut settings)?)),
         "guide" => Method::Guide(settings.count("draws", true, MAX_COUNT)?.unwrap_or(GUIDE_DRAWS)),
         // With settings it is an engine that is not built.
         "ancestral" if call.args.is_empty() => Method::Ancestral,
@@ -382,8 +414,68 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         }
         _ => return Err(unknown(call, "engine", &METHODS)),
     };
-    settings.finish(&[])?;
+    settings.finish(match &method {
+        Method::Approximate(Approximate::LoopyBp(_)) => &["schedule", "damping", "tolerance", "rounds"],
+        Method::Approximate(Approximate::MeanField(_)) => &["clusters", "tolerance", "rounds", "starts"],
+        Method::Approximate(Approximate::Gibbs(_)) => &["sweeps", "burn_in", "chains", "blocks"],
+        _ => &[],
+    })?;
     Ok(method)
+}
+
+/// The same where parameters are learned through the engine, or a line gives it to a variable: no approximation is built for that.
+pub fn read_learning(call: &Call) -> Result<Method, Diagnostic> {
+    let name = match call.name.as_str() {
+        "loopy_bp" => "loopy belief propagation",
+        "mean_field" => "mean field",
+        "gibbs" => "Gibbs samples alone",
+        _ => return read_method(call),
+    };
+    Err(Diagnostic::at(Code::NotSupported, call.span, format!("learning by {name} is not built yet")).help(
+        "a question may be answered by it: write `by` there; for learning use an exact engine, `cd(k)` or a guide",
+    ))
+}
+
+fn read_loopy_bp(settings: &mut Settings<'_>) -> Result<LoopyBp, Diagnostic> {
+    let mut bp = LoopyBp::default();
+    for (word, schedule) in [
+        ("flooding", approximate::Schedule::Flooding),
+        ("sequential", approximate::Schedule::Sequential),
+        ("residual", approximate::Schedule::Residual),
+    ] {
+        if settings.word("schedule", word) {
+            bp.schedule = schedule;
+        }
+    }
+    if settings.take("schedule", false).is_some() {
+        return Err(Diagnostic::at(
+            Code::BadSchedule,
+            settings.call.span,
+            "`schedule` is flooding, sequential or residual",
+        ));
+    }
+    bp.damping = settings.number("damping", false, Kind::BelowOne)?.unwrap_or(bp.damping);
+    bp.tolerance = settings.number("tolerance", false, Kind::BelowOne)?.unwrap_or(bp.tolerance);
+    bp.rounds = settings.count("rounds", false, MAX_COUNT)?.unwrap_or(bp.rounds);
+    Ok(bp)
+}
+
+fn read_mean_field(settings: &mut Settings<'_>) -> Result<MeanField, Diagnostic> {
+    let mut field = MeanField { clusters: settings.grouping("clusters")?, ..MeanField::default() };
+    field.tolerance = settings.number("tolerance", false, Kind::BelowOne)?.unwrap_or(field.tolerance);
+    field.rounds = settings.count("rounds", false, MAX_COUNT)?.unwrap_or(field.rounds);
+    field.starts = settings.count("starts", false, MAX_STARTS)?.unwrap_or(field.starts);
+    Ok(field)
+}
+
+fn read_gibbs(settings: &mut Settings<'_>) -> Result<Gibbs, Diagnostic> {
+    let gibbs = Gibbs { sweeps: SWEEPS, blocks: settings.grouping("blocks")?, ..Gibbs::default() };
+    Ok(Gibbs {
+        sweeps: settings.count("sweeps", true, MAX_SWEEPS)?.unwrap_or(gibbs.sweeps),
+        burn_in: settings.number("burn_in", false, Kind::Whole(MAX_SWEEPS))?.map(|n| n as usize),
+        chains: settings.count("chains", false, MAX_STARTS)?.unwrap_or(gibbs.chains),
+        ..gibbs
+    })
 }
 
 /// The rows that one step sees.

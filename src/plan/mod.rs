@@ -24,6 +24,6 @@ pub use method::{Optimiser, Rule, Schedule};
 pub use missing::Missing;
 pub use plan::{
     Answer, AnswerShape, AskPlan, Block, Cost, Draws, Engine, Expectation, Kind, LayerPlan, Leaf, LinePlan, LogLikPlan,
-    Machine, Normaliser, NormaliserOf, Normalising, ObjectivePlan, Partition, PieceRef, Plan, Refusal, StagePlan,
+    Machine, Normaliser, NormaliserOf, Normalising, ObjectivePlan, Partition, PieceRef, Plan, Refusal, Side, StagePlan,
     TrainPlan, Update, VariationalPlan, WakeSleepPlan, partial_of,
 };

@@ -1,7 +1,7 @@
 //! `infer` and `require` held against the plan: neither is ever passed over in silence.
 
 use super::choose::{models_of, objectives};
-use super::method::{Method, read_method};
+use super::method::{Method, read_learning};
 use super::plan::{Answer, Block, Engine, Kind, Leaf, ObjectivePlan, Partition, Plan};
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{Infer, Program, VarId};
@@ -17,7 +17,7 @@ pub fn check_overrides(program: &Program, plan: &Plan, problems: &mut Problems) 
     // Where something has no plan at all, what would have concerned a variable is not known.
     let whole = !problems.has_errors();
     for infer in &program.infers {
-        let method = match read_method(&infer.by) {
+        let method = match read_learning(&infer.by) {
             Ok(method) => method,
             // What it asks for is not built: the lines and questions that need it say so, if there are any.
             Err(problem) if problem.code == Code::NotSupported => {
@@ -93,7 +93,7 @@ pub fn check_overrides(program: &Program, plan: &Plan, problems: &mut Problems) 
                 }
                 Answer::Conditionals { order, .. } => order.contains(&require.var),
                 Answer::Value { leaves, .. } => leaves.iter().any(|l| leaf_estimates(l, require.var)),
-                Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => false,
+                Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) | Answer::Compare { .. } => false,
             };
             if about && ask.kind != Kind::Exact {
                 unmet(ask.span, format!("`{}` is {}", ask.name, ask.kind.sign()));
@@ -136,12 +136,13 @@ fn is_open(program: &Program, plan: &Plan, var: VarId) -> bool {
 fn concerns(plan: &Plan, blocks: &[&Block], var: VarId) -> bool {
     let lines = plan.trains.iter().flat_map(|t| &t.stages).flat_map(|s| &s.lines);
     let learned = lines.into_iter().any(|line| estimates(&line.objective, var));
-    let asked = plan.asks.iter().any(|ask| match &ask.answer {
+    let asks = plan.asks.iter().flat_map(|a| std::iter::once(a).chain(a.answer.parts()));
+    let asked = asks.into_iter().any(|ask| match &ask.answer {
         Answer::Posterior { targets, guided, .. } => targets.iter().any(|t| t.0 == var) || guided.contains(&var),
         Answer::Conditionals { order, .. } => order.contains(&var),
         Answer::Value { leaves, .. } => leaves.iter().any(|l| leaf_estimates(l, var)),
         Answer::LogZ(normaliser) => normaliser.vars.contains(&var),
-        Answer::Code { .. } | Answer::Draws { .. } => false,
+        Answer::Code { .. } | Answer::Draws { .. } | Answer::Compare { .. } => false,
     });
     learned || asked || blocks.iter().any(|b| b.vars.contains(&var))
 }

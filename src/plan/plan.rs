@@ -5,7 +5,9 @@ use serde::Serialize;
 use super::method::{Optimiser, Schedule};
 use super::missing::Missing;
 use crate::analysis::Reason;
+use crate::base::approximate::Approximate;
 use crate::base::span::Span;
+use crate::diag::Diagnostic;
 use crate::model::{
     AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Place, Subject, VarId, Verb,
 };
@@ -93,6 +95,8 @@ pub enum Engine {
     /// A junction tree over the entries of the block's variables, each summand a table of those that it reads (Lauritzen &
     /// Spiegelhalter 1988).
     JunctionTree,
+    /// A method that comes near, over the tables that a junction tree would sum: only where it is asked for.
+    Approximate(Approximate),
     /// Integrate the variables of `summed`, in which log p̃ is quadratic, inside an enumeration of the joint states of `kept`: position
     /// by position along a plate (Kalman 1960; Rauch, Tung & Striebel 1965), or all entries at once.
     Gaussian {
@@ -113,6 +117,7 @@ impl Engine {
             Engine::Enumeration { .. } => "enumeration",
             Engine::ForwardBackward { .. } => "forward-backward",
             Engine::JunctionTree => "junction tree",
+            Engine::Approximate(method) => method.name(),
             Engine::Gaussian { along: Some(_), .. } => super::rules::gaussian::CHAIN,
             Engine::Gaussian { along: None, .. } => super::rules::gaussian::DENSE,
         }
@@ -153,6 +158,18 @@ pub struct Partition {
     pub settled: Vec<PieceRef>,
     /// The latent rest.
     pub blocks: Vec<Block>,
+}
+
+impl Partition {
+    /// What the logarithm of its sum is.
+    pub fn kind(&self) -> Kind {
+        self.blocks.iter().fold(Kind::Exact, |kind, b| kind.and(b.kind))
+    }
+
+    /// What its marginals are: those of a bound are no bounds.
+    pub fn marginals(&self) -> Kind {
+        if self.kind() == Kind::Exact { Kind::Exact } else { Kind::Estimate }
+    }
 }
 
 /// What a normaliser belongs to.
@@ -496,6 +513,13 @@ pub enum Answer {
     },
     /// A log-partition.
     LogZ(Normaliser),
+    /// The same question put to several engines.
+    Compare {
+        /// Each engine in the order named.
+        sides: Vec<Side>,
+        /// What they are held against where none of them is exact: the exact answer, if there is one.
+        truth: Option<Box<AskPlan>>,
+    },
 }
 
 /// What an answer about a distribution looks like.
@@ -509,6 +533,15 @@ pub enum AnswerShape {
     EachArgmax,
     /// The expectation.
     Mean,
+}
+
+/// One engine of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Side {
+    /// The engine as it was asked for.
+    pub by: String,
+    /// Its plan, or why it has none.
+    pub plan: Result<Box<AskPlan>, Box<Diagnostic>>,
 }
 
 /// A question with its plan.
@@ -546,12 +579,41 @@ pub struct Plan {
 }
 
 impl Answer {
+    /// The questions that a comparison puts, as far as they have plans; none of any other answer.
+    pub fn parts(&self) -> Vec<&AskPlan> {
+        match self {
+            Answer::Compare { sides, truth } => {
+                let sides = sides.iter().filter_map(|s| s.plan.as_deref().ok());
+                sides.chain(truth.as_deref()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether it rests on random numbers of its own, besides draws of a guide.
+    pub fn is_sampled(&self) -> bool {
+        let sampled = |b: &Block| matches!(b.engine, Engine::Approximate(_));
+        match self {
+            Answer::Posterior { partition, joint, .. } => {
+                partition.blocks.iter().chain(joint.iter().flat_map(|p| &p.blocks)).any(sampled)
+            }
+            Answer::Value { leaves, .. } => leaves.iter().any(|leaf| match leaf {
+                Leaf::LogLik(plan) => {
+                    std::iter::once(&plan.clamped).chain(&plan.free).flat_map(|p| &p.blocks).any(sampled)
+                }
+                Leaf::Variational(_) | Leaf::GuideDensity { .. } => false,
+            }),
+            _ => false,
+        }
+    }
+
     /// The variables that have a value in some rows only, and are summed over in the others.
     pub fn partial(&self) -> Vec<VarId> {
         match self {
             Answer::Posterior { partition, .. } => partition.partial.clone(),
             Answer::Value { leaves, .. } => partial_of(leaves),
             Answer::Conditionals { .. } | Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => Vec::new(),
+            Answer::Compare { .. } => self.parts().into_iter().flat_map(|p| p.answer.partial()).collect(),
         }
     }
 }

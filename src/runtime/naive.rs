@@ -1,10 +1,12 @@
 //! The slow and obvious executor: one node after the other, one element after the other. The oracle of every pass and kernel.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Context;
 use super::errors::RunError;
 use super::states::States;
+use super::tables::{Compiled, TableStep};
 use crate::base::id::Id;
 use crate::base::places::unravel;
 use crate::base::stream::Draws;
@@ -12,8 +14,8 @@ use crate::kernel::random;
 use crate::kernel::real::Real;
 use crate::kernel::scalar::Law;
 use crate::tensor::graph::{Graph, NodeId};
-use crate::tensor::op::{Binary, Op, Reduction, ScanOp, Semiring, TableInput, TableOp, WhileOp};
-use crate::tensor::shape::{count, strides};
+use crate::tensor::op::{Binary, Op, Reduction, ScanOp, Semiring, Summing, TableInput, TableOp, WhileOp};
+use crate::tensor::shape::{count, member_shape, strides};
 
 /// An array of its own.
 #[derive(Clone, Debug, PartialEq)]
@@ -343,9 +345,27 @@ impl<T: Real> Run<'_, T> {
 
     /// The members of a sum over tables, by visiting every joint state. A draw takes one uniform number and inverts the distribution
     /// function over all joint states.
+    /// What a method's own arithmetic gives has no other definition: it is run as the executor runs it.
+    fn table_step(&self, op: &TableOp, shapes: &[&[usize]], args: &[Tensor<T>], site: u32) -> Vec<Tensor<T>> {
+        let members: Vec<usize> = (0..=op.inputs.len()).collect();
+        let whole = Op::TableSum(Arc::new(op.clone()));
+        let mut found: Vec<Tensor<T>> = members
+            .iter()
+            .map(|&m| Tensor::build(&member_shape(&whole, shapes, m).unwrap_or_default(), |_| T::ZERO))
+            .collect();
+        let step = TableStep::new(&Arc::new(op.clone()), shapes, members);
+        let inputs: Vec<&[T]> = args.iter().map(|a| &a.data[..]).collect();
+        let mut outputs: Vec<&mut [T]> = found.iter_mut().map(|t| &mut t.data[..]).collect();
+        step.run(&inputs, &mut outputs, &mut Compiled::default(), Some(&self.draws(site)));
+        found
+    }
+
     fn table_sum(&self, op: &TableOp, args: &[Tensor<T>]) -> Vec<Tensor<T>> {
         let shapes: Vec<&[usize]> = args.iter().map(|a| &a.shape[..]).collect();
         let rows = TableOp::rows(&shapes);
+        if let Summing::Approximate(_, site) = op.how {
+            return self.table_step(op, &shapes, args, site);
+        }
         let lead: Vec<usize> = rows.into_iter().collect();
         let states: Vec<Vec<usize>> = (0..count(&op.sizes)).map(|at| unravel(at, &op.sizes)).collect();
         let mut logs = Tensor { shape: lead.clone(), data: Vec::new() };

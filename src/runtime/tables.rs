@@ -4,6 +4,8 @@
 //! cell above zero is evidence: its axis is sliced out, as if it were not there. Programs stay from run to run, so that rows
 //! whose evidence stands at the same axes share one whatever their values, and a state is renewed only where its tables changed.
 
+mod approximate;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use crate::kernel::random;
 use crate::kernel::real::Real;
 use crate::kernel::scalar::Law;
 use crate::table::{Forecast, Options, Program, Rule, State, Table, TableError, Tables, log_sum};
-use crate::tensor::op::{Semiring, TableInput, TableOp};
+use crate::tensor::op::{Semiring, Summing, TableInput, TableOp};
 use crate::tensor::verify::VerifyError;
 
 /// Programs kept from run to run; those of further groups of rows are made anew each time.
@@ -151,6 +153,9 @@ impl TableStep {
         let base = Tables { cards: op.sizes.clone(), tables: sources.iter().map(blank).collect() };
         let whole = Err(TableError::Impossible);
         let mut step = Self { op: op.clone(), rowed, rows, members, sources, single, whole, flops: f64::INFINITY };
+        if step.op.how != Summing::Exact {
+            return step;
+        }
         let options = Options { bytes: u64::MAX, tries: TRIES, ..Options::default() };
         step.whole = step.compile(&base, &[], options).map(|p| p.program.forecast().clone());
         if let Ok(forecast) = &step.whole {
@@ -171,9 +176,10 @@ impl TableStep {
 
     /// Where the random numbers come from, if draws are made.
     pub fn site(&self) -> Option<u32> {
-        match self.op.mode {
-            Semiring::Sample(site) => Some(site),
-            Semiring::Soft | Semiring::Max => None,
+        match (&self.op.how, self.op.mode) {
+            (Summing::Approximate(_, site), _) => Some(*site),
+            (Summing::Exact, Semiring::Sample(site)) => Some(site),
+            (Summing::Exact, Semiring::Soft | Semiring::Max) => None,
         }
     }
 
@@ -193,6 +199,9 @@ impl TableStep {
             names.dedup();
             CompileError::Sum { axes: (names, axes.len()), cells, bytes, flops }
         };
+        if self.op.how != Summing::Exact {
+            return Ok(self.approximate_bytes());
+        }
         match &self.whole {
             Ok(forecast) if forecast.bytes > most as f64 => {
                 Err(told(&forecast.largest, forecast.largest_cells, forecast.bytes, forecast.flops))
@@ -229,6 +238,9 @@ impl TableStep {
         for row in 0..self.rows {
             let (fixed, states) = self.evidence(inputs, row);
             groups.entry(fixed).or_default().push(Evidence { row, states });
+        }
+        if let Summing::Approximate(method, _) = &self.op.how {
+            return self.approximate(method, inputs, outputs, &base, &all, draws);
         }
         // What it may take was settled when it was compiled; evidence only makes it less.
         let free = Options { bytes: u64::MAX, flops: f64::INFINITY, tries: TRIES, ..Options::default() };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::base::approximate::Approximate;
 pub use crate::kernel::scalar::{Binary, Law, Reduction, Unary};
 use crate::tensor::graph::{Body, Graph, NodeId};
 
@@ -109,6 +110,20 @@ pub struct TableOp {
     pub inputs: Vec<TableInput>,
     /// The meaning of the sum and of its derivatives.
     pub mode: Semiring,
+    /// How it is summed.
+    pub how: Summing,
+}
+
+/// How a product of tables is summed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub enum Summing {
+    /// Exactly, by a junction tree.
+    #[default]
+    Exact,
+    /// Near enough, random numbers from the site. Never [`Semiring::Max`]; the value is the method's estimate or bound, 0 where it has
+    /// none, and the derivatives by tables of one axis are the method's marginals or joint state. It has none by other tables, and no second ones:
+    /// they are not numbers.
+    Approximate(Approximate, SiteId),
 }
 
 /// Tables of one form, one for each position.

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter, Result, Write};
 
 use super::graph::{Graph, NodeId};
-use super::op::{Op, Semiring};
+use super::op::{Op, Semiring, Summing};
 use crate::base::id::Id;
 
 impl Display for Graph {
@@ -115,7 +115,11 @@ fn head(op: &Op) -> String {
         Op::While(op) => format!("while[at most {} steps, {} carried]", op.max, op.carry.len()),
         Op::TableSum(op) => {
             let tables: usize = op.inputs.iter().map(|i| i.places.len()).sum();
-            format!("table_sum[{tables} tables over {} axes, {}]", op.sizes.len(), lower(&op.mode))
+            let how = match &op.how {
+                Summing::Exact => String::new(),
+                Summing::Approximate(method, site) => format!(", {} at {site}", method.word()),
+            };
+            format!("table_sum[{tables} tables over {} axes, {}{how}]", op.sizes.len(), lower(&op.mode))
         }
         Op::Project(i) => format!("member {i} of"),
         Op::StopGradient => "stop_gradient".to_string(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::binding::DataSets;
+use super::compared::{Compared, compare};
 use super::compiled::{Cache, Growth, compile};
 use super::events::{Failure, run_error};
 use super::fit::{Scalar, gather_inputs, run_program, scalar_output};
@@ -90,6 +91,8 @@ pub enum AnswerValue {
     },
     /// Draws of some variables: for each, one array a draw.
     Draws(Vec<Drawn>),
+    /// One question put to several engines.
+    Compared(Vec<Compared>),
     /// There is no answer, and why.
     Failed(Box<Diagnostic>),
 }
@@ -175,6 +178,11 @@ pub fn answer_one<T: Scalar>(
             let (value, rows) = asker.retrieval(states)?;
             (value, Some(rows))
         }
+        Answer::Compare { sides, truth } => {
+            let mut answer = |plan: &AskPlan| answer_one(program, plan, data, states, terms);
+            let (value, rows) = compare(sides, truth.as_deref(), &mut answer);
+            (AnswerValue::Compared(value), rows)
+        }
         Answer::Value { .. } => {
             let (value, rows) = asker.value(&mut doubled(states))?;
             (value, Some(rows))
@@ -244,7 +252,7 @@ impl Asker<'_> {
             Answer::Posterior { guided, .. } => (true, !guided.is_empty()),
             Answer::Conditionals { of_guide, .. } => (!of_guide, *of_guide),
             Answer::Value { leaves, .. } => (true, leaves.iter().any(guided)),
-            Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => (true, false),
+            Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) | Answer::Compare { .. } => (true, false),
         };
         let of_guide = of_guide || matches!(self.ask.of, Subject::Guide(_));
         let guide = declared.guide.iter().filter(|_| of_guide).flat_map(|g| &g.factors);
@@ -341,9 +349,11 @@ impl Asker<'_> {
                 };
                 answer::conditionals(&spec)
             }
-            Answer::Value { .. } | Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => {
-                Err(EmitError::of("this is not a posterior", "report this"))
-            }
+            Answer::Value { .. }
+            | Answer::Code { .. }
+            | Answer::Draws { .. }
+            | Answer::LogZ(_)
+            | Answer::Compare { .. } => Err(EmitError::of("this is not a posterior", "report this")),
         }
     }
 
@@ -363,12 +373,13 @@ impl Asker<'_> {
     /// Rows answered at a time, of so many: as many as fit into the memory set aside for it.
     pub(super) fn chunk<T: Scalar>(&self, rows: usize) -> Result<usize, Failure> {
         let draws = self.guide_draws();
+        let drawn = draws > 1 || self.ask.answer.is_sampled();
         if rows.saturating_mul(draws) <= 1 {
             return Ok(1);
         }
         let limit = self.limit();
         let growth = Growth::of::<T>(&limit.as_limit(), |rows| self.graph(rows))?;
-        Ok((growth.rows(self.share(draws > 1)) / draws).clamp(1, rows))
+        Ok((growth.rows(self.share(drawn)) / draws).clamp(1, rows))
     }
 
     /// The posterior of some rows, the `step`-th lot of them: the means over the guide's draws, if there are any.
@@ -413,7 +424,7 @@ impl Asker<'_> {
             Answer::Posterior { evidence, .. }
             | Answer::Conditionals { evidence, .. }
             | Answer::Draws { evidence, .. } => evidence,
-            Answer::Value { .. } | Answer::Code { .. } | Answer::LogZ(_) => &[],
+            Answer::Value { .. } | Answer::Code { .. } | Answer::LogZ(_) | Answer::Compare { .. } => &[],
         }
     }
 
@@ -498,6 +509,10 @@ impl Asker<'_> {
                 mass = evidence.first().copied();
                 if let Some(bad) = evidence.iter().position(|e| !e.is_finite()) {
                     return Err(self.impossible(match on_data {
+                        _ if self.ask.answer.is_sampled() => {
+                            "no joint state that the model allows was found: an exact engine knows whether there is one"
+                                .to_string()
+                        }
                         true => format!("row {} has probability zero under the model", numbers[&chunk[bad]]),
                         false => "this evidence has probability zero under the model".to_string(),
                     }));
@@ -690,7 +705,8 @@ impl Asker<'_> {
         let size = match rows.len() {
             0 | 1 => 1,
             n => {
-                let drawn = leaves.iter().any(|leaf| matches!(leaf, Leaf::Variational(_)));
+                let drawn =
+                    self.ask.answer.is_sampled() || leaves.iter().any(|leaf| matches!(leaf, Leaf::Variational(_)));
                 Growth::of::<f64>(&limit.as_limit(), emit)?.rows(self.share(drawn)).clamp(1, n)
             }
         };

@@ -4,6 +4,7 @@
 pub mod answers;
 pub mod binding;
 pub mod checkpoint;
+mod compared;
 mod compiled;
 pub mod events;
 pub mod fit;
@@ -19,6 +20,7 @@ mod stored;
 
 pub use answers::{AnswerValue, Answered, Terms, answer_all};
 pub use binding::{DataSets, bind_data};
+pub use compared::Compared;
 pub use events::{Event, Failure, Observer, Silent};
 pub use fit::{Fit, Options, Outcome};
 pub use remarks::remarks;

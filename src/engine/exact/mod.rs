@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::error::EmitError;
 use super::scope::{Scope, spin_to_unit};
+use crate::base::approximate::Approximate;
 use crate::dist::{Label, Named, Value};
 use crate::model::{Domain, Factor, VarId};
 use crate::plan::{Block, Engine, Partition, PieceRef};
@@ -96,6 +97,17 @@ pub fn log_partition(
             let Energy::Pieces(factors) = energy else {
                 return Err(EmitError::of("a junction tree is made of a model's summands", "use enumeration"));
             };
+            tables::log_partition(scope, block, factors, tilts, mode)
+        }
+        Engine::Approximate(method) => {
+            let Energy::Pieces(factors) = energy else {
+                return Err(EmitError::of("an approximation is made of a model's summands", "use enumeration"));
+            };
+            let drawn = mode == Mode::Sample && matches!(method, Approximate::Gibbs(_));
+            if mode != Mode::Marginals && !drawn {
+                let text = format!("{} has no such joint state", method.name());
+                return Err(EmitError::of(&text, "ask for `P`, `mean` or `argmax_each`"));
+            }
             tables::log_partition(scope, block, factors, tilts, mode)
         }
         Engine::Gaussian { along: Some(along), .. } => {

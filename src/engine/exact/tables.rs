@@ -12,8 +12,8 @@ use super::{Mode, Tilts, enumerate_states, keep_labels, seen_value, tilt_value};
 use crate::diag::Code;
 use crate::dist::{Label, Named};
 use crate::model::{AxisId, Factor, FactorKind, VarId, entries_of, entry_reads};
-use crate::plan::Block;
-use crate::tensor::op::{TableInput, TableOp};
+use crate::plan::{Block, Engine};
+use crate::tensor::op::{Summing, TableInput, TableOp};
 
 /// The sum in the making.
 struct Sum<'b> {
@@ -36,7 +36,11 @@ pub fn log_partition(
 ) -> Result<Named, EmitError> {
     let lead = keep_labels(scope, &block.plates, &[])?;
     let semiring = mode.semiring(|| scope.space.site());
-    let op = TableOp { sizes: Vec::new(), names: Vec::new(), inputs: Vec::new(), mode: semiring };
+    let how = match &block.engine {
+        Engine::Approximate(method) => Summing::Approximate(method.clone(), scope.space.site()),
+        _ => Summing::Exact,
+    };
+    let op = TableOp { sizes: Vec::new(), names: Vec::new(), inputs: Vec::new(), mode: semiring, how };
     let mut sum = Sum { block, lead, base: BTreeMap::new(), op, inputs: Vec::new() };
     for &var in &block.vars {
         let states = scope.states(var)?;

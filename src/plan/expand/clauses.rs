@@ -252,7 +252,7 @@ pub fn answer_method(ask: &AskPlan) -> Option<(String, String)> {
             }
             (!leaves.is_empty()).then(|| exact(&blocks, "nothing is latent"))
         }
-        Answer::Code { .. } => None,
+        Answer::Code { .. } | Answer::Compare { .. } => None,
         Answer::LogZ(normaliser) => match &normaliser.how {
             Normalising::Exact(block) => Some(exact(&[block.as_ref()], "")),
             Normalising::Contrastive { .. } => None,

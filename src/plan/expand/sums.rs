@@ -26,6 +26,7 @@ pub fn word(engine: &Engine) -> &'static str {
         Engine::Enumeration { .. } => "enumeration",
         Engine::ForwardBackward { .. } => "forward_backward",
         Engine::JunctionTree => "junction_tree",
+        Engine::Approximate(method) => method.word(),
         Engine::Gaussian { along: Some(_), .. } => "kalman",
         Engine::Gaussian { along: None, .. } => "gaussian",
     }
@@ -46,16 +47,7 @@ pub fn sums(plan: &Plan) -> Vec<Sum> {
     }
     found.learning = false;
     for ask in &plan.asks {
-        match &ask.answer {
-            Answer::Posterior { partition, joint, .. } => {
-                found.partition(partition, false);
-                joint.iter().for_each(|p| found.partition(p, false));
-            }
-            Answer::Value { leaves, .. } => leaves.iter().for_each(|l| found.leaf(l)),
-            Answer::LogZ(normaliser) => found.normaliser(normaliser),
-            Answer::Draws { draws, .. } => draws.posterior.iter().for_each(|p| found.partition(p, false)),
-            Answer::Conditionals { .. } | Answer::Code { .. } => {}
-        }
+        found.answer(&ask.answer);
     }
     found.sums
 }
@@ -84,6 +76,20 @@ impl Found {
         match &normaliser.how {
             Normalising::Exact(block) => self.block(block, true),
             Normalising::Contrastive { hidden, .. } => hidden.iter().for_each(|b| self.block(b, true)),
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        match answer {
+            Answer::Posterior { partition, joint, .. } => {
+                self.partition(partition, false);
+                joint.iter().for_each(|p| self.partition(p, false));
+            }
+            Answer::Value { leaves, .. } => leaves.iter().for_each(|l| self.leaf(l)),
+            Answer::LogZ(normaliser) => self.normaliser(normaliser),
+            Answer::Draws { draws, .. } => draws.posterior.iter().for_each(|p| self.partition(p, false)),
+            Answer::Compare { .. } => answer.parts().iter().for_each(|p| self.answer(&p.answer)),
+            Answer::Conditionals { .. } | Answer::Code { .. } => {}
         }
     }
 

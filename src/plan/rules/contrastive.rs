@@ -8,7 +8,7 @@ use crate::analysis::{Component, Piece, Reason, Situation, find_factor_degree};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{FactorKind, Program, VarId};
 use crate::plan::method::{Method, Schedule};
-use crate::plan::plan::{Engine, Normaliser, NormaliserOf, Normalising, Refusal};
+use crate::plan::plan::{Engine, Kind, Normaliser, NormaliserOf, Normalising, Refusal};
 
 /// What is to be normalised: its variables and summands.
 pub struct Undirected<'a> {
@@ -108,10 +108,13 @@ pub fn choose_normaliser(
         Some(Method::Contrastive(steps)) => Some(steps),
         _ => None,
     };
-    let wants_exact = asked.is_some_and(Method::is_exact);
+    let wants_exact = asked.is_some_and(Method::sums);
     match choose_block(situation, &whole, asked) {
         Ok(block) if steps.is_none() && (wants_exact || is_affordable(program, &whole, &block.engine)) => {
-            let reason = format!("log Z of {} exactly: {}", part.name, block.reason);
+            let reason = match block.kind {
+                Kind::Exact => format!("log Z of {} exactly: {}", part.name, block.reason),
+                _ => format!("log Z of {}: {}", part.name, block.reason),
+            };
             return Ok(make(Normalising::Exact(Box::new(block)), reason, rejected));
         }
         Err(not) if wants_exact => return Err(not.diagnostic(program, at)),
@@ -175,6 +178,8 @@ fn is_affordable(program: &Program, component: &Component<'_>, engine: &Engine) 
             component.log2_states(program, kept).is_some_and(|bits| bits <= MAX_LOG2_STATES - 6.0)
         }
         Engine::ForwardBackward { .. } | Engine::Gaussian { .. } => true,
+        // It was asked for.
+        Engine::Approximate(_) => true,
         Engine::JunctionTree => find_width(program, component).is_some_and(|w| w.cells <= MAX_CELLS_A_STEP),
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::analysis::Component;
-use crate::model::{EntryReads, Program, entries_of, entry_reads};
+use crate::model::{EntryReads, Program, VarId, entries_of, entry_reads};
 
 /// Entries beyond which no order is looked for.
 const MAX_ENTRIES: usize = 200_000;
@@ -53,6 +53,27 @@ pub fn find_width(program: &Program, component: &Component<'_>) -> Option<Width>
         }
     }
     Some(eliminate(near, &bits))
+}
+
+/// log₂ of the cells of the largest table that a summand of a component becomes; none where an extent is unknown, a variable has no
+/// states, or there is too much to look at.
+pub fn find_largest(program: &Program, component: &Component<'_>) -> Option<f64> {
+    let mut entries = 0;
+    for &var in &component.vars {
+        Component::states(program, var)?;
+        entries += entries_of(program, var, &component.plates)?;
+    }
+    let mut largest: f64 = 0.0;
+    for piece in &component.pieces {
+        let EntryReads { plates, reads } = entry_reads(program, piece.factor, &component.vars, &component.plates)?;
+        for position in 0..plates.iter().product() {
+            let tied: BTreeSet<(VarId, usize)> =
+                reads.iter().flat_map(|r| r.entries[position].iter().flatten().map(|&e| (r.var, e))).collect();
+            let bits = tied.iter().map(|t| Some((Component::states(program, t.0)? as f64).log2()));
+            largest = largest.max(bits.sum::<Option<f64>>()?);
+        }
+    }
+    (entries <= MAX_ENTRIES).then_some(largest)
 }
 
 /// Sums out entry after entry, each time the one whose table is smallest.

@@ -59,6 +59,8 @@ pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
         Some(Method::Contrastive(steps)) => Some(steps),
         _ => None,
     };
+    // What comes near the one sum has to come near the other.
+    let near = request.method.filter(|m| matches!(m, Method::Approximate(_)));
     let mut normalisers = Vec::new();
     let told = |d: Diagnostic| NoLogLik::Told(Box::new(d));
     let free_parts = find_undirected(&below);
@@ -71,7 +73,7 @@ pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
     }
     let mut free = None;
     if !find_pieces(&below).is_empty() {
-        match choose_partition(&below, None) {
+        match choose_partition(&below, near) {
             Ok(partition) if steps.is_none() => free = Some(partition),
             other => {
                 let pieces = find_pieces(&below);
@@ -98,5 +100,12 @@ pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
         }
     }
     let known = normalisers.iter().all(|n| matches!(n.how, Normalising::Exact(_)));
-    Ok(LogLikPlan { clamped, free, normalisers, kind: known.then_some(Kind::Exact) })
+    // A bound that is taken away bounds nothing.
+    let subtracted = free.iter().all(|p| p.kind() == Kind::Exact)
+        && normalisers.iter().all(|n| match &n.how {
+            Normalising::Exact(block) => block.kind == Kind::Exact,
+            Normalising::Contrastive { .. } => true,
+        });
+    let kind = if subtracted { clamped.kind() } else { Kind::Estimate };
+    Ok(LogLikPlan { clamped, free, normalisers, kind: known.then_some(kind) })
 }

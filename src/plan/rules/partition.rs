@@ -6,14 +6,15 @@ use super::gaussian;
 use crate::analysis::{
     Component, Piece, Reason, Situation, find_chain, find_components, find_factor_degree, find_parts, find_pieces,
 };
+use crate::base::approximate::Approximate;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{ModelId, Program, VarId};
 use crate::plan::cost::find_cost;
-use crate::plan::method::{Method, read_method};
+use crate::plan::method::{Method, read_learning};
 use crate::plan::overrides::find_override;
 use crate::plan::plan::{Block, Engine, Kind, Partition, PieceRef, Refusal};
-use crate::plan::rules::junction::{MAX_LOG2_TABLE, find_width};
+use crate::plan::rules::junction::{MAX_LOG2_TABLE, find_largest, find_width};
 
 /// Joint states above which nothing is enumerated: 2^20 rows of f64 are already 8 MiB a variable.
 pub const MAX_LOG2_STATES: f64 = 20.0;
@@ -55,9 +56,9 @@ pub fn choose_block(
     let program = situation.program;
     let mut refusals = Vec::new();
     // What moves parameters or makes draws has no part in how a block is summed.
-    let asked = asked.filter(|method| method.is_exact());
+    let asked = asked.filter(|method| method.sums());
     let inferred = find_override(program, &component.vars).filter(|_| asked.is_none());
-    let method = match inferred.map(|i| read_method(&i.by)) {
+    let method = match inferred.map(|i| read_learning(&i.by)) {
         Some(Ok(method)) => Some(method),
         // It names an engine that is not built.
         Some(Err(problem)) => {
@@ -77,8 +78,12 @@ pub fn choose_block(
         pieces: pieces.clone(),
         plates: component.plates.clone(),
         cost: find_cost(program, component, &engine),
+        kind: match &engine {
+            Engine::Approximate(Approximate::MeanField(_)) => Kind::LowerBound,
+            Engine::Approximate(Approximate::LoopyBp(_) | Approximate::Gibbs(_)) => Kind::Estimate,
+            _ => Kind::Exact,
+        },
         engine,
-        kind: Kind::Exact,
         reason,
         rejected,
     };
@@ -97,6 +102,23 @@ pub fn choose_block(
             refusals.push(Refusal { engine, reason: reason.clone(), mend: None });
         }
         return Err(NotExact { vars: component.vars.clone(), refusals });
+    }
+    if let Some(Method::Approximate(method)) = asked {
+        let refused = match find_largest(program, component) {
+            Some(largest) if largest > MAX_LOG2_STATES => Refusal {
+                engine: method.name(),
+                reason: Reason::of(format!(
+                    "some table spans 2^{largest:.0} joint states, and 2^{MAX_LOG2_STATES:.0} is the limit"
+                )),
+                mend: Some("fewer variables in one statement".to_string()),
+            },
+            Some(_) => {
+                let reason = format!("asked for by name, for {}", names(program, &component.vars));
+                return Ok(block(Engine::Approximate(method.clone()), reason, refusals));
+            }
+            None => unknown_size(method.name()),
+        };
+        return Err(NotExact { vars: component.vars.clone(), refusals: vec![refused] });
     }
     let parts = find_parts(program, component);
     let allowed = |method: Method| asked.is_none_or(|a| *a == Method::Exact || *a == method);

@@ -159,6 +159,7 @@ fn fixed(answer: &Answer) -> Vec<VarId> {
             })
             .collect(),
         Answer::Conditionals { .. } | Answer::Code { .. } | Answer::Draws { .. } | Answer::LogZ(_) => Vec::new(),
+        Answer::Compare { .. } => answer.parts().first().map_or(Vec::new(), |p| fixed(&p.answer)),
     }
 }
 

@@ -14,40 +14,8 @@ use rayon::prelude::*;
 use super::free::Free;
 use super::messages::{Graph, Messages, Room};
 use super::{Answer, ApproximationError, Convergence, LogZ, Sign};
+pub use crate::base::approximate::{LoopyBp, Schedule};
 use crate::table::{TableError, Tables};
-
-/// In which order messages are renewed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schedule {
-    /// All at once, from those of the round before.
-    Flooding,
-    /// Axis by axis, breadth first: back, with messages to earlier axes, and there, with messages to later ones. Each uses the newest
-    /// messages; both ways are one round.
-    Sequential,
-    /// The table whose messages would change most goes next (Elidan, McGraw and Koller 2006).
-    Residual,
-}
-
-/// Settings of belief propagation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoopyBp {
-    /// The order of renewal.
-    pub schedule: Schedule,
-    /// The share of the old message in the logarithm of the new, from 0 to below 1.
-    pub damping: f64,
-    /// It ends when no entry of a message moved by more than this.
-    pub tolerance: f64,
-    /// Or after so many rounds.
-    pub rounds: usize,
-    /// Whether to maximise in place of summing.
-    pub maximise: bool,
-}
-
-impl Default for LoopyBp {
-    fn default() -> Self {
-        Self { schedule: Schedule::Sequential, damping: 0.0, tolerance: 1e-6, rounds: 1000, maximise: false }
-    }
-}
 
 /// A visit's weight in the queue of residuals; larger first, then earlier.
 struct Change(f64);

@@ -3,22 +3,10 @@
 //! In: a product and a [`Grouping`]. Out: disjoint groups that cover all free axes. Axes are joined along tables, strongest first
 //! (Kruskal 1956), where a table is the stronger the further its cells lie apart in logarithms; a zero is infinitely far.
 
+pub use crate::base::approximate::Grouping;
+
 use super::ApproximationError;
 use super::free::Free;
-
-/// How axes are grouped.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub enum Grouping {
-    /// Each by itself.
-    #[default]
-    Single,
-    /// Groups of at most so many axes.
-    Largest(usize),
-    /// Groups within which the tables form a tree.
-    Trees,
-    /// These, by the given axes; axes that are missing stand by themselves.
-    Given(Vec<Vec<usize>>),
-}
 
 /// Groups under construction, each with its members.
 struct Groups {

@@ -5,32 +5,14 @@
 //! infinity; a step then first lessens that mass, and where it cannot be got rid of, the ascent starts anew from a joint state
 //! of positive weight. With groups of axes it is the structured mean field of `structured.rs`.
 
-use super::clusters::{Grouping, groups};
+use super::clusters::groups;
 use super::free::Free;
 use super::start::Starter;
 use super::sums::{Scratch, all_but};
 use super::{Answer, ApproximationError, Convergence, LogZ, Sign};
+pub use crate::base::approximate::MeanField;
 use crate::base::stream::Stream;
 use crate::table::{Draws, Tables};
-
-/// Settings of mean field.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MeanField {
-    /// Which axes are treated exactly together.
-    pub clusters: Grouping,
-    /// It ends when no probability moved by more than this.
-    pub tolerance: f64,
-    /// Or after so many rounds over all axes.
-    pub rounds: usize,
-    /// How many starts; the best bound counts. The first is uniform, the others are joint states.
-    pub starts: usize,
-}
-
-impl Default for MeanField {
-    fn default() -> Self {
-        Self { clusters: Grouping::Single, tolerance: 1e-6, rounds: 2000, starts: 1 }
-    }
-}
 
 /// What an ascent came to: marginals in one row, the bound, how far it came.
 #[derive(Clone, Debug)]

@@ -9,12 +9,13 @@
 use rayon::prelude::*;
 
 use super::chains::{Chains, effective, r_hat, reach};
-use super::clusters::{Grouping, groups};
+use super::clusters::groups;
 use super::free::Free;
 use super::sites::Sites;
 use super::spins::{Bits, Spins};
 use super::start::Starter;
 use super::{Answer, ApproximationError, Convergence};
+pub use crate::base::approximate::Gibbs;
 use crate::base::stream::{Draws, Stream};
 use crate::kernel::random::fill;
 use crate::kernel::scalar::Law;
@@ -27,25 +28,6 @@ const RECORD: usize = 1 << 27;
 const LABOUR: usize = 1 << 31;
 /// Sites drawn by one task.
 const TASK: usize = 2048;
-
-/// Settings of Gibbs sampling.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gibbs {
-    /// Sweeps of each chain that count.
-    pub sweeps: usize,
-    /// Sweeps of each chain before those; a tenth of them if not said.
-    pub burn_in: Option<usize>,
-    /// How many chains.
-    pub chains: usize,
-    /// Which axes are drawn together, by a junction tree.
-    pub blocks: Grouping,
-}
-
-impl Default for Gibbs {
-    fn default() -> Self {
-        Self { sweeps: 1000, burn_in: None, chains: 4, blocks: Grouping::Single }
-    }
-}
 
 /// A block: a program over its axes with their neighbours fixed.
 struct Block {

@@ -24,6 +24,8 @@ mod start;
 mod structured;
 mod sums;
 
+use crate::base::approximate::Approximate;
+
 use super::{Best, Draws, Options, Program, TableError, Tables};
 
 pub use belief::{LoopyBp, Schedule};
@@ -44,6 +46,16 @@ pub enum Approximation {
     MeanField(MeanField),
     /// Gibbs sampling.
     Gibbs(Gibbs),
+}
+
+impl From<Approximate> for Approximation {
+    fn from(method: Approximate) -> Self {
+        match method {
+            Approximate::LoopyBp(bp) => Self::LoopyBp(bp),
+            Approximate::MeanField(field) => Self::MeanField(field),
+            Approximate::Gibbs(gibbs) => Self::Gibbs(gibbs),
+        }
+    }
 }
 
 /// What exact sums may take.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Walk;
 use crate::tensor::graph::{Graph, NodeId};
-use crate::tensor::op::{Binary, Semiring, TableOp};
+use crate::tensor::op::{Binary, Semiring, Summing, TableOp};
 
 impl Graph {
     /// Hands the adjoints of a table sum's members to its inputs.
@@ -22,6 +22,14 @@ impl Graph {
         // The derivatives of a maximum and of a draw are constant almost everywhere.
         let second: Vec<(usize, NodeId)> = members.iter().filter(|(i, _)| **i > 0).map(|(&i, &a)| (i - 1, a)).collect();
         if second.is_empty() || op.mode != Semiring::Soft {
+            return;
+        }
+        if op.how != Summing::Exact {
+            for &i in &active {
+                let shape = self.shape(inputs[i]).to_vec();
+                let unknown = self.full(&shape, f64::NAN);
+                walk.give(self, inputs[i], unknown);
+            }
             return;
         }
         // Σ seed · moments is the slope of the sum along the seeds; its derivative is taken on the sum written out, where rows stay apart.

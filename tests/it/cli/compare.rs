@@ -102,3 +102,93 @@ fn what_is_no_run_is_told_of_before_anything_runs() {
     let output = place.run(&["compare", "a", "a", "--html", "x.html"]);
     assert!(code(&output) == 2 && err(&output).contains("a picture's size"), "{}", err(&output));
 }
+
+/// Spins on a grid, seen through noise: exact sums are cheap, and nothing else is exact.
+const GRID: &str = "axis H = 3
+axis W = 3
+model grid {
+  var s: Spin[H, W]
+  for i in H, j in W {
+    factor 0.4 * s[i, j] * s[i-1, j]
+    factor 0.4 * s[i, j] * s[i, j-1]
+    seen[i, j]: Real ~ Normal(s[i, j], sd = 1)
+  }
+}
+data rows = sample(grid, 4, seed = 1)
+";
+
+#[test]
+fn one_question_by_several_engines() {
+    let place = Place::new();
+    let questions =
+        "compare spins = P(s | seen) of grid on rows by exact, loopy_bp(damping = 0.2), mean_field, gibbs(500)
+compare evidence = loglik(seen) of grid on rows by exact, loopy_bp, mean_field
+compare partition = logZ of grid by exact, loopy_bp, mean_field, ais(chains = 100)
+sample drawn = P(s) of grid by gibbs(200) times 400
+compare held = P(s | seen) of grid on rows by mean_field
+";
+    place.write("grid.ghm", &format!("{GRID}{questions}"));
+    let output = place.run(&["run", "grid.ghm", "--out", "r", "--seed", "3"]);
+    let told = out(&output);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    for text in ["engine", "mean error", "largest", "loopy_bp(damping = 0.2)  ≈", "ais(chains = 100): failed, E0606"]
+    {
+        assert!(told.contains(text), "no {text} in\n{told}");
+    }
+    let summary = json(&std::fs::read_to_string(place.path("r/summary.json")).expect("a summary"));
+    let rows = |name: &str| summary["queries"][name]["engines"].as_array().expect("engines").clone();
+    let spins = rows("spins");
+    assert!(spins[0].get("mean_error").is_none() && spins[0]["kind"] == "=", "the exact one is the truth");
+    for side in &spins[1..] {
+        let (mean, largest) =
+            (side["mean_error"].as_f64().expect("a mean"), side["largest_error"].as_f64().expect("one"));
+        assert!(0.0 < mean && mean <= largest && largest < 0.3 && side["kind"] == "≈", "{side}");
+    }
+    let partition = rows("partition");
+    let value = |at: usize| partition[at]["value"].as_f64().expect("a value");
+    let ties = |x: u32| {
+        let spin = |i: usize, j: usize| if x >> (3 * i + j) & 1 == 1 { 0.4 } else { -0.4 };
+        let places = (0..3).flat_map(|i| (0..3).map(move |j| (i, j)));
+        let of = |(i, j): (usize, usize)| {
+            let up = if i > 0 { spin(i, j) * spin(i - 1, j) } else { 0.0 };
+            up + if j > 0 { spin(i, j) * spin(i, j - 1) } else { 0.0 }
+        };
+        places.map(of).sum::<f64>() / 0.4
+    };
+    let exact = (0..512).map(|x| ties(x).exp()).sum::<f64>().ln();
+    assert!((value(0) - exact).abs() < 1e-9, "{} and not {exact}", value(0));
+    assert!(value(2) <= exact && partition[2]["kind"] == "≥" && partition[1]["kind"] == "≈");
+    assert_eq!(partition[3]["error"]["code"], "E0606");
+    // A bound less a bound is neither.
+    assert_eq!(rows("evidence")[2]["kind"], "≈");
+    // Neighbours agree in draws as often as they do under the model, whose spins have no lean.
+    let drawn = summary["queries"]["drawn"]["draws"]["s"]["values"].as_array().expect("draws").clone();
+    let spin = |d: &serde_json::Value, j: usize| d[0][j].clone();
+    let agree = drawn.iter().filter(|d| spin(d, 0) == spin(d, 1)).count() as f64 / drawn.len() as f64;
+    let tied = |x: &u32| (x & 1) == (x >> 1 & 1);
+    let share = (0..512).filter(tied).map(|x| ties(x).exp()).sum::<f64>() / exact.exp();
+    assert!((agree - share).abs() < 0.1, "{agree} of the draws agree, and {share} should");
+    let held = rows("held");
+    assert_eq!(
+        held[0]["mean_error"], spins[2]["mean_error"],
+        "held against the exact answer though it was not asked for"
+    );
+    let page = std::fs::read_to_string(place.path("r/report.html")).expect("a page");
+    assert!(page.contains("mean error"));
+}
+
+#[test]
+fn what_an_engine_cannot_say_is_refused() {
+    let place = Place::new();
+    for (question, told) in [
+        ("evaluate e = loglik(seen) of grid on rows by gibbs(100)", "Gibbs samples have marginals"),
+        ("query q = argmax(s | seen) of grid on rows by mean_field", "the best joint state by mean field"),
+        ("query q = P(s | seen) of grid on rows by loopy_bp(damping = 2)", "`damping` is a number from 0 to below 1"),
+        ("query q = P(s | seen) of grid on rows by gibbs(100, damping = 0.5)", "does not take a setting `damping`"),
+    ] {
+        place.write("grid.ghm", &format!("{GRID}{question}\n"));
+        let output = place.run(&["run", "grid.ghm"]);
+        assert_ne!(code(&output), 0, "{question}");
+        assert!(err(&output).contains(told), "{question}\n{}", err(&output));
+    }
+}

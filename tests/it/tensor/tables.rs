@@ -3,7 +3,7 @@
 use ghmc::base::stream::Stream;
 use ghmc::runtime::{Context, Options, Program, Real, States, interpret};
 use ghmc::tensor::graph::{Graph, NodeId};
-use ghmc::tensor::op::{Op, Semiring, TableInput, TableOp};
+use ghmc::tensor::op::{Op, Semiring, Summing, TableInput, TableOp};
 
 use super::differences::{Argument, argument, check};
 
@@ -26,7 +26,13 @@ fn case(seed: u64, hard: bool) -> Case {
     let axes = 1 + below(rng, 6);
     let sizes: Vec<usize> = (0..axes).map(|_| [1, 2, 2, 3, 4][below(rng, 5)]).collect();
     let rows = 1 + below(rng, 7);
-    let mut op = TableOp { names: names(axes), sizes: sizes.clone(), inputs: Vec::new(), mode: Semiring::Soft };
+    let mut op = TableOp {
+        names: names(axes),
+        sizes: sizes.clone(),
+        inputs: Vec::new(),
+        mode: Semiring::Soft,
+        how: Summing::Exact,
+    };
     let mut arguments = Vec::new();
     for _ in 0..1 + below(rng, 5) {
         let first: Vec<usize> = (0..below(rng, 4)).map(|_| below(rng, axes)).collect();
@@ -187,6 +193,7 @@ fn draws_are_joint_states_in_proportion() {
         names: names(2),
         inputs: vec![TableInput { sizes: vec![2, 3], places: vec![vec![Some(0), Some(1)]], unit_over: None }],
         mode: Semiring::Sample(5),
+        how: Summing::Exact,
     };
     let rows = 20_000;
     let one = argument(&[1, 1, 6], -1.0, 1.0, 3);
@@ -213,6 +220,7 @@ fn what_is_no_table_is_refused_before_it_runs() {
         names: names(1),
         inputs: vec![TableInput { sizes: vec![3], places: vec![vec![Some(0)], vec![None]], unit_over: None }],
         mode: Semiring::Soft,
+        how: Summing::Exact,
     };
     let sum = g.table_sum(op, &[a]);
     assert!(g.shape(sum).is_empty());
