@@ -15,8 +15,8 @@ use crate::base::span::{FileId, Sources};
 use crate::data::{self, Column, Locations, Table};
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{
-    Ask, DataId, DataSource, Domain, Evidence, EvidenceValue, ModelId, ParamId, Program, Question, Subject, VarId, Verb,
-    inline_definitions,
+    Ask, DataId, DataSource, Domain, Evidence, EvidenceValue, ModelId, ParamId, Program, Question, Subject, VarId,
+    Verb, inline_definitions,
 };
 use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan, Update};
 use crate::runtime::States;

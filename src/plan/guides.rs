@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::choose::{bound_by, has_no_likelihood, objectives};
-use crate::model::{AxisId, AxisKind, Domain, FactorKind, Family, ModelId, Objective, Program, Var, VarId, order_factors};
+use crate::model::{
+    AxisId, AxisKind, Domain, FactorKind, Family, ModelId, Objective, Program, Var, VarId, order_factors,
+};
 
 /// Units of the hidden layer.
 const HIDDEN: usize = 64;
@@ -48,8 +50,9 @@ pub fn missing_guides(program: &Program) -> Vec<MissingGuide> {
                 let declared = &program.models[model];
                 let told = program.infers.iter().any(|i| i.vars.iter().any(|v| declared.vars.contains(v)));
                 let bound = bound_by(program, model, train.on.data);
+                // Whether anything can be made is told by a look at the statements; a likelihood has to be planned.
                 let needs = || line.objective.is_some() || has_no_likelihood(program, line, &bound);
-                if declared.guide.is_some() || told || !needs() {
+                if declared.guide.is_some() || told || latent_variables(program, model, &bound).is_none() || !needs() {
                     continue;
                 }
                 // What only some of the lines observe is guided, and keeps its value where it is observed.
@@ -64,9 +67,9 @@ pub fn missing_guides(program: &Program) -> Vec<MissingGuide> {
     taken.extend(program.models.iter().map(|(_, m)| m.name.clone()));
     taken.extend(program.vars.iter().map(|(_, v)| v.name.clone()));
     taken.extend(program.params.iter().map(|(_, p)| p.name.clone()));
-    let made = wanted.into_iter().filter_map(|(model, seen)| {
-        Some(MissingGuide { model, text: guide_text(program, model, &seen, &mut taken)? })
-    });
+    let made = wanted
+        .into_iter()
+        .filter_map(|(model, seen)| Some(MissingGuide { model, text: guide_text(program, model, &seen, &mut taken)? }));
     made.collect()
 }
 
@@ -92,35 +95,13 @@ fn guide_text(
         return None;
     }
     let (mut nets, mut body) = (String::new(), String::new());
-    for factor in order_factors(&declared.factors).into_iter().map(|at| &declared.factors[at]) {
-        let (target, dist) = match &factor.kind {
-            FactorKind::Conditional { target, dist } => (target.var, dist),
-            FactorKind::Deterministic { .. } => continue,
-            FactorKind::Potential(_) | FactorKind::Undirected { .. } => return None,
-        };
+    for (target, family) in latent_variables(program, model, seen)? {
         let var = &program.vars[target];
-        if seen.contains(&target) || var.given {
-            continue;
-        }
-        let family = match (&var.domain, dist.family) {
-            (Domain::Real, Family::Normal | Family::Laplace | Family::StudentT) => Family::Normal,
-            (
-                Domain::Positive,
-                Family::Gamma | Family::Exponential | Family::LogNormal | Family::InverseGamma,
-            ) => Family::LogNormal,
-            // Of the other families a draw is no differentiable function, or leaves the interval that the model allows.
-            _ => return None,
-        };
-        // Two statements for parts of one variable have no one place in a guide.
-        if !is_plain(program, var) || inputs.contains(&target) {
-            return None;
-        }
         let name = &var.name;
         let args: Vec<&str> = inputs.iter().map(|&v| program.vars[v].name.as_str()).collect();
         let args = args.join(", ");
         let takes: Vec<String> = inputs.iter().map(|&v| declaration(program, &program.vars[v])).collect();
         let takes = takes.join(", ");
-        let own = declaration(program, var);
         let layers = format!("{{ dense({HIDDEN}, tanh); dense }}");
         let all = bracketed(program, &var.axes());
         let mut net = |what: &str, gives: String| {
@@ -135,7 +116,7 @@ fn guide_text(
         let call = family.name();
         if var.index.is_empty() {
             let word = net("", format!("(mean: Real{all}, sd: Positive{all})"));
-            let _ = writeln!(body, "{own} ~ {call}(..{word}({args}))");
+            let _ = writeln!(body, "{} ~ {call}(..{word}({args}))", declaration(program, var));
         } else {
             let (mean, sd) = (net("_mean", format!("Real{all}")), net("_sd", format!("Positive{all}")));
             let places: Vec<String> = (0..var.index.len()).map(|at| format!("i{at}")).collect();
@@ -153,7 +134,39 @@ fn guide_text(
         }
         inputs.push(target);
     }
-    (!body.is_empty()).then(|| format!("{nets}\nguide {} {{\n{body}}}\n", declared.name))
+    Some(format!("{nets}\nguide {} {{\n{body}}}\n", declared.name))
+}
+
+/// The latent variables in an order in which each stands behind what it hangs on, with the family of its guide; none where one has no guide that
+/// can be made.
+fn latent_variables(program: &Program, model: ModelId, seen: &BTreeSet<VarId>) -> Option<Vec<(VarId, Family)>> {
+    let declared = &program.models[model];
+    let mut found: Vec<(VarId, Family)> = Vec::new();
+    for factor in order_factors(&declared.factors).into_iter().map(|at| &declared.factors[at]) {
+        let (target, dist) = match &factor.kind {
+            FactorKind::Conditional { target, dist } => (target.var, dist),
+            FactorKind::Deterministic { .. } => continue,
+            FactorKind::Potential(_) | FactorKind::Undirected { .. } => return None,
+        };
+        let var = &program.vars[target];
+        if seen.contains(&target) || var.given {
+            continue;
+        }
+        let family = match (&var.domain, dist.family) {
+            (Domain::Real, Family::Normal | Family::Laplace | Family::StudentT) => Family::Normal,
+            (Domain::Positive, Family::Gamma | Family::Exponential | Family::LogNormal | Family::InverseGamma) => {
+                Family::LogNormal
+            }
+            // Of the other families a draw is no differentiable function, or leaves the interval that the model allows.
+            _ => return None,
+        };
+        // Two statements for parts of one variable have no one place in a guide.
+        if !is_plain(program, var) || found.iter().any(|(v, _)| *v == target) {
+            return None;
+        }
+        found.push((target, family));
+    }
+    (!found.is_empty()).then_some(found)
 }
 
 /// Whether a variable has the same number of entries in every row, and a name that a file can say.
@@ -179,10 +192,9 @@ fn domain_name<'p>(program: &'p Program, domain: &Domain) -> &'p str {
     }
 }
 
-/// `x[Time]: Real[Place]`
+/// `x: Real[Time, Place]`: plates among the other axes, since a net reads all their entries at once.
 fn declaration(program: &Program, var: &Var) -> String {
-    let (index, event) = (bracketed(program, &var.index), bracketed(program, &var.event));
-    format!("{}{index}: {}{event}", var.name, domain_name(program, &var.domain))
+    format!("{}: {}{}", var.name, domain_name(program, &var.domain), bracketed(program, &var.axes()))
 }
 
 fn bracketed(program: &Program, axes: &[AxisId]) -> String {

@@ -26,10 +26,8 @@ pub fn claim(
     asked: Option<&Method>,
 ) -> Result<(Engine, String), Vec<Refusal>> {
     let refuse = |engine, reason, mend: Option<&str>| vec![Refusal { engine, reason, mend: mend.map(str::to_string) }];
-    if matches!(
-        asked,
-        Some(Method::ClosedForm | Method::Enumeration | Method::ForwardBackward | Method::JunctionTree)
-    ) {
+    if matches!(asked, Some(Method::ClosedForm | Method::Enumeration | Method::ForwardBackward | Method::JunctionTree))
+    {
         return Err(Vec::new());
     }
     if let Some(&var) = component.partial.first() {

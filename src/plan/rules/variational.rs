@@ -8,7 +8,6 @@ use crate::analysis::find_determined;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Arg, Factor, FactorKind, Family, ModelId, Program, VarId};
-use crate::plan::guides::form;
 use crate::plan::method::Schedule;
 use crate::plan::plan::{Expectation, VariationalPlan};
 
@@ -108,11 +107,7 @@ pub fn choose_variational(
         false => "a guide; its discrete variables are summed over, the others reparameterised",
     };
     let reason = match guide.made {
-        Some(_) => format!(
-            "{reason} that was made, since the file has none: {}; write `guide {} {{ .. }}` to have another",
-            form(),
-            declared.name
-        ),
+        Some(_) => format!("{reason} that was made, since the file has none"),
         None => reason.to_string(),
     };
     Ok(VariationalPlan {
