@@ -15,8 +15,8 @@ use crate::base::span::{FileId, Sources};
 use crate::data::{self, Column, Locations, Table};
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{
-    Ask, DataId, DataSource, Domain, Evidence, EvidenceValue, ParamId, Program, Question, Subject, VarId, Verb,
-    inline_definitions,
+    Ask, DataId, DataSource, Domain, Evidence, EvidenceValue, ModelId, ParamId, Program, Question, Subject, VarId,
+    Verb, inline_definitions,
 };
 use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan, Update};
 use crate::runtime::States;
@@ -200,12 +200,14 @@ impl Workspace {
         }
         let names = used.values().chain([tree]).map(|t| (t.file, self.sources.file(t.file).name.clone())).collect();
         let input = sema::Input { schemas, sets: self.settings.sets.clone(), used, names };
-        let mut program = sema::check(tree, &input, problems)?;
-        if let Err(refused) = inline_definitions(&mut program) {
-            problems.push(refused.diagnostic(&program));
-            return None;
+        let program = sema::check(tree, &input, problems)?;
+        match inlined(program) {
+            Ok(program) => Some(with_guides(tree, &input, program)),
+            Err(problem) => {
+                problems.push(*problem);
+                None
+            }
         }
-        Some(program)
     }
 
     /// Typed program → plan, without data: sizes that only data tells are unknown to it.
@@ -246,6 +248,58 @@ impl Workspace {
         let mut simulate = |program: &Program, id: DataId, sets: &DataSets| simulate(program, id, sets, memory);
         bind_data(program, &self.settings.locations, &self.settings.tables, &mut simulate)
     }
+}
+
+/// A program with its definitions put in where they are read.
+fn inlined(mut program: Program) -> Result<Program, Box<Diagnostic>> {
+    match inline_definitions(&mut program) {
+        Ok(()) => Ok(program),
+        Err(refused) => Err(Box::new(refused.diagnostic(&program))),
+    }
+}
+
+/// The program with the guides that its training lacks and that can be made: written behind their models and checked with the file. One with
+/// which no training line is planned that was not planned without is not kept, and the file is told what it lacks.
+fn with_guides(tree: &syntax::ast::File, input: &sema::Input, program: Program) -> Program {
+    let missing = plan::missing_guides(&program);
+    if missing.is_empty() {
+        return program;
+    }
+    let planned = |program: &Program| {
+        let mut problems = Problems::new();
+        let plan = plan::choose_plan(program, &mut problems);
+        (plan.trains.len(), problems.has_errors())
+    };
+    let (mut tree, mut best) = (tree.clone(), program);
+    let mut before = planned(&best);
+    for guide in missing {
+        let declared = &best.models[guide.model];
+        let (name, span) = (declared.name.clone(), declared.span);
+        let mut own = Sources::default();
+        let file = own.add("guide", guide.text.as_str());
+        let mut troubles = Problems::new();
+        let mut items = syntax::parse(&own, file, &mut troubles).items;
+        items.iter_mut().for_each(|item| syntax::rewrite::place_item(span, item));
+        let mut with = tree.clone();
+        let is_own = |item: &syntax::ast::Item| matches!(item, syntax::ast::Item::Model(m) if m.name.text == name);
+        let Some(at) = with.items.iter().position(is_own) else { continue };
+        with.items.splice(at + 1..at + 1, items);
+        let checked = sema::check(&with, input, &mut troubles).filter(|_| !troubles.has_errors());
+        let Some(mut checked) = checked.and_then(|program| inlined(program).ok()) else { continue };
+        let Some(id) = checked.models.iter().find(|(_, m)| m.name == name).map(|(id, _)| id) else { continue };
+        let kept: Vec<(ModelId, String)> =
+            best.models.iter().filter_map(|(id, m)| Some((id, m.guide.as_ref()?.made.clone()?))).collect();
+        for (id, text) in kept.into_iter().chain([(id, guide.text)]) {
+            if let Some(guide) = &mut checked.models[id].guide {
+                guide.made = Some(text);
+            }
+        }
+        let after = planned(&checked);
+        if after.0 > before.0 && (before.1 || !after.1) {
+            (tree, best, before) = (with, checked, after);
+        }
+    }
+    best
 }
 
 /// Double precision where everything is exact and small enough for it to cost nothing that is felt.

@@ -193,7 +193,9 @@ pub struct Guide {
     pub params: Vec<ParamId>,
     /// Its conditionals, in the order written; the variables are the model's.
     pub factors: Vec<Factor>,
-    /// Where it was declared.
+    /// What was written for it where the file has none: nets and the guide, as a file would have them.
+    pub made: Option<String>,
+    /// Where it was declared; one that was made stands where its model does.
     pub span: Span,
 }
 

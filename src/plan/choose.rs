@@ -574,6 +574,12 @@ fn try_loglik(
     choose_loglik(&Request { program, model, fixed, partial, given: b, method, at })
 }
 
+/// Whether a line without an objective of its own has no exact likelihood to raise, so that only a bound is left.
+pub fn has_no_likelihood(program: &Program, line: &Line, bound: &Bound) -> bool {
+    let found = try_loglik(program, line.model, &[], &[], bound, None, line.span);
+    matches!(found, Err(NoLogLik::Posterior(_)))
+}
+
 enum Default {
     Leaf(Expr, Box<Leaf>),
     WakeSleep(Box<super::plan::WakeSleepPlan>),

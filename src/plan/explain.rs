@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::guides::form;
 use super::method::{Optimiser, Rule};
 use super::missing::Missing;
 use super::plan::{
@@ -44,6 +45,16 @@ pub fn explain_text(program: &Program, plan: &Plan, sources: &Sources) -> String
                     writeln!(out, "    moves {} by {} ({})", params.join(", "), update_name(&line.update), line.reason);
                 write_told(&mut out, program, sources, &line_told(line), "    ");
             }
+        }
+    }
+    for (_, model) in program.models.iter() {
+        if model.guide.as_ref().is_some_and(|g| g.made.is_some()) {
+            let name = &model.name;
+            let _ = writeln!(out, "guide of {name}, made since the file has none: {}", form());
+            let _ = writeln!(
+                out,
+                "  `--emit expanded` shows it; `guide {name} {{ .. }}` in the file, with a conditional for each latent variable, takes its place"
+            );
         }
     }
     for ask in &plan.asks {

@@ -8,6 +8,7 @@ mod choose;
 mod cost;
 mod expand;
 mod explain;
+mod guides;
 mod method;
 mod missing;
 mod overrides;
@@ -20,6 +21,7 @@ pub use ask::choose_ask;
 pub use choose::{bound_by, choose_plan};
 pub use expand::expand;
 pub use explain::{Work, brief_line, explain_json, explain_text, works};
+pub use guides::{MissingGuide, missing_guides};
 pub use method::{Optimiser, Rule, Schedule};
 pub use missing::Missing;
 pub use plan::{

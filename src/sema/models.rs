@@ -160,7 +160,7 @@ impl<'a> Checker<'a> {
                 }
             }
             self.verify_order(&factors);
-            self.program.models[id].guide = Some(Guide { params, factors, span: item.span });
+            self.program.models[id].guide = Some(Guide { params, factors, made: None, span: item.span });
             let own =
                 |entry: &Entry| matches!(entry, Entry::Param(p) if self.program.params[*p].owner == Owner::Guide(id));
             self.model_names.get_mut(&id).into_iter().for_each(|s| {

@@ -32,6 +32,17 @@ pub trait Rewrite {
     fn span(&mut self, _: &mut Span) {}
 }
 
+/// Gives everything in an item one place: that of what it was made for.
+pub fn place_item(span: Span, whole: &mut Item) {
+    struct Place(Span);
+    impl Rewrite for Place {
+        fn span(&mut self, span: &mut Span) {
+            *span = self.0;
+        }
+    }
+    item(&mut Place(span), whole);
+}
+
 /// Walks an item.
 pub fn item(r: &mut impl Rewrite, item: &mut Item) {
     match item {
@@ -57,7 +68,10 @@ pub fn item(r: &mut impl Rewrite, item: &mut Item) {
                 NetOutput::Single(d) => domain(r, d),
                 NetOutput::Named(list) => list.iter_mut().for_each(|d| decl(r, d)),
             }
+            r.span(&mut n.span);
             for layer in &mut n.layers {
+                r.span(&mut layer.span);
+                r.span(&mut layer.name.span);
                 layer.args.iter_mut().for_each(|a| args(r, a));
             }
         }
@@ -67,6 +81,7 @@ pub fn item(r: &mut impl Rewrite, item: &mut Item) {
             block(r, &mut m.body);
         }
         Item::Guide(g) => {
+            r.span(&mut g.span);
             name(r, &mut g.model);
             block(r, &mut g.body);
         }
@@ -279,13 +294,25 @@ pub fn block(r: &mut impl Rewrite, b: &mut Block) {
                 r.span(&mut own.span);
                 name(r, of);
             }
-            Stmt::Var { decls, .. } => decls.iter_mut().for_each(|d| decl(r, d)),
-            Stmt::Factor { value, .. } => expr(r, value),
-            Stmt::For { binders, body, .. } => {
-                binders.iter_mut().for_each(|b| name(r, &mut b.axis));
+            Stmt::Var { decls, span } => {
+                r.span(span);
+                decls.iter_mut().for_each(|d| decl(r, d));
+            }
+            Stmt::Factor { value, span, .. } => {
+                r.span(span);
+                expr(r, value);
+            }
+            Stmt::For { binders, body, span } => {
+                r.span(span);
+                for binder in binders {
+                    r.span(&mut binder.span);
+                    r.span(&mut binder.index.span);
+                    name(r, &mut binder.axis);
+                }
                 block(r, body);
             }
-            Stmt::Random { left: l, value, .. } | Stmt::Equal { left: l, value, .. } => {
+            Stmt::Random { left: l, value, span, .. } | Stmt::Equal { left: l, value, span } => {
+                r.span(span);
                 left(r, l);
                 expr(r, value);
             }

@@ -118,10 +118,10 @@ fn expansions_of_other_programs_say_the_same_plan() {
     assert!(seen >= 12, "{seen} programs were expanded");
 }
 
-/// Two files with their expansions, kept to be read; `UPDATE_UI=1` keeps new ones.
+/// Three files with their expansions, kept to be read; `UPDATE_UI=1` keeps new ones.
 #[test]
 fn expansions_read_well() {
-    for name in ["chain", "stages"] {
+    for name in ["chain", "guide", "stages"] {
         let place = root().join("tests/it/expanded");
         let text = fs::read_to_string(place.join(format!("{name}.ghm"))).expect("a program");
         let path = format!("tests/it/expanded/{name}.ghm");

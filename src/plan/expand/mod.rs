@@ -10,6 +10,7 @@ mod sums;
 use self::clauses::{answer_method, cover, finish_method, finish_optimiser, line_method, optimiser_text};
 use self::edits::Edits;
 use self::sums::{Sum, sums};
+use super::guides::form;
 use super::missing::Missing;
 use super::plan::{LinePlan, Machine, ObjectivePlan, Plan, StagePlan, TrainPlan, Update};
 use super::rules::partition::names;
@@ -28,7 +29,10 @@ pub fn expand(tree: &File, source: &str, program: &Program, plan: &Plan) -> Resu
     let mut writer = Writer { tree, program, plan, edits: Edits::new(source, &tree.comments) };
     for item in &tree.items {
         match item {
-            Item::Model(model) => writer.infers(&model.name.text, item.span()),
+            Item::Model(model) => {
+                writer.infers(&model.name.text, item.span());
+                writer.guide(&model.name.text, item.span());
+            }
             Item::Train(train) => writer.train(train),
             Item::Ask(ask) => writer.ask(ask),
             _ => {}
@@ -90,6 +94,14 @@ impl<'a> Writer<'a> {
             let line = format!("infer {} of {name} by {}", vars.join(", "), sum.engine);
             self.edits.line_after(place, &format!("by {}: {}", sum.engine, sum.reason), &line);
         }
+    }
+
+    /// The guide that was made for a model, behind it.
+    fn guide(&mut self, name: &str, model_item: Span) {
+        let own = self.program.models.iter().find(|(_, m)| m.name == name && m.span.file == self.tree.file);
+        let Some(text) = own.and_then(|(_, m)| m.guide.as_ref()?.made.as_ref()) else { return };
+        let told = edits::note(&format!("a guide for `{name}`, which has none: {}", form()));
+        self.edits.behind(model_item.end, format!("\n\n{told}\n{}", text.trim_end()));
     }
 
     fn train(&mut self, item: &crate::syntax::ast::Train) {

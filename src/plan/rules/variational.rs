@@ -7,7 +7,7 @@ use super::partition::NotExact;
 use crate::analysis::find_determined;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Factor, FactorKind, Family, ModelId, Program, VarId};
+use crate::model::{Arg, Factor, FactorKind, Family, ModelId, Program, VarId};
 use crate::plan::method::Schedule;
 use crate::plan::plan::{Expectation, VariationalPlan};
 
@@ -22,9 +22,14 @@ fn family_of(factor: &Factor) -> Option<Family> {
     }
 }
 
-/// Whether KL(q ‖ p) has a closed form when both are of that family.
-fn has_closed_kl(family: Family) -> bool {
-    matches!(family, Family::Normal | Family::Bernoulli | Family::Categorical)
+/// Whether KL(q ‖ p) has a closed form, entry by entry, of two conditionals of one family.
+fn has_closed_kl(q: &Factor, p: &Factor) -> bool {
+    let independent = |f: &Factor| match &f.kind {
+        FactorKind::Conditional { dist, .. } => dist.family != Family::Normal || dist.arg(Arg::Sd).is_some(),
+        _ => false,
+    };
+    let closed = |family| matches!(family, Family::Normal | Family::Bernoulli | Family::Categorical);
+    family_of(q) == family_of(p) && family_of(q).is_some_and(closed) && independent(q) && independent(p)
 }
 
 /// Plans the bound for a model on data that binds `fixed`; where it is only evaluated, any draw will do.
@@ -93,7 +98,7 @@ pub fn choose_variational(
         draws.push((var, how));
         // The pair is replaced by its closed form only where no other draw stands between them.
         let p = conditional_of(&declared.factors, var);
-        if p.is_some_and(|p| family_of(p) == family && family.is_some_and(has_closed_kl)) {
+        if p.is_some_and(|p| has_closed_kl(q, p)) {
             analytic.push(var);
         }
     }
@@ -101,13 +106,17 @@ pub fn choose_variational(
         true => "latent, continuous and differentiable, with a guide",
         false => "a guide; its discrete variables are summed over, the others reparameterised",
     };
+    let reason = match guide.made {
+        Some(_) => format!("{reason} that was made, since the file has none"),
+        None => reason.to_string(),
+    };
     Ok(VariationalPlan {
         model,
         draws,
         analytic,
         fixed: fixed.iter().copied().collect(),
         kl_weight,
-        reason: reason.to_string(),
+        reason,
         rejected: better.map(|b| b.refusals.clone()).unwrap_or_default(),
     })
 }

@@ -175,7 +175,7 @@ fn a_guide_is_a_density_of_its_own_and_a_prior_counts_apart() {
     assert_eq!(log_density_of_guide(&b.program, b.model, &b.values), Err(EvaluateError::NoGuide));
     let args = [(Arg::Mean, num(1.0)), (Arg::Sd, num(1.0))];
     let factors = vec![factor(&[], conditional(z, &[], Family::Normal, &args))];
-    b.program.models[b.model].guide = Some(Guide { params: vec![], factors, span: nowhere() });
+    b.program.models[b.model].guide = Some(Guide { params: vec![], factors, made: None, span: nowhere() });
     assert!((log_density_of_guide(&b.program, b.model, &b.values).unwrap() + HALF_LOG_TAU).abs() < 1e-14);
     assert!((b.log_density().unwrap() + 0.5 + HALF_LOG_TAU).abs() < 1e-14);
 

@@ -9,6 +9,7 @@ mod guides;
 mod kills;
 mod lifted;
 mod machine;
+mod made;
 mod memory;
 mod nonsense;
 mod parts;
