@@ -6,6 +6,7 @@
 mod ask;
 mod choose;
 mod cost;
+mod draws;
 mod expand;
 mod explain;
 mod guides;

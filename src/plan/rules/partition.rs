@@ -71,7 +71,7 @@ pub fn choose_block(
         }
         None => None,
     };
-    let asked = asked.or(method.as_ref()).filter(|method| method.is_exact());
+    let asked = asked.or(method.as_ref()).filter(|method| method.sums());
     let pieces = refs(situation, &component.pieces);
     let block = |engine: Engine, reason: String, rejected: Vec<Refusal>| Block {
         vars: component.vars.clone(),
