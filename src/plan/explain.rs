@@ -220,7 +220,9 @@ fn normaliser_told(normaliser: &Normaliser) -> Vec<Told> {
         rejected: normaliser.rejected.clone(),
     };
     match &normaliser.how {
-        Normalising::Exact(block) => vec![base(block.engine.name().to_string(), "=", block.cost)],
+        Normalising::Exact(block) => {
+            vec![base(block.engine.name().to_string(), block.kind.sign(), block.cost)]
+        }
         Normalising::Contrastive { steps, hidden, .. } => {
             let mut told = vec![base(format!("contrastive divergence CD-{steps}"), "≈", None)];
             told.extend(hidden.iter().map(|b| block_told("given the visible", b)));
