@@ -421,17 +421,6 @@ fn dot(network: &Network) -> String {
     let (kind, edge) = if network.directed { ("digraph", "->") } else { ("graph", "--") };
     let mut out = format!("{kind} {{\n");
     (0..network.variables.len()).for_each(|v| out.push_str(&format!("  {};\n", quoted(v))));
-    let mut edges = std::collections::BTreeSet::new();
-    for factor in &network.factors {
-        match factor.child.filter(|_| network.directed) {
-            Some(child) => edges.extend(factor.scope.iter().filter(|p| **p != child).map(|&p| (p, child))),
-            None => {
-                for (at, &a) in factor.scope.iter().enumerate() {
-                    edges.extend(factor.scope[at + 1..].iter().map(|&b| (a.min(b), a.max(b))));
-                }
-            }
-        }
-    }
-    edges.iter().for_each(|&(a, b)| out.push_str(&format!("  {} {edge} {};\n", quoted(a), quoted(b))));
+    network.edges().iter().for_each(|&(a, b)| out.push_str(&format!("  {} {edge} {};\n", quoted(a), quoted(b))));
     out + "}\n"
 }

@@ -44,26 +44,9 @@ pub fn network_svg(network: &Network, told: Option<&Path>, bytes: u64) -> Result
         }
     };
     let nodes: Vec<BarNode> = (0..network.variables.len()).map(node).collect();
-    bars(&nodes, &edges(network), network.directed).ok_or_else(|| {
+    let edges: Vec<(usize, usize)> = network.edges().into_iter().collect();
+    bars(&nodes, &edges, network.directed).ok_or_else(|| {
         let message = format!("a drawing of {} variables is no picture that can be read", nodes.len());
         Trouble::of(Diagnostic::new(Code::NotSupported, message).help("use `--to dot` and a program for large graphs"))
     })
-}
-
-/// From parents to children; in a network without directions between variables that share a table, each pair once.
-fn edges(network: &Network) -> Vec<(usize, usize)> {
-    let mut edges = Vec::new();
-    for factor in &network.factors {
-        match factor.child {
-            Some(child) => edges.extend(factor.scope.iter().filter(|v| **v != child).map(|&v| (v, child))),
-            None => {
-                for (i, &a) in factor.scope.iter().enumerate() {
-                    edges.extend(factor.scope[i + 1..].iter().map(|&b| (a.min(b), a.max(b))));
-                }
-            }
-        }
-    }
-    edges.sort_unstable();
-    edges.dedup();
-    edges
 }

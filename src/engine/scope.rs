@@ -475,7 +475,7 @@ impl<'p> Scope<'p> {
         if let Some(local) = self.local.iter().find(|l| l.var == var && l.at == at) {
             let mut value = local.value.clone();
             for (subscript, axis) in at.iter().zip(declared.axes()) {
-                if !matches!(subscript, Subscript::At { .. } | Subscript::Constant(_)) {
+                if !subscript.is_place() {
                     let label = self.axis(axis)?;
                     let array = self.subscript(value.array().clone(), label, subscript, span)?;
                     value = value.through(|_| array);

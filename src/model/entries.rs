@@ -59,7 +59,7 @@ pub fn entry_reads(program: &Program, factor: &Factor, vars: &[VarId], without: 
         }
         let own = program.vars[read.var].axes();
         let sizes = extents(program, &own, without)?;
-        let settled = |i: usize| matches!(read.at.get(i), Some(Subscript::At { .. } | Subscript::Constant(_)));
+        let settled = |i: usize| read.at.get(i).is_some_and(Subscript::is_place);
         let open: Vec<usize> = (0..own.len()).filter(|&i| !settled(i)).collect();
         let spans: Vec<usize> = open.iter().map(|&i| sizes[i]).collect();
         let each = spans.iter().try_fold(1usize, |n, &e| n.checked_mul(e))?;

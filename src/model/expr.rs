@@ -51,6 +51,13 @@ pub enum Subscript {
     Last,
 }
 
+impl Subscript {
+    /// Whether it names one place, known without any value: a plate's position or a constant.
+    pub fn is_place(&self) -> bool {
+        matches!(self, Subscript::At { .. } | Subscript::Constant(_))
+    }
+}
+
 /// Elementwise functions of one argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs)]

@@ -1,7 +1,7 @@
 //! A network of discrete variables as the world's files state it: names, states and tables of numbers. Readers make it, importers turn it
 //! into a program, exact engines take its tables as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Discrete variables and the tables over them; their product is the density, normalised where the network is directed.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -63,6 +63,22 @@ impl Network {
             }
         }
         parents
+    }
+
+    /// From parents to children; without directions between variables that share a table, the earlier first. Each pair once, in order.
+    pub fn edges(&self) -> BTreeSet<(usize, usize)> {
+        let mut edges = BTreeSet::new();
+        for factor in &self.factors {
+            match factor.child.filter(|_| self.directed) {
+                Some(child) => edges.extend(factor.scope.iter().filter(|p| **p != child).map(|&p| (p, child))),
+                None => {
+                    for (at, &a) in factor.scope.iter().enumerate() {
+                        edges.extend(factor.scope[at + 1..].iter().map(|&b| (a.min(b), a.max(b))));
+                    }
+                }
+            }
+        }
+        edges
     }
 
     /// How many numbers its tables hold together.

@@ -11,6 +11,7 @@ use super::choose::{bound_by, has_no_likelihood, objectives};
 use crate::model::{
     AxisId, AxisKind, Domain, FactorKind, Family, ModelId, Objective, Program, Var, VarId, order_factors,
 };
+use crate::sema::show_type;
 
 /// Units of the hidden layer.
 const HIDDEN: usize = 64;
@@ -103,7 +104,7 @@ fn guide_text(
         let takes: Vec<String> = inputs.iter().map(|&v| declaration(program, &program.vars[v])).collect();
         let takes = takes.join(", ");
         let layers = format!("{{ dense({HIDDEN}, tanh); dense }}");
-        let all = bracketed(program, &var.axes());
+        let [mean, sd] = [Domain::Real, Domain::Positive].map(|d| show_type(program, &d, &var.axes()));
         let mut net = |what: &str, gives: String| {
             let mut word = format!("guess_{name}{what}");
             while taken.contains(&word) {
@@ -115,21 +116,20 @@ fn guide_text(
         };
         let call = family.name();
         if var.index.is_empty() {
-            let word = net("", format!("(mean: Real{all}, sd: Positive{all})"));
+            let word = net("", format!("(mean: {mean}, sd: {sd})"));
             let _ = writeln!(body, "{} ~ {call}(..{word}({args}))", declaration(program, var));
         } else {
-            let (mean, sd) = (net("_mean", format!("Real{all}")), net("_sd", format!("Positive{all}")));
+            let (mean, sd) = (net("_mean", mean), net("_sd", sd));
             let places: Vec<String> = (0..var.index.len()).map(|at| format!("i{at}")).collect();
             let binders: Vec<String> = (places.iter().zip(&var.index))
                 .map(|(place, &axis)| format!("{place} in {}", program.axes[axis].name))
                 .collect();
             let at = places.join(", ");
-            let event = bracketed(program, &var.event);
             let _ = writeln!(
                 body,
-                "for {} {{\n{name}[{at}]: {}{event} ~ {call}({mean}({args})[{at}], sd = {sd}({args})[{at}])\n}}",
+                "for {} {{\n{name}[{at}]: {} ~ {call}({mean}({args})[{at}], sd = {sd}({args})[{at}])\n}}",
                 binders.join(", "),
-                domain_name(program, &var.domain),
+                show_type(program, &var.domain, &var.event),
             );
         }
         inputs.push(target);
@@ -178,26 +178,7 @@ fn is_plain(program: &Program, var: &Var) -> bool {
     var.axes().iter().all(fixed) && !var.name.contains('.')
 }
 
-fn domain_name<'p>(program: &'p Program, domain: &Domain) -> &'p str {
-    match domain {
-        Domain::Bool => "Bool",
-        Domain::Spin => "Spin",
-        Domain::Cat(axis) => &program.axes[*axis].name,
-        Domain::Count => "Count",
-        Domain::Real => "Real",
-        Domain::Positive => "Positive",
-        Domain::Unit => "Unit",
-        Domain::Simplex => "Simplex",
-        Domain::Cov => "Cov",
-    }
-}
-
 /// `x: Real[Time, Place]`: plates among the other axes, since a net reads all their entries at once.
 fn declaration(program: &Program, var: &Var) -> String {
-    format!("{}: {}{}", var.name, domain_name(program, &var.domain), bracketed(program, &var.axes()))
-}
-
-fn bracketed(program: &Program, axes: &[AxisId]) -> String {
-    let names: Vec<&str> = axes.iter().map(|&a| program.axes[a].name.as_str()).collect();
-    if names.is_empty() { String::new() } else { format!("[{}]", names.join(", ")) }
+    format!("{}: {}", var.name, show_type(program, &var.domain, &var.axes()))
 }

@@ -60,13 +60,11 @@ pub(super) struct TableStep {
     single: Vec<usize>,
     /// What the sum takes where nothing is evidence.
     whole: Result<Forecast, TableError>,
-    flops: f64,
 }
 
 /// A program for rows that fix the same axes, with the places its answers go to.
 #[derive(Debug)]
 struct Pattern {
-    fixed: Vec<usize>,
     program: Program,
     reads: Vec<Read>,
 }
@@ -144,24 +142,24 @@ impl TableStep {
         let single = (0..sources.len()).filter(|&s| sources[s].axes.len() == 1).collect();
         let rowed: Vec<bool> = shapes.iter().map(|s| s.len() == 3).collect();
         let rows = TableOp::rows(shapes).unwrap_or(1);
-        // Only shapes are looked at, but a table without its cells is none.
+        let whole = Err(TableError::Impossible);
+        let mut step = Self { op: op.clone(), rowed, rows, members, sources, single, whole };
+        if step.op.how == Summing::Exact {
+            let options = Options { bytes: u64::MAX, tries: TRIES, ..Options::default() };
+            // Only shapes are looked at, but a table without its cells is none.
+            step.whole = step.compile(&step.blank(), &[], options).map(|p| p.program.forecast().clone());
+        }
+        step
+    }
+
+    /// The tables without their numbers.
+    fn blank(&self) -> Tables {
         let blank = |s: &Source| {
-            let mut table = Table::new(s.axes.clone(), vec![0.0; s.len(&op.sizes)]);
+            let mut table = Table::new(s.axes.clone(), vec![0.0; s.len(&self.op.sizes)]);
             table.sums_to_one_over = s.unit_over;
             table
         };
-        let base = Tables { cards: op.sizes.clone(), tables: sources.iter().map(blank).collect() };
-        let whole = Err(TableError::Impossible);
-        let mut step = Self { op: op.clone(), rowed, rows, members, sources, single, whole, flops: f64::INFINITY };
-        if step.op.how != Summing::Exact {
-            return step;
-        }
-        let options = Options { bytes: u64::MAX, tries: TRIES, ..Options::default() };
-        step.whole = step.compile(&base, &[], options).map(|p| p.program.forecast().clone());
-        if let Ok(forecast) = &step.whole {
-            step.flops = forecast.flops;
-        }
-        step
+        Tables { cards: self.op.sizes.clone(), tables: self.sources.iter().map(blank).collect() }
     }
 
     /// Tables of the product.
@@ -185,7 +183,7 @@ impl TableStep {
 
     /// Operations of one run without evidence.
     pub fn flops(&self) -> f64 {
-        self.flops * self.rows as f64
+        self.whole.as_ref().map_or(f64::INFINITY, |forecast| forecast.flops * self.rows as f64)
     }
 
     /// Bytes that the answers to one row without evidence take, after one look at what they would.
@@ -223,32 +221,26 @@ impl TableStep {
 
     /// Runs the step.
     pub fn run<T: Real>(&self, inputs: &[&[T]], outputs: &mut [&mut [T]], kept: &mut Compiled, draws: Option<&Draws>) {
-        let mut base = Tables { cards: self.op.sizes.clone(), tables: Vec::with_capacity(self.sources.len()) };
+        let mut base = self.blank();
         let mut all = Loaded::default();
-        for source in &self.sources {
-            let mut table = Table::new(source.axes.clone(), vec![0.0; source.len(&self.op.sizes)]);
-            table.sums_to_one_over = source.unit_over;
-            if !self.rowed[source.input] {
-                let loaded = source.load(self.row(inputs, source, 0), &mut table.cells);
-                all = all.and(&loaded);
-            }
-            base.tables.push(table);
+        for (source, table) in self.sources.iter().zip(&mut base.tables).filter(|(s, _)| !self.rowed[s.input]) {
+            all = all.and(&source.load(self.row(inputs, source, 0), &mut table.cells));
+        }
+        if let Summing::Approximate(method, _) = &self.op.how {
+            return self.approximate(method, inputs, outputs, &base, &all, draws);
         }
         let mut groups: BTreeMap<Vec<usize>, Vec<Evidence>> = BTreeMap::new();
         for row in 0..self.rows {
             let (fixed, states) = self.evidence(inputs, row);
             groups.entry(fixed).or_default().push(Evidence { row, states });
         }
-        if let Summing::Approximate(method, _) = &self.op.how {
-            return self.approximate(method, inputs, outputs, &base, &all, draws);
-        }
         // What it may take was settled when it was compiled; evidence only makes it less.
         let free = Options { bytes: u64::MAX, flops: f64::INFINITY, tries: TRIES, ..Options::default() };
         let missing: Vec<&Vec<usize>> = groups.keys().filter(|fixed| !kept.0.contains_key(*fixed)).collect();
-        let mut made: Vec<(Vec<usize>, Result<Pattern, TableError>)> =
+        let made: Vec<(Vec<usize>, Result<Pattern, TableError>)> =
             missing.into_par_iter().map(|fixed| (fixed.clone(), self.compile(&base, fixed, free.clone()))).collect();
         let mut fresh: BTreeMap<Vec<usize>, Option<Arc<Pattern>>> = BTreeMap::new();
-        for (fixed, pattern) in made.drain(..) {
+        for (fixed, pattern) in made {
             debug_assert!(!matches!(pattern, Err(TableError::Misfit(_))), "{pattern:?}");
             let pattern = pattern.ok().map(Arc::new);
             match (&pattern, kept.0.len() < MOST_KEPT) {
@@ -261,13 +253,7 @@ impl TableStep {
             }
         }
         // Each row's stretch of each output goes to the task that has the row.
-        let mut stretches: Vec<Vec<&mut [T]>> = (0..self.rows).map(|_| Vec::new()).collect();
-        for (output, &member) in outputs.iter_mut().zip(&self.members) {
-            let width = self.width(member).max(1);
-            for (row, stretch) in output.chunks_mut(width).enumerate().take(self.rows) {
-                stretches[row].push(stretch);
-            }
-        }
+        let mut stretches = self.stretches(outputs);
         type Task<'a, T> = (Option<Arc<Pattern>>, Vec<(Evidence, Vec<&'a mut [T]>)>);
         let mut tasks: Vec<Task<'_, T>> = Vec::new();
         for (fixed, rows) in groups {
@@ -287,6 +273,18 @@ impl TableStep {
                 None => rows.iter_mut().flat_map(|r| &mut r.1).for_each(|s| s.fill(T::of(f64::NAN))),
             },
         );
+    }
+
+    /// For each row its stretch of each output.
+    fn stretches<'a, T>(&self, outputs: &'a mut [&mut [T]]) -> Vec<Vec<&'a mut [T]>> {
+        let mut stretches: Vec<Vec<&mut [T]>> = (0..self.rows).map(|_| Vec::new()).collect();
+        for (output, &member) in outputs.iter_mut().zip(&self.members) {
+            let width = self.width(member).max(1);
+            for (row, stretch) in output.chunks_mut(width).enumerate().take(self.rows) {
+                stretches[row].push(stretch);
+            }
+        }
+        stretches
     }
 
     /// The cells of a table in a row.
@@ -356,7 +354,7 @@ impl TableStep {
             options.together = together;
         }
         let program = Program::compile(base, fixed, &options)?;
-        Ok(Pattern { fixed: fixed.to_vec(), program, reads })
+        Ok(Pattern { program, reads })
     }
 
     /// Answers for some rows of one pattern.
@@ -427,11 +425,7 @@ impl TableStep {
                 .collect();
             tables.push((axes, places.iter().map(|&at| logs[at].to_f64()).collect(), places));
         }
-        let mut col = 0;
-        let mut uniform = || {
-            col += 1;
-            draws.map_or(0.5, |d| random::at::<f64>(Law::Uniform, d, row, col - 1))
-        };
+        let mut uniform = uniforms(draws, row);
         let rule = match self.op.mode {
             Semiring::Soft => Rule::Sum,
             Semiring::Max => Rule::Largest,
@@ -474,11 +468,7 @@ impl TableStep {
                 (best.score, Some(best.states))
             }
             Semiring::Sample(_) => {
-                let mut col = 0;
-                let mut uniform = || {
-                    col += 1;
-                    draws.map_or(0.5, |d| random::at::<f64>(Law::Uniform, d, evidence.row, col - 1))
-                };
+                let mut uniform = uniforms(draws, evidence.row);
                 let log = state.propagate()?;
                 (log, Some(state.draw_by(&mut uniform)?))
             }
@@ -507,9 +497,14 @@ impl TableStep {
                 put(base + offset as usize, p);
             }
         }
-        debug_assert_eq!(pattern.fixed.len(), evidence.states.len());
         Ok(log)
     }
+}
+
+/// The uniform numbers of a row, one after the other.
+fn uniforms(draws: Option<&Draws>, row: usize) -> impl FnMut() -> f64 + '_ {
+    let mut columns = 0..;
+    move || draws.zip(columns.next()).map_or(0.5, |(d, col)| random::at(Law::Uniform, d, row, col))
 }
 
 impl Source {
@@ -555,15 +550,8 @@ fn source(op: &TableOp, i: usize, input: &TableInput, position: usize, place: &[
     let regular = axes.len() == place.len();
     let sizes: Vec<usize> = axes.iter().map(|&a| op.sizes[a]).collect();
     let count: usize = sizes.iter().product();
-    let pick = (!regular).then(|| {
-        let cell = |states: Vec<usize>| {
-            place.iter().zip(&input.sizes).fold(0, |cell, (axis, size)| {
-                let state = axis.and_then(|a| axes.iter().position(|&b| a == b)).map_or(0, |at| states[at]);
-                (cell * size + state) as u32 as usize
-            }) as u32
-        };
-        (0..count).map(|at| cell(unravel(at, &sizes))).collect()
-    });
+    let pick =
+        (!regular).then(|| (0..count).map(|at| input.cell(position, &axes, &unravel(at, &sizes)) as u32).collect());
     let unit_over = input.unit_over.filter(|_| regular).and_then(|a| place[a]);
     Source { input: i, start: position * cells, cells, axes, pick, unit_over }
 }

@@ -834,7 +834,7 @@ fn picked(base: &Expr, at: Subscript, span: Span) -> Expr {
     // A place behind places is one reading with all of them.
     if let Node::Pick { base: inner, at: before } = &base.node
         && matches!(inner.node, Node::Var(_))
-        && before.iter().all(|s| matches!(s, Subscript::At { .. } | Subscript::Constant(_)))
+        && before.iter().all(Subscript::is_place)
     {
         let at = before.iter().cloned().chain([at]).collect();
         return expr(Node::Pick { base: inner.clone(), at }, axes, base.ty.domain.clone(), span);

@@ -144,6 +144,14 @@ impl TableInput {
     pub fn cells(&self) -> usize {
         self.sizes.iter().product()
     }
+
+    /// The cell of the table at a position that is read where some axes of the product, the table's own among them, have these states.
+    pub fn cell(&self, position: usize, axes: &[usize], states: &[usize]) -> usize {
+        self.places[position].iter().zip(&self.sizes).fold(0, |cell, (axis, size)| {
+            let state = axis.and_then(|a| axes.iter().position(|&b| a == b)).map_or(0, |i| states[i]);
+            cell * size + state
+        })
+    }
 }
 
 impl TableOp {

@@ -5,7 +5,7 @@
 
 use super::super::error::EmitError;
 use super::super::scope::Scope;
-use super::{Energy, Mode, Tilts, enumerate_states, keep_labels, seen_value, tilt_value};
+use super::{Energy, Mode, Tilts, enumerate_states, keep_labels, with_own};
 use crate::dist::{Label, Named, Value};
 use crate::model::{AxisId, Domain, VarId};
 use crate::tensor::op::Unary;
@@ -33,10 +33,7 @@ pub fn log_partition(
         let mut f = energy.emit(scope, plates)?;
         for &var in kept.iter().chain(summed) {
             let Some(value) = scope.values.get(&var).cloned() else { continue };
-            let more = [tilt_value(scope, var, &value, tilts, &keep), seen_value(scope, var, &value, &keep)];
-            for potential in more.into_iter().flatten() {
-                f = scope.space.add(&f, &potential);
-            }
+            f = with_own(scope, f, var, &value, tilts, &keep);
         }
         Ok(f)
     });

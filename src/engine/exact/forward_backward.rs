@@ -4,7 +4,7 @@
 use super::super::error::EmitError;
 use super::super::scope::{Scope, Walk};
 use super::enumeration::sum_plates;
-use super::{Mode, Tilts, enumerate_states, keep_labels, seen_value, tilt_value};
+use super::{Mode, Tilts, enumerate_states, keep_labels, with_own};
 use crate::dist::{Label, Named};
 use crate::model::{AxisId, Factor};
 use crate::plan::Block;
@@ -43,10 +43,7 @@ pub fn log_partition(
         }
         let around: Vec<Label> = lead.iter().copied().chain([time, now]).collect();
         for (&var, value) in &here {
-            let more = [tilt_value(scope, var, value, tilts, &around), seen_value(scope, var, value, &around)];
-            for potential in more.into_iter().flatten() {
-                local = scope.space.add(&local, &potential);
-            }
+            local = with_own(scope, local, var, value, tilts, &around);
         }
         Ok((local, moves))
     };

@@ -9,7 +9,7 @@ use super::super::error::EmitError;
 use super::super::scope::Scope;
 use super::super::variational::lifted;
 use super::enumeration::sum_plates;
-use super::{Energy, Mode, Tilts, enumerate_states, keep_labels, tilt_value};
+use super::{Energy, Mode, Tilts, enumerate_states, keep_labels, with_own};
 use crate::dist::linear::Factor;
 use crate::dist::{Label, Named, Space, Value};
 use crate::model::{AxisId, FactorKind, VarId};
@@ -263,9 +263,7 @@ fn tilted(
     let mut f = scope.space.sum_to(&f, keep);
     for var in summed.iter().chain(kept) {
         let Some(value) = scope.values.get(var).cloned() else { continue };
-        if let Some(tilt) = tilt_value(scope, *var, &value, tilts, keep) {
-            f = scope.space.add(&f, &tilt);
-        }
+        f = with_own(scope, f, *var, &value, tilts, keep);
     }
     let Energy::Pieces(factors) = energy else { return Ok(f) };
     for factor in factors {
@@ -281,9 +279,7 @@ fn tilted(
             }
             false => scope.read(target.var, &[], factor.span)?,
         };
-        if let Some(tilt) = tilt_value(scope, target.var, &value, tilts, keep) {
-            f = scope.space.add(&f, &tilt);
-        }
+        f = with_own(scope, f, target.var, &value, tilts, keep);
     }
     Ok(f)
 }

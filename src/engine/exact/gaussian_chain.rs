@@ -10,7 +10,7 @@ use super::enumeration::sum_plates;
 use super::gaussian::{
     Entries, Quadratic, coefficients, count_entries, eliminated, entries_of, filled, presence, told,
 };
-use super::{Mode, Tilts, keep_labels, tilt_value};
+use super::{Mode, Tilts, keep_labels, with_own};
 use crate::dist::{Label, Named, Space, Value};
 use crate::model::{AxisId, Factor, VarId};
 use crate::plan::Block;
@@ -75,9 +75,7 @@ fn energy(
         f = scope.space.add(&f, &value);
     }
     for entry in here {
-        if let Some(tilt) = tilt_value(scope, entry.var, &Value::Number(entry.input.clone()), tilts, keep) {
-            f = scope.space.add(&f, &tilt);
-        }
+        f = with_own(scope, f, entry.var, &Value::Number(entry.input.clone()), tilts, keep);
     }
     Ok(f)
 }

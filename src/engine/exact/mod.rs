@@ -165,6 +165,22 @@ pub fn seen_value(scope: &mut Scope<'_>, var: VarId, value: &Value, keep: &[Labe
     Some(scope.space.sum_to(&told, keep))
 }
 
+/// The energy with what stands beside the summands for a variable: its tilt, and what the row tells of it.
+pub(super) fn with_own(
+    scope: &mut Scope<'_>,
+    mut energy: Named,
+    var: VarId,
+    value: &Value,
+    tilts: &Tilts,
+    keep: &[Label],
+) -> Named {
+    let own = [tilt_value(scope, var, value, tilts, keep), seen_value(scope, var, value, keep)];
+    for potential in own.into_iter().flatten() {
+        energy = scope.space.add(&energy, &potential);
+    }
+    energy
+}
+
 /// The joint states of some variables at one position of their plates, laid out along one axis.
 ///
 /// Gives each variable's value along `joint`; a single state variable without other axes is the identity along it.

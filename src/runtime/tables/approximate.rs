@@ -5,12 +5,10 @@
 
 use rayon::prelude::*;
 
-use super::{Loaded, TableStep};
+use super::{Loaded, TableStep, uniforms};
 use crate::base::approximate::Approximate;
 use crate::base::stream::Draws;
-use crate::kernel::random;
 use crate::kernel::real::Real;
-use crate::kernel::scalar::Law;
 use crate::table::approximate::{Answer, Approximation, ApproximationError};
 use crate::table::{TableError, Tables};
 use crate::tensor::op::Semiring;
@@ -36,13 +34,7 @@ impl TableStep {
     ) {
         let method = Approximation::from(method.clone());
         let wanted = usize::from(matches!(self.op.mode, Semiring::Sample(_)));
-        let mut stretches: Vec<Vec<&mut [T]>> = (0..self.rows).map(|_| Vec::new()).collect();
-        for (output, &member) in outputs.iter_mut().zip(&self.members) {
-            for (row, stretch) in output.chunks_mut(self.width(member).max(1)).enumerate().take(self.rows) {
-                stretches[row].push(stretch);
-            }
-        }
-        stretches.into_par_iter().enumerate().for_each_init(
+        self.stretches(outputs).into_par_iter().enumerate().for_each_init(
             || base.clone(),
             |tables, (row, mut outputs)| {
                 let mut loaded = *shared;
@@ -50,8 +42,9 @@ impl TableStep {
                     loaded = loaded.and(&source.load(self.row(inputs, source, row), &mut tables.tables[s].cells));
                 }
                 let (fixed, states) = self.evidence(inputs, row);
-                let word = |col| draws.map_or(0.5, |d| random::at::<f64>(Law::Uniform, d, row, col));
-                let seed = (word(0) * (1u64 << 32) as f64) as u64 | ((word(1) * (1u64 << 32) as f64) as u64) << 32;
+                let mut uniform = uniforms(draws, row);
+                let mut word = || (uniform() * (1u64 << 32) as f64) as u64;
+                let seed = word() | word() << 32;
                 outputs.iter_mut().for_each(|o| o.fill(T::of(f64::NAN)));
                 if !loaded.whole {
                     return;

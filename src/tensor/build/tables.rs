@@ -67,8 +67,7 @@ impl Graph {
 
     /// The table at one position, over increasing axes, each once.
     fn term(&mut self, op: &TableOp, input: &TableInput, table: NodeId, position: usize) -> Term {
-        let place = &input.places[position];
-        let mut axes: Vec<usize> = place.iter().copied().flatten().collect();
+        let mut axes: Vec<usize> = input.places[position].iter().copied().flatten().collect();
         axes.sort_unstable();
         axes.dedup();
         let along = self.shape(table).len() - 2;
@@ -78,20 +77,12 @@ impl Graph {
         let here = self.reshape(here, &shape);
         let sizes: Vec<usize> = axes.iter().map(|&a| op.sizes[a]).collect();
         let count: usize = sizes.iter().product();
-        let cells = (0..count).map(|cell| cell_of(input, place, &axes, &unravel(cell, &sizes)) as f64).collect();
+        let cells = (0..count).map(|cell| input.cell(position, &axes, &unravel(cell, &sizes)) as f64).collect();
         let shape = [&lead[..], &sizes].concat();
         let index = self.constant(&[count], cells);
         let picked = self.gather(here, along, index);
         Term { array: self.reshape(picked, &shape), axes }
     }
-}
-
-/// The cell of a table at one joint state of the axes that it stands at.
-fn cell_of(input: &TableInput, place: &[Option<usize>], axes: &[usize], states: &[usize]) -> usize {
-    place.iter().zip(&input.sizes).fold(0, |cell, (axis, size)| {
-        let state = axis.and_then(|a| axes.iter().position(|&b| a == b)).map_or(0, |i| states[i]);
-        cell * size + state
-    })
 }
 
 /// The axis whose summing makes the smallest table.
