@@ -4,6 +4,7 @@
 //! whatever the number of threads: work is split by size alone, and every sum has a fixed order.
 
 pub mod bits;
+pub mod chain;
 pub mod contract;
 pub mod factor;
 pub mod gemm;

@@ -66,6 +66,8 @@ pub trait Real:
     fn is_nan(self) -> bool;
     /// e^x.
     fn exp(self) -> Self;
+    /// e^x within two units of the last place, in a form that a vector unit can run.
+    fn vector_exp(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
     /// ln(1 + x), accurate near 0.
@@ -179,6 +181,10 @@ impl Real for f32 {
         math::exp(self)
     }
     #[inline(always)]
+    fn vector_exp(self) -> f32 {
+        math::exp(self)
+    }
+    #[inline(always)]
     fn ln(self) -> f32 {
         math::ln(self)
     }
@@ -289,6 +295,10 @@ impl Real for f64 {
     #[inline(always)]
     fn exp(self) -> f64 {
         f64::exp(self)
+    }
+    #[inline(always)]
+    fn vector_exp(self) -> f64 {
+        math::exp_double(self)
     }
     #[inline(always)]
     fn ln(self) -> f64 {

@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use super::Context;
+use super::chains::Spare;
 use super::errors::RunError;
 use super::plan::{Given, Kept, Kind, Loop, Place, Plan, Step, View};
-use super::tables::{Compiled, TableStep};
+use super::tables::Compiled;
 use crate::base::stream::Draws;
 use crate::kernel::gemm::{Matrix, gemm};
 use crate::kernel::real::Real;
@@ -22,6 +23,7 @@ pub(super) struct Memory<T> {
     places: Vec<usize>,
     bodies: Vec<(Memory<T>, Vec<Vec<T>>)>,
     sums: Vec<Compiled>,
+    chains: Vec<Spare<T>>,
 }
 
 impl<T: Real> Memory<T> {
@@ -32,6 +34,7 @@ impl<T: Real> Memory<T> {
             scratch: Scratch::default(),
             places: Vec::new(),
             sums: vec![Compiled::default(); plan.sums],
+            chains: vec![Spare::default(); plan.chains],
             bodies: plan.bodies.iter().map(|b| (Memory::of(b), Vec::new())).collect(),
         }
     }
@@ -85,30 +88,30 @@ pub(super) fn execute<T: Real>(
             run_tape(plan, step, tape, memory, arguments);
             Ok(())
         }
-        Kind::Tables(tables, store) => {
-            run_tables(plan, step, tables, *store, memory, arguments, path);
+        Kind::Tables(..) | Kind::Chains(..) => {
+            run_sum(plan, step, memory, arguments, path);
             Ok(())
         }
         _ => single(plan, step, memory, arguments, path),
     })
 }
 
-fn run_tables<T: Real>(
-    plan: &Plan<T>,
-    step: &Step,
-    tables: &TableStep,
-    store: usize,
-    memory: &mut Memory<T>,
-    arguments: &Arguments<'_, T>,
-    path: &[u64],
-) {
-    let Memory { slots, sums, .. } = memory;
+/// A step whose outputs are the members of a sum's tuple.
+fn run_sum<T: Real>(plan: &Plan<T>, step: &Step, memory: &mut Memory<T>, arguments: &Arguments<'_, T>, path: &[u64]) {
+    let Memory { slots, sums, chains, .. } = memory;
     let mut taken: Vec<Vec<T>> = step.outputs.iter().map(|&b| std::mem::take(&mut slots[plan.slot_of[b]])).collect();
     let inputs: Vec<&[T]> = step.inputs.iter().map(|v| elements(plan, slots, arguments, v)).collect();
     let mut outputs: Vec<&mut [T]> =
         taken.iter_mut().zip(&step.outputs).map(|(t, &b)| &mut t[..plan.lengths[b]]).collect();
-    let draws = tables.site().map(|site| Draws::new(arguments.context.seed, arguments.context.step, site, path));
-    tables.run(&inputs, &mut outputs, &mut sums[store], draws.as_ref());
+    match &step.kind {
+        Kind::Tables(tables, store) => {
+            let draws =
+                tables.site().map(|site| Draws::new(arguments.context.seed, arguments.context.step, site, path));
+            tables.run(&inputs, &mut outputs, &mut sums[*store], draws.as_ref());
+        }
+        Kind::Chains(chains_step, store) => chains_step.run(&inputs, &mut outputs, &mut chains[*store]),
+        _ => {}
+    }
     for (t, &b) in taken.into_iter().zip(&step.outputs) {
         slots[plan.slot_of[b]] = t;
     }
@@ -224,7 +227,7 @@ fn single<T: Real>(
         }
         Kind::Solve { n, k, transposed } => factor::solve(input(0), input(1), *n, *k, *transposed, out),
         Kind::Random { law, site, columns } => random::fill(*law, &draws(*site), *columns, out),
-        Kind::Tape(_) | Kind::Tables(..) | Kind::Scan(_) | Kind::While(_) => {}
+        Kind::Tape(_) | Kind::Tables(..) | Kind::Chains(..) | Kind::Scan(_) | Kind::While(_) => {}
     }
     slots[plan.slot_of[buffer]] = taken;
     outcome

@@ -3,6 +3,7 @@
 //! `lower` turns a graph into a `plan` of steps over buffers, `executor` runs the plan. Parallelism is that of the rayon pool
 //! the caller stands in; results have the same bits on any number of threads.
 
+mod chains;
 pub mod errors;
 mod executor;
 mod lower;

@@ -14,7 +14,7 @@ use crate::kernel::random;
 use crate::kernel::real::Real;
 use crate::kernel::scalar::Law;
 use crate::tensor::graph::{Graph, NodeId};
-use crate::tensor::op::{Binary, Op, Reduction, ScanOp, Semiring, Summing, TableInput, TableOp, WhileOp};
+use crate::tensor::op::{Binary, ChainOp, Op, Reduction, ScanOp, Semiring, Summing, TableInput, TableOp, WhileOp};
 use crate::tensor::shape::{count, member_shape, strides};
 
 /// An array of its own.
@@ -116,6 +116,7 @@ impl<T: Real> Run<'_, T> {
                 Op::Scan(op) => self.scan(op, &self.arguments(graph, n, &values))?,
                 Op::While(op) => self.bounded(op, &self.arguments(graph, n, &values))?,
                 Op::TableSum(op) => self.table_sum(op, &self.arguments(graph, n, &values)),
+                Op::ChainSum(op) => chain_sum(*op, &self.arguments(graph, n, &values)),
                 Op::Project(i) => vec![values[graph.inputs_of(n)[0].index()][*i].clone()],
                 _ => vec![self.node(graph, n, &self.arguments(graph, n, &values), inputs)?],
             };
@@ -336,9 +337,13 @@ impl<T: Real> Run<'_, T> {
                     random::at(*law, &draws, row, col)
                 })
             }
-            Op::StopGradient | Op::Anchor | Op::Scan(_) | Op::While(_) | Op::TableSum(_) | Op::Project(_) => {
-                args[0].clone()
-            }
+            Op::StopGradient
+            | Op::Anchor
+            | Op::Scan(_)
+            | Op::While(_)
+            | Op::TableSum(_)
+            | Op::ChainSum(_)
+            | Op::Project(_) => args[0].clone(),
         };
         Ok(value)
     }
@@ -510,6 +515,66 @@ fn with(at: &[usize], axis: usize, i: usize) -> Vec<usize> {
 /// The entries along `axis` at the place `at` of the other axes.
 fn line<T: Real>(a: &Tensor<T>, at: &[usize], axis: usize) -> Vec<T> {
     (0..a.shape[axis]).map(|i| a.at(&[&at[..axis], &[i], &at[axis..]].concat())).collect()
+}
+
+/// The members of a sum over the paths of chains, every weight a logarithm.
+fn chain_sum<T: Real>(op: ChainOp, args: &[Tensor<T>]) -> Vec<Tensor<T>> {
+    let (rows, steps, n) = (args[1].shape[0], args[1].shape[1], args[1].shape[2]);
+    let own = |row: usize, t: usize, s: usize| {
+        let start = if t == 0 { args[0].at(&[row, s]) } else { T::ZERO };
+        args[1].at(&[row, t, s]) + start
+    };
+    let place = |row: usize, t: usize, r: usize, s: usize| -> Vec<usize> {
+        [(op.apart, row), (op.along, t), (true, r), (true, s)].iter().filter(|p| p.0).map(|p| p.1).collect()
+    };
+    let moves = |row: usize, t: usize, r: usize, s: usize| args[2].at(&place(row, t, r, s));
+    let shapes: Vec<&[usize]> = args.iter().map(|a| &a.shape[..]).collect();
+    let whole = Op::ChainSum(op);
+    let mut found: Vec<Tensor<T>> =
+        (0..4).map(|m| Tensor::build(&member_shape(&whole, &shapes, m).unwrap_or_default(), |_| T::ZERO)).collect();
+    for row in 0..rows {
+        let length = args.get(3).map_or(steps, |l| l.at(&[row]).to_index(steps + 1).unwrap_or(steps).max(1));
+        let mut ahead = vec![vec![T::ZERO; n]; length];
+        let mut behind = ahead.clone();
+        for t in 0..length {
+            for s in 0..n {
+                let come: Vec<T> = match t {
+                    0 => vec![T::ZERO],
+                    _ => (0..n).map(|r| ahead[t - 1][r] + moves(row, t, r, s)).collect(),
+                };
+                ahead[t][s] = log_sum_exp(&come) + own(row, t, s);
+            }
+        }
+        for t in (0..length - 1).rev() {
+            for r in 0..n {
+                let go: Vec<T> =
+                    (0..n).map(|s| moves(row, t + 1, r, s) + own(row, t + 1, s) + behind[t + 1][s]).collect();
+                behind[t][r] = log_sum_exp(&go);
+            }
+        }
+        let total = log_sum_exp(&ahead[length - 1]);
+        found[0].data[row] = total;
+        if total == T::NEG_INFINITY {
+            continue;
+        }
+        for t in 0..length {
+            for s in 0..n {
+                let share = (ahead[t][s] + behind[t][s] - total).exp();
+                found[2].data[(row * steps + t) * n + s] = share;
+                if t == 0 {
+                    found[1].data[row * n + s] = share;
+                }
+                for r in (0..n).filter(|_| t > 0) {
+                    let path = ahead[t - 1][r] + moves(row, t, r, s) + own(row, t, s) + behind[t][s];
+                    let at = place(row, t, r, s);
+                    let at = if op.apart { at } else { [vec![row], at].concat() };
+                    let at = found[3].offset(&at);
+                    found[3].data[at] += (path - total).exp();
+                }
+            }
+        }
+    }
+    found
 }
 
 fn log_sum_exp<T: Real>(line: &[T]) -> T {

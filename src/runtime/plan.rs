@@ -1,5 +1,6 @@
 //! A program as it runs: steps over numbered buffers, and which stretch of memory each buffer has while it lives.
 
+use super::chains::ChainStep;
 use super::tables::TableStep;
 use crate::kernel::scalar::{Law, Reduction};
 use crate::kernel::strided::Layout;
@@ -58,6 +59,8 @@ pub(super) enum Kind {
     Random { law: Law, site: u32, columns: usize },
     /// A sum over tables, and which of the plan's stores of compiled programs it keeps them in.
     Tables(Box<TableStep>, usize),
+    /// A sum over the paths of chains, and which of the plan's stores its memory is.
+    Chains(ChainStep, usize),
     /// A counted loop.
     Scan(Loop),
     /// A loop with a condition; `length` is its bound.
@@ -122,6 +125,8 @@ pub(super) struct Plan<T> {
     pub bodies: Vec<Plan<T>>,
     /// How many steps sum over tables.
     pub sums: usize,
+    /// How many of its steps sum over chains.
+    pub chains: usize,
     /// The buffers of the results, in the order they were asked for; each has a slot of its own.
     pub results: Vec<usize>,
     /// Elements of each buffer.

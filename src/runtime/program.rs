@@ -210,6 +210,7 @@ fn cost<T>(plan: &Plan<T>) -> Cost {
             Kind::Solve { n, .. } => (written * n) as f64,
             Kind::Random { .. } => written as f64,
             Kind::Tables(tables, _) => tables.flops(),
+            Kind::Chains(chains, _) => chains.flops(),
             Kind::Scan(l) | Kind::While(l) => {
                 let body = cost(&plan.bodies[l.body]);
                 total.bytes += body.bytes * l.length as f64;
@@ -254,6 +255,10 @@ fn describe<T>(plan: &Plan<T>, depth: usize, out: &mut String) {
             Kind::Sample { .. } => "draw".to_string(),
             Kind::CumSum { .. } => "cumsum".to_string(),
             Kind::Tables(tables, _) => format!("sum over {} tables, {} rows", tables.tables(), tables.rows()),
+            Kind::Chains(chains, _) => {
+                let (rows, steps, states) = chains.extents();
+                format!("sum over paths of {steps} positions, {states} states, {rows} rows")
+            }
             Kind::Cholesky { n, of } => format!("cholesky of {n}x{n}, {of}"),
             Kind::Solve { n, k, .. } => format!("solve {n}x{n} for {k}"),
             Kind::Random { law, .. } => format!("random {}", format!("{law:?}").to_lowercase()),

@@ -161,8 +161,30 @@ impl TableOp {
     }
 }
 
+/// A sum over the paths of a chain of states, row by row, each weight given by its logarithm.
+///
+/// Inputs of its node: `start [rows, states]`, what the first position has beside its own potentials; `local [rows, steps, states]`, the
+/// potentials of the positions; `moves`, the potential of going from one state to the next: `[states, states]`, with `steps` before it
+/// if `along` (those of the first are not read) and `rows` before that if `apart`; and perhaps `lengths [rows]`, how many positions
+/// count, at least 1. Members of its tuple: the logarithm of the sum (`[rows]`), and its derivatives by the first three inputs, row by
+/// row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct ChainOp {
+    /// Whether each position has moves of its own.
+    pub along: bool,
+    /// Whether each row has moves of its own.
+    pub apart: bool,
+}
+
 fn shared<T: Serialize, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
     value.as_ref().serialize(serializer)
+}
+
+impl Op {
+    /// Whether its node stands for several arrays, each of them read by a [`Op::Project`].
+    pub fn gives_tuple(&self) -> bool {
+        matches!(self, Op::Scan(_) | Op::While(_) | Op::TableSum(_) | Op::ChainSum(_))
+    }
 }
 
 /// One operation.
@@ -302,6 +324,8 @@ pub enum Op {
     While(#[serde(serialize_with = "shared")] Arc<WhileOp>),
     /// (tables) → a tuple: the logarithm of the sum of their product, and its derivatives.
     TableSum(#[serde(serialize_with = "shared")] Arc<TableOp>),
+    /// (start, local, moves, lengths) → a tuple: the logarithm of the sum over all paths, and its derivatives.
+    ChainSum(ChainOp),
     /// (tuple) → one member of it.
     Project(usize),
     /// (a) → a, through which no derivative flows.

@@ -121,6 +121,10 @@ fn head(op: &Op) -> String {
             };
             format!("table_sum[{tables} tables over {} axes, {}{how}]", op.sizes.len(), lower(&op.mode))
         }
+        Op::ChainSum(op) => {
+            let along = if op.along { ", moves by position" } else { "" };
+            format!("chain_sum[soft{along}]")
+        }
         Op::Project(i) => format!("member {i} of"),
         Op::StopGradient => "stop_gradient".to_string(),
         Op::Anchor => "anchor".to_string(),

@@ -86,7 +86,13 @@ impl Graph {
             (Op::Anchor, &[a]) => self.anchor(a),
             (Op::Project(i), &[tuple]) => self.project(tuple, *i),
             (
-                Op::Constant(_) | Op::Iota { .. } | Op::Random { .. } | Op::Scan(_) | Op::While(_) | Op::TableSum(_),
+                Op::Constant(_)
+                | Op::Iota { .. }
+                | Op::Random { .. }
+                | Op::Scan(_)
+                | Op::While(_)
+                | Op::TableSum(_)
+                | Op::ChainSum(_),
                 _,
             ) => self.push(node.op.clone(), inputs, shape),
             (op, _) => {

@@ -1,7 +1,7 @@
 //! What shape an operation gives, or why it cannot be applied. The builder and the verifier both ask here.
 
 use super::graph::Graph;
-use super::op::{Op, TableOp};
+use super::op::{ChainOp, Op, TableOp};
 
 /// Number of elements of a shape.
 pub fn count(shape: &[usize]) -> usize {
@@ -212,6 +212,7 @@ pub fn shape_of(op: &Op, inputs: &[&[usize]], hint: &[usize]) -> Result<Vec<usiz
             arity(op.inputs.len())?;
             tables_fit(op, inputs).map(|()| Vec::new())
         }
+        Op::ChainSum(op) => chain_fits(*op, inputs).map(|()| Vec::new()),
         Op::Project(_) => arity(1).map(|()| hint.to_vec()),
     }
 }
@@ -241,6 +242,9 @@ pub fn member_shape(op: &Op, inputs: &[&[usize]], index: usize) -> Result<Vec<us
                 Some(input) => [&rows[..], &[input.places.len(), input.cells()]].concat(),
             })
         }
+        Op::ChainSum(_) if index == 0 => Ok(inputs[0][..1].to_vec()),
+        Op::ChainSum(op) if index == 3 && !op.apart => Ok([&inputs[0][..1], inputs[2]].concat()),
+        Op::ChainSum(_) if index <= 3 => Ok(inputs[index - 1].to_vec()),
         _ => Err(format!("member {index} of something that has none")),
     }
 }
@@ -274,6 +278,22 @@ fn tables_fit(op: &TableOp, inputs: &[&[usize]]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// That potentials of a chain have the shapes their sum says.
+fn chain_fits(op: ChainOp, inputs: &[&[usize]]) -> Result<(), String> {
+    let wrong = || Err(format!("potentials of a chain of shapes {inputs:?}, its moves {op:?}"));
+    let (&[_, &[rows, steps, states], ..], 3 | 4) = (inputs, inputs.len()) else { return wrong() };
+    let moves: Vec<usize> = [(op.apart, rows), (op.along, steps), (true, states), (true, states)]
+        .iter()
+        .filter(|m| m.0)
+        .map(|m| m.1)
+        .collect();
+    let lengths = inputs.get(3).is_none_or(|l| **l == [rows]);
+    match steps > 0 && states > 0 && *inputs[0] == [rows, states] && *inputs[2] == moves && lengths {
+        true => Ok(()),
+        false => wrong(),
+    }
 }
 
 fn body_input(body: &Graph, name: &str, want: &[usize]) -> Result<(), String> {

@@ -71,7 +71,7 @@ fn verify_node(graph: &Graph, n: NodeId) -> Result<(), VerifyError> {
     }
     let wrong = |text: String| VerifyError::Shape { node, text };
     for &i in graph.inputs_of(n) {
-        let tuple = matches!(graph.op(i), Op::Scan(_) | Op::While(_) | Op::TableSum(_));
+        let tuple = graph.op(i).gives_tuple();
         if tuple != matches!(graph.op(n), Op::Project(_)) {
             return Err(wrong("a tuple is read by a projection, and by nothing else".to_string()));
         }

@@ -1,15 +1,17 @@
-//! The forward recursion of a chain as a scan; its reverse pass, made by differentiation, is the backward recursion
-//! (Rabiner 1989; Eisner 2016 on the two being one).
+//! A chain's log-partition as one operation of the graph, whose derivatives are what the recursion from behind gives (Rabiner 1989;
+//! Eisner 2016 on the two being one); best paths and draws as the same recursion written out.
+
+use std::collections::BTreeMap;
 
 use super::super::error::EmitError;
 use super::super::scope::{Scope, Walk};
 use super::enumeration::sum_plates;
 use super::{Mode, Tilts, enumerate_states, keep_labels, with_own};
-use crate::dist::{Label, Named};
-use crate::model::{AxisId, Factor};
+use crate::dist::{Label, Named, Value};
+use crate::model::{AxisId, Factor, VarId};
 use crate::plan::Block;
-use crate::tensor::graph::{Graph, NodeId};
-use crate::tensor::op::{Binary, Semiring};
+use crate::tensor::build::Chain;
+use crate::tensor::op::{Binary, ChainOp};
 
 /// log Σ over all paths: α₁(s) = init(s), α_t(s) = log Σ_r exp(α_{t−1}(r) + transition_t(r, s)) + emission_t(s).
 pub fn log_partition(
@@ -29,87 +31,49 @@ pub fn log_partition(
     let keep: Vec<Label> = lead.iter().copied().chain([time, before, now]).collect();
 
     let outer = scope.walk.take();
-    let emit = |scope: &mut Scope<'_>, first: bool| -> Result<(Named, Named), EmitError> {
-        scope.walk = Some(Walk { along, here: here.clone(), before: earlier.clone(), first });
-        let mut local = scope.space.scalar(0.0);
-        let mut moves = scope.space.scalar(0.0);
-        for factor in factors {
-            let value = scope.factor_total(factor, &block.plates)?;
-            let value = scope.space.sum_to(&value, &keep);
-            match value.has(before) {
-                true => moves = scope.space.add(&moves, &value),
-                false => local = scope.space.add(&local, &value),
-            }
-        }
-        let around: Vec<Label> = lead.iter().copied().chain([time, now]).collect();
-        for (&var, value) in &here {
-            local = with_own(scope, local, var, value, tilts, &around);
-        }
-        Ok((local, moves))
-    };
-    let parts = emit(scope, true).and_then(|first| Ok((first, emit(scope, false)?)));
+    let walked = Walked { along, here: &here, earlier: &earlier, plates: &block.plates, factors, keep: &keep, before };
+    let parts = emit(scope, &walked);
     scope.walk = outer;
-    let ((start, _), (local, moves)) = parts?;
-
-    let state_labels: Vec<Label> = lead.iter().copied().chain([now]).collect();
-    let start = scope.space.at(&start, time, 0);
-    let start = scope.space.align(&start, &state_labels);
-    let mut alpha = start.clone();
-    if length > 1 {
-        let steps = scope.space.label(length - 1);
-        let local = scope.space.stretch(&local, time, 1, steps);
-        let with_steps: Vec<Label> = [steps].into_iter().chain(state_labels.iter().copied()).collect();
-        let local = scope.space.align(&local, &with_steps);
-        let moves = scope.space.stretch(&moves, time, 1, steps);
-        let varies = moves.has(steps);
-        let mut move_labels: Vec<Label> = lead.iter().copied().filter(|&l| moves.has(l)).collect();
-        move_labels.extend([before, now]);
-        if varies {
-            move_labels.insert(0, steps);
-        }
-        let moves = scope.space.align(&moves, &move_labels);
-        let inside = match scope.lengths.get(&along).cloned() {
-            None => None,
-            Some(lengths) => {
-                let position = scope.space.positions(steps);
-                let one = scope.space.scalar(1.0);
-                let position = scope.space.add(&position, &one);
-                let mask = scope.space.zip(Binary::Lt, &position, &lengths);
-                Some(scope.space.align(&mask, &with_steps))
-            }
-        };
-        let semiring = mode.semiring(|| scope.space.site());
-        let inner: Vec<Label> = move_labels.iter().copied().filter(|&l| l != steps).collect();
-        let full: Vec<Label> = lead.iter().copied().chain([before, now]).collect();
-        let shape = scope.space.shape(&full);
-        let before_map: Vec<usize> = (0..=lead.len()).collect();
-        let move_map: Vec<usize> = inner.iter().map(|l| full.iter().position(|f| f == l).unwrap_or_default()).collect();
-        let mut sequences = vec![local.node];
-        let mut constants = Vec::new();
-        match varies {
-            true => sequences.push(moves.node),
-            false => constants.push(moves.node),
-        }
-        sequences.extend(inside.as_ref().map(|m| m.node));
-        let recursion = Recursion { shape, before_map, move_map, axis: lead.len(), semiring };
-        let last =
-            scope.space.graph.scan_with(length - 1, false, &[start.node], &sequences, &constants, |g, _, c, x, k| {
-                let (moves, mask) = match varies {
-                    true => (x[1], x.get(2)),
-                    false => (k[0], x.get(1)),
-                };
-                let next = recursion.step(g, c[0], moves, x[0]);
-                let next = match mask {
-                    Some(&mask) => g.select(mask, next, c[0]),
-                    None => next,
-                };
-                (vec![next], Vec::new())
-            });
-        alpha = Named { node: last[0], labels: state_labels };
+    let Parts { start, mut local, moves } = parts?;
+    let around: Vec<Label> = lead.iter().copied().chain([time, now]).collect();
+    for (&var, value) in &here {
+        local = with_own(scope, local, var, value, tilts, &around);
     }
-    let semiring = mode.semiring(|| scope.space.site());
-    let mut value = scope.space.log_sum_exp(&alpha, now, semiring);
-    if let Some(lengths) = scope.lengths.get(&along).cloned() {
+
+    let axes = |keep: &[Label], own: &[Label]| -> Vec<Label> { keep.iter().chain(own).copied().collect() };
+    let rows: usize = lead.iter().map(|&l| scope.space.extent(l)).product();
+    let states = scope.space.extent(now);
+    let start = scope.space.at(&start, time, 0);
+    let start = scope.space.align(&start, &axes(&lead, &[now]));
+    let local = scope.space.align(&local, &axes(&lead, &[time, now]));
+    let op = ChainOp { along: moves.has(time), apart: lead.iter().any(|&l| moves.has(l)) };
+    let mut own = if op.along { vec![time] } else { Vec::new() };
+    own.extend([before, now]);
+    let moves = scope.space.align(&moves, &axes(if op.apart { &lead } else { &[] }, &own));
+    let lengths = scope.lengths.get(&along).cloned();
+    let counted = lengths.as_ref().map(|lengths| scope.space.align(lengths, &lead));
+    let graph = &mut scope.space.graph;
+    let shape = |leading: bool, own: &[usize]| -> Vec<usize> {
+        leading.then_some(rows).into_iter().chain(own.iter().copied()).collect()
+    };
+    let along = if op.along { vec![length, states, states] } else { vec![states, states] };
+    let chain = Chain {
+        start: graph.reshape(start.node, &shape(true, &[states])),
+        local: graph.reshape(local.node, &shape(true, &[length, states])),
+        moves: graph.reshape(moves.node, &shape(op.apart, &along)),
+        lengths: counted.map(|c| graph.reshape(c.node, &[rows])),
+    };
+    let value = match mode {
+        Mode::Marginals => graph.chain_sum(op, chain),
+        Mode::Best | Mode::Sample => {
+            let moving = mode.semiring(|| scope.space.site());
+            let last = mode.semiring(|| scope.space.site());
+            scope.space.graph.chain_written(op, chain, moving, last)
+        }
+    };
+    let shape: Vec<usize> = lead.iter().map(|&l| scope.space.extent(l)).collect();
+    let mut value = Named { node: scope.space.graph.reshape(value, &shape), labels: lead };
+    if let Some(lengths) = lengths {
         // A row without positions has no factors.
         let zero = scope.space.scalar(0.0);
         let some = scope.space.zip(Binary::Lt, &zero, &lengths);
@@ -118,21 +82,57 @@ pub fn log_partition(
     sum_plates(scope, &block.plates, value)
 }
 
-/// Shapes of one forward step.
-struct Recursion {
-    shape: Vec<usize>,
-    before_map: Vec<usize>,
-    move_map: Vec<usize>,
-    axis: usize,
-    semiring: Semiring,
+/// What the summands of a chain are evaluated with.
+struct Walked<'a> {
+    along: AxisId,
+    here: &'a BTreeMap<VarId, Value>,
+    earlier: &'a BTreeMap<VarId, Value>,
+    plates: &'a [AxisId],
+    factors: &'a [&'a Factor],
+    /// Axes that are kept.
+    keep: &'a [Label],
+    /// The axis of the states before.
+    before: Label,
 }
 
-impl Recursion {
-    fn step(&self, g: &mut Graph, alpha: NodeId, moves: NodeId, local: NodeId) -> NodeId {
-        let alpha = g.broadcast(alpha, &self.shape, &self.before_map);
-        let moves = g.broadcast(moves, &self.shape, &self.move_map);
-        let joint = g.add(alpha, moves);
-        let summed = g.log_sum_exp(joint, self.axis, self.semiring);
-        g.add(summed, local)
+/// The potentials of a chain, over the time axis too.
+struct Parts {
+    /// What only the first position has.
+    start: Named,
+    /// Those of each position.
+    local: Named,
+    /// Those of moves.
+    moves: Named,
+}
+
+/// Sorts the summands by where they stand: a summand that is the same at the first position as at others is part of every
+/// position's, so that nothing has to be laid out for the first one alone.
+fn emit(scope: &mut Scope<'_>, walked: &Walked<'_>) -> Result<Parts, EmitError> {
+    let time = scope.axis(walked.along)?;
+    let zero = scope.space.scalar(0.0);
+    let mut parts = Parts { start: zero.clone(), local: zero.clone(), moves: zero.clone() };
+    for factor in walked.factors {
+        let mut at = |first: bool| -> Result<Named, EmitError> {
+            let (here, before) = (walked.here.clone(), walked.earlier.clone());
+            scope.walk = Some(Walk { along: walked.along, here, before, first });
+            let value = scope.factor_total(factor, walked.plates)?;
+            Ok(scope.space.sum_to(&value, walked.keep))
+        };
+        let (first, other) = (at(true)?, at(false)?);
+        let space = &mut scope.space;
+        if first == other && !other.has(walked.before) {
+            parts.local = space.add(&parts.local, &other);
+            continue;
+        }
+        parts.start = space.add(&parts.start, &first);
+        if other.has(walked.before) {
+            parts.moves = space.add(&parts.moves, &other);
+            continue;
+        }
+        let position = space.positions(time);
+        let later = space.zip(Binary::Lt, &zero, &position);
+        let other = space.select(&later, &other, &zero);
+        parts.local = space.add(&parts.local, &other);
     }
+    Ok(parts)
 }

@@ -47,6 +47,7 @@ pub(super) fn lower<T: Real>(graph: &Graph, roots: &[NodeId], watched: &[NodeId]
         steps: Vec::new(),
         bodies: Vec::new(),
         sums: 0,
+        chains: 0,
         results: Vec::new(),
         lengths: Vec::new(),
         slot_of: Vec::new(),

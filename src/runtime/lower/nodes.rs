@@ -1,16 +1,15 @@
 //! The lowering of single nodes: views, steps on (outer, n, inner), loops.
 
-use std::sync::Arc;
-
 use super::{Lower, is_elementwise, lower};
 use crate::base::id::Id;
 use crate::kernel::random;
 use crate::kernel::real::Real;
 use crate::kernel::strided::Layout;
+use crate::runtime::chains::ChainStep;
 use crate::runtime::plan::{Given, Kept, Kind, Loop, Place, Step, View};
 use crate::runtime::tables::TableStep;
 use crate::tensor::graph::NodeId;
-use crate::tensor::op::{Op, ScanOp, Semiring, TableOp, WhileOp};
+use crate::tensor::op::{Op, ScanOp, Semiring, WhileOp};
 use crate::tensor::shape::{count, member_shape, without};
 
 /// (outer, n, inner) around an axis.
@@ -56,7 +55,7 @@ impl<T: Real> Lower<'_, T> {
         let view = match op {
             Op::Scan(op) => return self.scan(n, op),
             Op::While(op) => return self.bounded(n, op),
-            Op::TableSum(op) => return self.table_sum(n, op),
+            Op::TableSum(_) | Op::ChainSum(_) => return self.joint_sum(n),
             Op::Project(i) => {
                 self.views[n.index()] = self.members.get(&(inputs[0], *i)).cloned();
                 return;
@@ -296,7 +295,8 @@ impl<T: Real> Lower<'_, T> {
         members
     }
 
-    fn table_sum(&mut self, n: NodeId, op: &Arc<TableOp>) {
+    /// A sum over joint states. Only members of its tuple that some node projects get a buffer.
+    fn joint_sum(&mut self, n: NodeId) {
         let graph = self.graph;
         let inputs: Vec<View> = graph.inputs_of(n).to_vec().into_iter().map(|i| self.dense(i)).collect();
         let shapes: Vec<&[usize]> = graph.inputs_of(n).iter().map(|&i| graph.shape(i)).collect();
@@ -308,8 +308,17 @@ impl<T: Real> Lower<'_, T> {
             outputs.push(buffer);
             self.members.insert((n, member), View { place: Place::Buffer(buffer), layout: Layout::dense(&shape) });
         }
-        let kind = Kind::Tables(Box::new(TableStep::new(op, &shapes, members)), self.plan.sums);
-        self.plan.sums += 1;
+        let kind = match graph.op(n) {
+            Op::TableSum(op) => {
+                self.plan.sums += 1;
+                Kind::Tables(Box::new(TableStep::new(op, &shapes, members)), self.plan.sums - 1)
+            }
+            Op::ChainSum(op) => {
+                self.plan.chains += 1;
+                Kind::Chains(ChainStep::new(*op, &shapes, members), self.plan.chains - 1)
+            }
+            _ => return,
+        };
         self.plan.steps.push(Step { kind, inputs, outputs });
     }
 

@@ -5,6 +5,7 @@
 //! form leaves no trace. Repeated scalars are kept as a broadcast of a scalar constant, and broadcasts move outwards, so that work is done once
 //! for each distinct number.
 
+mod chains;
 mod contract;
 mod elementwise;
 mod loops;
@@ -12,6 +13,8 @@ mod matrix;
 mod reduce;
 mod structure;
 mod tables;
+
+pub use chains::Chain;
 
 use super::graph::{Graph, NodeId};
 use super::op::{Law, Literal, Op, SiteId};

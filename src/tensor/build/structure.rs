@@ -2,10 +2,29 @@
 
 use super::FOLD_LIMIT;
 use crate::tensor::graph::{Graph, NodeId};
-use crate::tensor::op::{Number, Op};
+use crate::tensor::op::{Binary, Number, Op};
 use crate::tensor::shape::{count, is_permutation, strides};
 
 impl Graph {
+    /// Where `n` is 1 at the places that codes name along `axis` and 0 elsewhere, made by a comparison: the codes, and for each of their
+    /// axes the one of `n` it is.
+    pub fn codes_of(&self, n: NodeId, axis: usize) -> Option<(NodeId, Vec<usize>)> {
+        let Op::Binary(Binary::Eq) = self.op(n) else { return None };
+        let (a, b) = (self.inputs_of(n)[0], self.inputs_of(n)[1]);
+        let spread = |n: NodeId| match self.op(n) {
+            Op::Broadcast { map } => (self.inputs_of(n)[0], map.clone()),
+            _ => (n, (0..self.shape(n).len()).collect()),
+        };
+        let counts = |(n, map): &(NodeId, Vec<usize>)| matches!(self.op(*n), Op::Iota { axis: 0 }) && *map == [axis];
+        let (a, b) = (spread(a), spread(b));
+        let codes = match (counts(&a), counts(&b)) {
+            (true, false) => b,
+            (false, true) => a,
+            _ => return None,
+        };
+        (!codes.1.contains(&axis)).then_some(codes)
+    }
+
     /// Repeats `a` to `shape`; axis i of `a` becomes axis `map[i]`. An axis of extent 1 may stretch.
     pub fn broadcast(&mut self, a: NodeId, shape: &[usize], map: &[usize]) -> NodeId {
         let inner = self.shape(a).to_vec();

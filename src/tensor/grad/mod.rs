@@ -1,13 +1,13 @@
 //! Reverse mode as a graph transformation: derivatives are nodes of the same graph, and can be differentiated again.
 //!
 //! Walks the nodes from last to first and hands each one's adjoint to its inputs by that operation's rule: `elementwise` and
-//! `structure` hold the rules of single operations, `loops` those of `scan` and `while`, `tables` that of a sum over tables. A rule multiplies an adjoint by a local
+//! `structure` hold the rules of single operations, `loops` those of `scan` and `while`, `sums` those of sums over joint states. A rule multiplies an adjoint by a local
 //! derivative through `MulZero`, so that an adjoint of 0 stays 0 where the derivative is infinite or NaN.
 
 mod elementwise;
 mod loops;
 mod structure;
-mod tables;
+mod sums;
 
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ impl Graph {
             let n = NodeId::from_index(i);
             if let Some(members) = walk.members.remove(&n) {
                 match self.op(n).clone() {
-                    Op::TableSum(op) => self.table_rule(&mut walk, n, &op, &members),
+                    op @ (Op::TableSum(_) | Op::ChainSum(_)) => self.sum_rule(&mut walk, n, &op, &members),
                     _ => self.loop_rule(&mut walk, n, &members),
                 }
             } else if let Some(&adjoint) = walk.adjoints.get(&n) {
@@ -124,7 +124,7 @@ impl Graph {
             | Op::OneHotArgmax { .. }
             | Op::OneHotSample { .. }
             | Op::StopGradient => {}
-            Op::Scan(_) | Op::While(_) | Op::TableSum(_) => {}
+            Op::Scan(_) | Op::While(_) | Op::TableSum(_) | Op::ChainSum(_) => {}
             op @ (Op::Broadcast { .. }
             | Op::Reshape
             | Op::Transpose { .. }
@@ -176,7 +176,8 @@ impl Graph {
             | Op::Cholesky { .. }
             | Op::Scan(_)
             | Op::While(_)
-            | Op::TableSum(_) => true,
+            | Op::TableSum(_)
+            | Op::ChainSum(_) => true,
         }
     }
 
