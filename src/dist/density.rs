@@ -35,7 +35,7 @@ fn log_probability(space: &mut Space, form: Form, p: &Named) -> Named {
 }
 
 /// ln 2π.
-const LN_TAU: f64 = 1.837_877_066_409_345_5;
+pub(super) const LN_TAU: f64 = 1.837_877_066_409_345_5;
 
 /// log D(value; args) for each entry; in nats. A grey `Bool` (strictly between 0 and 1) gets the expectation under it.
 pub fn log_density(space: &mut Space, form: Form, args: &Args, value: &Value) -> Named {
@@ -236,7 +236,7 @@ pub fn log_density(space: &mut Space, form: Form, args: &Args, value: &Value) ->
 }
 
 /// A Bernoulli's value as 0..1, whichever way the domain writes it.
-fn unit_value(space: &mut Space, form: Form, value: &Value) -> Named {
+pub(super) fn unit_value(space: &mut Space, form: Form, value: &Value) -> Named {
     let x = value.array().clone();
     if !form.spin {
         return x;

@@ -9,10 +9,12 @@ pub mod draw;
 pub mod joint;
 pub mod linear;
 pub mod space;
+pub mod total;
 pub mod value;
 
 pub use density::log_density;
 pub use divergence::kl_divergence;
 pub use draw::{draw, mean};
 pub use space::{Label, Named, Space};
+pub use total::log_density_over;
 pub use value::{Args, Value};

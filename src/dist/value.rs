@@ -53,11 +53,13 @@ impl Value {
             Value::State { along: Some(along), .. } => space.rename(table, axis, *along),
             Value::State { hot, class, along: None } => {
                 let hot = space.rename(hot, *class, axis);
-                let table = match table.has(axis) {
-                    true => table.clone(),
-                    false => return table.clone(),
-                };
-                let chosen = space.mul_zero(&hot, &table);
+                if !table.has(axis) {
+                    return table.clone();
+                }
+                if let Some(looked) = space.look_up(table, axis, &hot) {
+                    return looked;
+                }
+                let chosen = space.mul_zero(&hot, table);
                 space.sum(&chosen, &[axis])
             }
             Value::Number(yes) => {
@@ -74,7 +76,10 @@ impl Value {
         match self {
             Value::State { hot, class, along: None } if table.has(axis) => {
                 let hot = space.rename(hot, *class, axis);
-                space.contract(&hot, table, &[axis])
+                match space.look_up(table, axis, &hot) {
+                    Some(looked) => looked,
+                    None => space.contract(&hot, table, &[axis]),
+                }
             }
             _ => self.pick(space, table, axis),
         }
