@@ -106,7 +106,14 @@ struct Pair {
     /// Where the other axis's marginal stands.
     other: u32,
     other_card: u32,
+    /// The other axis itself.
+    axis: u32,
+    /// How much the log-odds of either move at most where a probability of the other moves by 1.
+    strength: f64,
 }
+
+/// Share of the tolerance within which an axis would move if it were looked at; it is then passed over.
+const PASSED_OVER: f64 = 0.1;
 
 /// Logarithms of the tables, laid out for the ascent.
 struct Field<'a> {
@@ -123,6 +130,17 @@ struct Field<'a> {
     /// Those tables for each axis, and where it stands in them.
     wide: Vec<Vec<(usize, usize)>>,
     cards: Vec<Vec<usize>>,
+}
+
+/// The most by which log-odds along one axis of a table of logarithms can move where a probability along the other moves by 1: the
+/// largest difference of differences, or a bound of it.
+fn strength(cells: &[f64], card: usize) -> f64 {
+    if let &[a, b, c, d] = cells {
+        return (a - b - c + d).abs();
+    }
+    let (low, high) = cells.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &c| (l.min(c), h.max(c)));
+    let most = card.max(cells.len() / card.max(1)) as f64;
+    most * (high - low)
 }
 
 /// Room for a step.
@@ -163,14 +181,21 @@ impl<'a> Field<'a> {
                 let table = &free.tables[t];
                 let other = table.axes[1 - k] as usize;
                 let (own_card, card) = (free.cards[a], free.cards[other]);
-                let cells = field.cells.len() as u32;
+                let cells = field.cells.len();
                 for x in 0..own_card {
                     for y in 0..card {
                         let at = if k == 0 { x * card + y } else { y * own_card + x };
                         field.cells.push(table.cells[at].ln());
                     }
                 }
-                field.pairs.push(Pair { cells, other: free.starts[other] as u32, other_card: card as u32 });
+                let strength = strength(&field.cells[cells..], card);
+                field.pairs.push(Pair {
+                    cells: cells as u32,
+                    other: free.starts[other] as u32,
+                    other_card: card as u32,
+                    axis: other as u32,
+                    strength,
+                });
             }
             field.bounds.push(field.pairs.len());
         }
@@ -217,14 +242,32 @@ impl<'a> Field<'a> {
         let mut row = first_row(free, start);
         let mut room = Room::default();
         let mut told = Convergence { rounds: 0, change: 0.0, converged: free.len() == 0 };
+        // How far each axis's log-odds can have moved since it was looked at last.
+        let mut moved = vec![f64::INFINITY; free.len()];
         while !told.converged && told.rounds < settings.rounds {
             told.change = 0.0;
             for axis in 0..free.len() {
+                if moved[axis] <= PASSED_OVER * settings.tolerance {
+                    continue;
+                }
                 self.expect(&row, axis, &mut room);
                 soften(&mut room.log, &room.zero);
+                let mut change = 0.0f64;
                 for (q, &new) in row[free.starts[axis]..].iter_mut().zip(&room.log) {
-                    told.change = f64::max(told.change, (*q - new).abs());
+                    change = change.max((*q - new).abs());
                     *q = new;
+                }
+                told.change = told.change.max(change);
+                moved[axis] = 0.0;
+                for pair in &self.pairs[self.bounds[axis]..self.bounds[axis + 1]] {
+                    moved[pair.axis as usize] += pair.strength * change;
+                }
+                for &(t, _) in self.wide[axis].iter().filter(|_| change > 0.0) {
+                    free.tables[t]
+                        .axes
+                        .iter()
+                        .filter(|&&a| a as usize != axis)
+                        .for_each(|&a| moved[a as usize] = f64::INFINITY);
                 }
             }
             told.rounds += 1;
