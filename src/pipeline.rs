@@ -18,7 +18,7 @@ use crate::model::{
     Ask, DataId, DataSource, Domain, Evidence, EvidenceValue, ModelId, ParamId, Program, Question, Subject, VarId,
     Verb, inline_definitions,
 };
-use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan, Update};
+use crate::plan::{self, AskPlan, Leaf, ObjectivePlan, Plan};
 use crate::runtime::States;
 use crate::train::{
     AnswerValue, Answered, DataSets, Event, Failure, Fit, Observer, Outcome, Terms, answer_all, answers, bind_data,
@@ -307,7 +307,7 @@ fn choose_precision(program: &Program, plan: &Plan) -> Precision {
     let entries: usize =
         program.params.iter().map(|(_, p)| program.extents(&p.axes).map_or(0, |e| e.iter().product::<usize>())).sum();
     let exact = plan.trains.iter().flat_map(|t| &t.stages).flat_map(|s| &s.lines).all(|line| {
-        line.update == Update::Em
+        line.update.is_em()
             || matches!(&line.objective, ObjectivePlan::Expression { leaves, .. }
                 if leaves.iter().all(|l| matches!(l, Leaf::LogLik(p) if p.kind.is_some())))
     });

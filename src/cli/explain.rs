@@ -5,8 +5,9 @@ use std::path::Path;
 
 use ghmc::base::span::{FileId, Sources};
 use ghmc::diag::{Code, Diagnostic, Problems};
+use ghmc::engine::expectation::{expectation_step, maximisation_step};
 use ghmc::engine::objective::When;
-use ghmc::engine::update::{StepSpec, expectation_step, gradient_step, maximisation_step};
+use ghmc::engine::update::{StepSpec, gradient_step};
 use ghmc::model::graph::FactorGraph;
 use ghmc::model::print::print as print_program;
 use ghmc::model::{FactorKind, Program, VarId};
@@ -246,13 +247,14 @@ fn tensors(reached: &Reached, as_ron: bool) -> Result<String, Trouble> {
                 let title = format!("stage {}, line {}", stage.name, at + 1);
                 let made = |e: ghmc::engine::EmitError| told(e.into());
                 match &line.update {
-                    Update::Em => {
+                    Update::Em(fitted) => {
                         graphs.push((
                             format!("{title}, expectation over {batch} rows"),
-                            expectation_step(&spec).map_err(made)?,
+                            expectation_step(&spec, fitted).map_err(made)?,
                         ));
                         let spec = StepSpec { rows: 1, ..spec };
-                        graphs.push((format!("{title}, maximisation"), maximisation_step(&spec).map_err(made)?));
+                        graphs
+                            .push((format!("{title}, maximisation"), maximisation_step(&spec, fitted).map_err(made)?));
                     }
                     Update::Gradient(optimiser) => {
                         graphs.push((format!("{title}, {batch} rows"), gradient_step(&spec, optimiser).map_err(made)?));

@@ -5,7 +5,7 @@ use super::scope::Scope;
 use crate::base::span::Span;
 use crate::dist::density::Form;
 use crate::dist::joint::{self, Square};
-use crate::dist::{Label, Named, Value, log_density};
+use crate::dist::{Label, Named, Value, log_density_over};
 use crate::model::{Arg, AxisId, Dist, Domain, Expr, Family, ParamId, VarId};
 
 /// What a density is of: entries of a domain along some axes.
@@ -52,20 +52,25 @@ impl<'p> Scope<'p> {
 
     /// log D(value; arguments) of entries of a domain along some axes, summed over them.
     pub(super) fn log_density(&mut self, dist: &Dist, of: Entries<'_>, value: &Value) -> Result<Named, EmitError> {
-        let (density, event) = match self.joint_density(dist, of, value)? {
-            Some(found) => found,
+        match self.joint_density(dist, of, value)? {
+            Some((density, event)) => Ok(self.space.total(&density, &event)),
             None => {
                 let form = self.form_of(dist.family, of.domain, of.axes, of.span)?;
                 let form = Form { floor: of.floor, ..form };
                 let args = self.args(dist)?;
-                let entries = log_density(&mut self.space, form, &args, value);
                 let mut event = self.axis_labels(of.axes)?;
                 // A Dirichlet's density is one for the whole simplex.
                 event.retain(|l| Some(*l) != form.class || form.family != Family::Dirichlet);
-                (entries, event)
+                let density = log_density_over(&mut self.space, form, &args, value, &event);
+                Ok(match self.read_weights(dist, &args)? {
+                    Some(nothing) => {
+                        let nothing = self.space.total(&nothing, &event);
+                        self.space.add(&density, &nothing)
+                    }
+                    None => density,
+                })
             }
-        };
-        Ok(self.space.total(&density, &event))
+        }
     }
 
     /// The density of a family whose entries are not independent, and the axes along which there is one each; none of others.

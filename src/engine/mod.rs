@@ -2,7 +2,7 @@
 //!
 //! `scope` evaluates a program's expressions with some variables given values, `recurrence` those that read their own past, and
 //! `conditional` the densities that they are arguments of. The engines in `exact`, `gibbs`, `contrastive`, `variational` and
-//! `phases` build on it, and `objective`, `answer`, `draws` and `update` put their pieces together into the programs that `train`
+//! `phases` build on it, and `objective`, `answer`, `draws`, `update` and `expectation` put their pieces together into the programs that `train`
 //! runs. No gradient is written by hand: every one is a derivative of a graph.
 
 pub mod answer;
@@ -11,6 +11,7 @@ pub mod contrastive;
 pub mod draws;
 pub mod error;
 pub mod exact;
+pub mod expectation;
 pub mod gibbs;
 pub mod junction;
 pub mod objective;

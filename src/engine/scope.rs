@@ -83,6 +83,8 @@ pub struct Scope<'p> {
     pub seen: BTreeMap<VarId, Seen>,
     /// Values of parameters.
     pub params: BTreeMap<ParamId, Named>,
+    /// Weights of parameters whose readings are counted: their derivatives are the counts.
+    pub weights: BTreeMap<ParamId, Named>,
     /// Lengths of ragged plates, a number a row.
     pub lengths: BTreeMap<AxisId, Named>,
     /// A plate being walked along.
@@ -111,6 +113,7 @@ impl<'p> Scope<'p> {
             values: BTreeMap::new(),
             seen: BTreeMap::new(),
             params: BTreeMap::new(),
+            weights: BTreeMap::new(),
             lengths: BTreeMap::new(),
             walk: None,
             local: Vec::new(),
@@ -266,7 +269,7 @@ impl<'p> Scope<'p> {
         if let Node::If { cond, then, other } = &expr.node
             && self.known(cond).is_none()
             && !is_positional(cond)
-            && [then, other].iter().any(|e| reaches(e))
+            && [then, other].iter().any(|e| e.reads_at_shift())
         {
             let (a, b) = (self.potential(then)?, self.potential(other)?);
             let chosen = self.choose(cond, &a, &b)?;
@@ -304,7 +307,7 @@ impl<'p> Scope<'p> {
 
     /// 1 at the positions of the plates where an expression reads outside an axis; none where it never does.
     fn outside(&mut self, expr: &Expr) -> Result<Option<Named>, EmitError> {
-        if !reaches(expr) {
+        if !expr.reads_at_shift() {
             return Ok(None);
         }
         if let Node::If { cond, then, other } = &expr.node {
@@ -886,15 +889,4 @@ fn unary(function: Function) -> Unary {
 /// Whether a condition is settled by the place alone, or is a plain yes or no by its making.
 fn is_positional(cond: &Expr) -> bool {
     matches!(cond.node, Node::IsFirst(_) | Node::IsLast(_) | Node::IsObserved(_) | Node::Compare(..) | Node::State(_))
-}
-
-/// Whether an expression reads at a shift somewhere.
-fn reaches(expr: &Expr) -> bool {
-    let mut found = false;
-    expr.visit(&mut |e| {
-        if let Node::Pick { at, .. } = &e.node {
-            found |= at.iter().any(|s| matches!(s, Subscript::At { offset, .. } if *offset != 0));
-        }
-    });
-    found
 }

@@ -1,4 +1,4 @@
-//! One training step as a program: objective, its derivative, new parameters; and the two halves of expectation-maximisation.
+//! One training step as a program: objective, its derivative, new parameters.
 //!
 //! Constrained parameters are kept as they are read (a simplex sums to one) and stepped in unconstrained coordinates:
 //! logits for a simplex or a unit number, logarithms for a positive one, a Cholesky factor with the logarithms of its diagonal for a
@@ -93,7 +93,7 @@ impl<'a> Opening<'a> {
 }
 
 /// The number that a per-row objective is in the mean over the batch.
-fn mean_over_rows(scope: &mut Scope<'_>, value: &Named) -> Named {
+pub(super) fn mean_over_rows(scope: &mut Scope<'_>, value: &Named) -> Named {
     let Some(row) = scope.row else { return scope.space.sum_to(value, &[]) };
     let sum = scope.space.total(value, &[row]);
     let sum = scope.space.sum_to(&sum, &[]);
@@ -115,7 +115,7 @@ pub fn part_name(output: &str) -> Option<&str> {
 
 /// Gives out an objective's parts, each the mean over the batch. They come last, so that the rest of the graph is what it would be
 /// without them.
-fn give_parts(scope: &mut Scope<'_>, parts: &[Part]) {
+pub(super) fn give_parts(scope: &mut Scope<'_>, parts: &[Part]) {
     for (at, part) in parts.iter().enumerate() {
         let mean = mean_over_rows(scope, &part.value);
         scope.space.graph.output(&part_output(at, &part.name), mean.node);
@@ -158,11 +158,11 @@ pub struct StepSpec<'a> {
 }
 
 impl StepSpec<'_> {
-    fn plan(&self) -> &LinePlan {
+    pub(super) fn plan(&self) -> &LinePlan {
         &self.stage.lines[self.line]
     }
 
-    fn opening(&self) -> Opening<'_> {
+    pub(super) fn opening(&self) -> Opening<'_> {
         Opening {
             program: self.program,
             rows: Some(self.rows),
@@ -277,76 +277,6 @@ pub fn gradient_step(spec: &StepSpec<'_>, optimiser: &Optimiser) -> Result<Graph
     Ok(scope.space.graph)
 }
 
-/// The E-step over a batch: adds θ·∂log Z/∂θ, the expected counts, to `counts.<param>`; output `objective`, the mean over rows, and
-/// its parts.
-pub fn expectation_step(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
-    let program = spec.program;
-    let mut scope = spec.opening().scope()?;
-    let moving = spec.moving();
-    let Parted { whole: per_row, parts } = objective(&mut scope, &spec.plan().objective, spec.when)?;
-    scope.space.graph.watch("objective", per_row.node);
-    let mean = mean_over_rows(&mut scope, &per_row);
-    scope.space.graph.output("objective", mean.node);
-    let total = scope.space.sum_to(&per_row, &[]);
-    let wrt: Vec<Named> = moving.iter().map(|id| scope.params[id].clone()).collect();
-    let gradients = scope.space.gradient(&total, &wrt);
-    for ((&id, theta), gradient) in moving.iter().zip(&wrt).zip(gradients) {
-        let expected = scope.space.mul_zero(theta, &gradient);
-        let name = format!("counts.{}", program.params[id].name);
-        let before = scope.space.state(&name, &theta.labels);
-        let after = scope.space.add(&before, &expected);
-        scope.space.graph.set_state(&name, after.node);
-    }
-    give_parts(&mut scope, &parts);
-    Ok(scope.space.graph)
-}
-
-/// Shares below this are zero after an M-step: far under the rounding of a table's sum, far above where inverses overflow.
-const LEAST_SHARE: f64 = 1e-30;
-
-/// The M-step: each table becomes its normalised expected counts plus its Dirichlet prior's pseudo-counts; a row without
-/// counts stays as it was. Counts start again at zero.
-pub fn maximisation_step(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
-    let program = spec.program;
-    let mut scope = spec.opening().scope()?;
-    for id in spec.moving() {
-        let theta = scope.params[&id].clone();
-        let declared = &program.params[id];
-        let name = format!("counts.{}", declared.name);
-        let mut counts = scope.space.state(&name, &theta.labels);
-        let zeros = scope.space.full(&theta.labels, 0.0);
-        scope.space.graph.set_state(&name, zeros.node);
-        if let Some(prior) = &declared.prior {
-            // The mode of a Dirichlet posterior has counts + α − 1.
-            let args = scope.args(prior)?;
-            if let Some(alpha) = args.get(crate::model::Arg::Concentration).cloned() {
-                let one = scope.space.scalar(1.0);
-                let extra = scope.space.sub(&alpha, &one);
-                counts = scope.space.add(&counts, &extra);
-                let zero = scope.space.scalar(0.0);
-                counts = scope.space.zip(Binary::Max, &counts, &zero);
-            }
-        }
-        let Some(&class) = theta.labels.last() else { continue };
-        let total = scope.space.sum(&counts, &[class]);
-        let zero = scope.space.scalar(0.0);
-        let seen = scope.space.zip(Binary::Lt, &zero, &total);
-        let one = scope.space.scalar(1.0);
-        let divisor = scope.space.select(&seen, &total, &one);
-        let share = scope.space.zip(Binary::Div, &counts, &divisor);
-        // A state that nothing speaks for shrinks towards zero for ever; where its inverse is no longer finite, neither are
-        // the next counts. It is zero well before, which changes no likelihood that can be told apart.
-        let least = scope.space.scalar(LEAST_SHARE);
-        let gone = scope.space.zip(Binary::Lt, &share, &least);
-        let share = scope.space.select(&gone, &zero, &share);
-        let new = scope.space.select(&seen, &share, &theta);
-        let new = scope.space.align(&new, &theta.labels);
-        scope.space.graph.set_state(&declared.name, new.node);
-        scope.space.graph.watch(&format!("parameter {}", declared.name), new.node);
-    }
-    Ok(scope.space.graph)
-}
-
 /// The objective alone, for early stopping: output `objective`, the mean over rows.
 pub fn objective_value(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
     let mut scope = spec.opening().scope()?;
@@ -361,7 +291,7 @@ pub fn objective_value(spec: &StepSpec<'_>) -> Result<Graph, EmitError> {
 /// An M-step or a file may leave a share of exactly zero, whose logarithm is −∞ and from where no gradient leads back; with the
 /// floor, a state that turns up after all has a small probability and can be learned. Its inverse is still a number in single
 /// precision.
-const LEAST_FREE: f64 = LEAST_SHARE;
+pub(super) const LEAST_FREE: f64 = 1e-30;
 
 /// Unconstrained coordinates of a parameter: any numbers there are a value. Finite wherever the value is, with
 /// a floor under what the logarithm is taken of.

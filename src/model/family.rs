@@ -141,7 +141,38 @@ impl Arg {
     }
 }
 
+/// How an argument that is a table of parameters is fitted to weighted observations: the M-step of expectation-maximisation
+/// (Dempster, Laird & Rubin 1977).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fit {
+    /// A table of probabilities: shares of expected counts.
+    Counts,
+    /// The probability of a yes: its expected share.
+    Share,
+    /// The rate of events: the weighted mean of the observations.
+    Rate,
+    /// The inverse of the weighted mean of the observations.
+    InverseMean,
+    /// The location of a normal density: the weighted mean of the observations, or of their logarithms.
+    Mean,
+    /// Its spread: the root of the weighted mean square about the mean.
+    Spread,
+}
+
 impl Family {
+    /// How an argument is fitted in closed form; none where the family has no such form.
+    pub fn fit(self, role: Arg) -> Option<Fit> {
+        match (self, role) {
+            (Family::Categorical | Family::Multinomial, Arg::P) => Some(Fit::Counts),
+            (Family::Bernoulli, Arg::P) => Some(Fit::Share),
+            (Family::Poisson, Arg::Rate) => Some(Fit::Rate),
+            (Family::Exponential, Arg::Rate) => Some(Fit::InverseMean),
+            (Family::Normal | Family::LogNormal, Arg::Mean) => Some(Fit::Mean),
+            (Family::Normal | Family::LogNormal, Arg::Sd) => Some(Fit::Spread),
+            _ => None,
+        }
+    }
+
     /// Every family.
     pub const ALL: [Family; 16] = [
         Family::Bernoulli,

@@ -22,7 +22,7 @@ pub mod walk;
 pub use axis::{Axis, AxisId, AxisKind};
 pub use entries::{EntryRead, EntryReads, entries_of, entry_reads};
 pub use expr::{Above, Compare, Expr, Function, Node, Objective, Operator, Part, Reduction, Subject, Subscript, Type};
-pub use family::{Arg, Dist, Family};
+pub use family::{Arg, Dist, Family, Fit};
 pub use graph::FactorGraph;
 pub use inline::inline_definitions;
 pub use network::{NetFactor, NetVariable, Network};

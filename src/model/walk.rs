@@ -115,6 +115,17 @@ impl Expr {
         });
         params
     }
+
+    /// Whether it reads something at a shift: `x[t-1]`.
+    pub fn reads_at_shift(&self) -> bool {
+        let mut found = false;
+        self.visit(&mut |e| {
+            if let Node::Pick { at, .. } = &e.node {
+                found |= at.iter().any(|s| matches!(s, Subscript::At { offset, .. } if *offset != 0));
+            }
+        });
+        found
+    }
 }
 
 impl Dist {

@@ -249,7 +249,7 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &Bound) -> Resul
         ObjectivePlan::Layer(_) | ObjectivePlan::WakeSleep(_) => false,
     };
     let unsaid = stage.lines.iter().all(|l| l.with.is_none());
-    let whole = unsaid && lines.iter().all(|l| l.update != Update::Em && gentle(l));
+    let whole = unsaid && lines.iter().all(|l| !l.update.is_em() && gentle(l));
     let then = lines.iter().flat_map(|l| match &l.objective {
         ObjectivePlan::Layer(layer) => layer.then.clone(),
         ObjectivePlan::Expression { .. } | ObjectivePlan::WakeSleep(_) => Vec::new(),
@@ -257,7 +257,7 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &Bound) -> Resul
     let made = StagePlan {
         name: stage.name.clone(),
         batch: match batch {
-            _ if whole || lines.iter().any(|l| l.update == Update::Em) => None,
+            _ if whole || lines.iter().any(|l| l.update.is_em()) => None,
             None => Some(BATCH),
             Some((Batch::Rows(rows), _)) => Some(rows),
             Some((Batch::All, _)) => None,
@@ -641,7 +641,7 @@ fn choose_update(
     };
     let gradient_asked = optimiser.is_some() || matches!(method, Some(Method::Gradient | Method::Contrastive(_)));
     match claim {
-        Ok(reason) if wants_em || !gradient_asked => Ok((Update::Em, reason)),
+        Ok((fitted, reason)) if wants_em || !gradient_asked => Ok((Update::Em(fitted), reason)),
         Err(refusal) if wants_em => {
             let mut problem =
                 Diagnostic::at(Code::OverrideRefused, at, format!("EM does not apply: {}", refusal.reason.text));

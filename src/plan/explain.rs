@@ -181,7 +181,7 @@ fn place_text(sources: &Sources, span: Span) -> String {
 
 fn update_name(update: &Update) -> String {
     match update {
-        Update::Em => "expectation-maximisation".to_string(),
+        Update::Em(_) => "expectation-maximisation".to_string(),
         Update::Gradient(Optimiser { rule, rate, decay }) => {
             let decay =
                 if *decay > 0.0 { format!(", decay = {decay} on arrays of two or more axes") } else { String::new() };

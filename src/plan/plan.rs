@@ -9,7 +9,7 @@ use crate::base::approximate::Approximate;
 use crate::base::span::Span;
 use crate::diag::Diagnostic;
 use crate::model::{
-    AxisId, DataRef, Evidence, Expr, IndexId, Init, Metric, ModelId, ParamId, Place, Subject, VarId, Verb,
+    AxisId, DataRef, Evidence, Expr, Fit, IndexId, Init, Metric, ModelId, ParamId, Place, Subject, VarId, Verb,
 };
 
 /// What a printed number is.
@@ -371,13 +371,32 @@ impl ObjectivePlan {
     }
 }
 
+/// How one parameter is fitted by an M-step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Fitted {
+    /// The parameter.
+    pub param: ParamId,
+    /// From which statistics.
+    pub fit: Fit,
+    /// The parameter that a spread is measured about, if it is fitted in the same step.
+    pub mean: Option<ParamId>,
+}
+
 /// How parameters move.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Update {
-    /// Expectation-maximisation: expected counts under the posterior, then their closed-form maximum (Dempster et al. 1977).
-    Em,
+    /// Expectation-maximisation: expected statistics under the posterior, then the maximum they give in closed form (Dempster et al.
+    /// 1977).
+    Em(Vec<Fitted>),
     /// A gradient step.
     Gradient(Optimiser),
+}
+
+impl Update {
+    /// Whether it is expectation-maximisation.
+    pub fn is_em(&self) -> bool {
+        matches!(self, Update::Em(_))
+    }
 }
 
 /// A line of a stage.

@@ -19,10 +19,10 @@ use super::rows::{Scored, numbered};
 use super::start;
 use crate::data::{Batches, Element};
 use crate::diag::{Code, Diagnostic};
+use crate::engine::expectation::{expectation_step, maximisation_step};
 use crate::engine::objective::When;
 use crate::engine::update::{
-    StepSpec, expectation_step, gradient_step, input_name, length_name, maximisation_step, objective_value, part_name,
-    present_name,
+    StepSpec, gradient_step, input_name, length_name, objective_value, part_name, present_name,
 };
 use crate::model::{AxisKind, Init, Program, VarId};
 use crate::plan::{LinePlan, ObjectivePlan, Plan, Rule, Schedule, StagePlan, TrainPlan, Update};
@@ -329,7 +329,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
         let rows = self.data.telling_rows(self.program, &train.on, &inputs, &train.partial)?;
         let numbers = numbered(&self.data.rows(self.program, &train.on)?);
         let mut cache: Cache<Key, T> = Cache::new();
-        let is_em = stage.lines.iter().any(|l| l.update == Update::Em);
+        let is_em = stage.lines.iter().any(|l| l.update.is_em());
         let batch = stage.batch.unwrap_or(EXPECTATION_ROWS).clamp(1, rows.len());
         let steps = rows.len().div_ceil(batch);
         let place = self.stage_place();
@@ -420,7 +420,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
         let plan = &spec.stage.lines[spec.line];
         let stage = format!("a step of the stage `{}` with {} rows", spec.stage.name, rows.len());
         let program = cache.get(key, &self.limit(&stage, plan.span), || match &plan.update {
-            Update::Em => expectation_step(spec),
+            Update::Em(fitted) => expectation_step(spec, fitted),
             Update::Gradient(optimiser) => gradient_step(spec, optimiser),
         })?;
         let mut inputs = self.gather(train, spec.inputs, rows, epoch_key);
@@ -469,11 +469,11 @@ impl<'a, T: Scalar> Fit<'a, T> {
             when,
         };
         for (line, plan) in stage.lines.iter().enumerate() {
-            if plan.update == Update::Em {
+            if let Update::Em(fitted) = &plan.update {
                 let spec = spec(line, 1);
                 let limit = Limit { bytes: self.options.memory, of: "the M-step", at: plan.span };
                 let key = (line, 0, Part::Maximise, Vec::new());
-                let program = cache.get(key, &limit, || maximisation_step(&spec))?;
+                let program = cache.get(key, &limit, || maximisation_step(&spec, fitted))?;
                 run_program(program, &mut self.states, &[], self.options.seed, self.position.at).map_err(|e| {
                     run_error(&e, Some(plan.span), &[], self.position.at, &format!("stage {}", stage.name))
                 })?;
@@ -526,7 +526,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
                 return Ok(true);
             }
         }
-        let converged = stage.lines.iter().all(|l| l.update == Update::Em)
+        let converged = stage.lines.iter().all(|l| l.update.is_em())
             && previous.is_some_and(|p| {
                 p.iter()
                     .flatten()

@@ -6,9 +6,7 @@ use super::edits::Edits;
 use super::sums::word;
 use crate::model::{Factor, ModelId, ParamId, Program};
 use crate::plan::method::{Optimiser, Rule, Schedule, is_method};
-use crate::plan::plan::{
-    Answer, AskPlan, Block, Leaf, LinePlan, LogLikPlan, Normaliser, Normalising, ObjectivePlan, Update,
-};
+use crate::plan::plan::{Answer, AskPlan, Block, Leaf, LinePlan, LogLikPlan, Normaliser, Normalising, ObjectivePlan};
 use crate::syntax::ast::{ArgKind, Expr, ExprKind};
 
 /// Reasons of more blocks than this are not all told.
@@ -188,7 +186,7 @@ pub fn line_method(line: &LinePlan) -> (String, String) {
         }
         ObjectivePlan::Layer(plan) => (format!("cd({})", plan.steps), plan.reason.clone()),
         ObjectivePlan::Expression { leaves, .. } => {
-            if line.update == Update::Em {
+            if line.update.is_em() {
                 return ("em".to_string(), line.reason.clone());
             }
             if let Some((steps, reason)) = contrastive(leaves) {

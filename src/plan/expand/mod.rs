@@ -190,7 +190,7 @@ impl<'a> Writer<'a> {
         let (method, reason) = line_method(line);
         let with = match &line.update {
             Update::Gradient(optimiser) => format!(" with {}", optimiser_text(optimiser, stage.batch)),
-            Update::Em => String::new(),
+            Update::Em(_) => String::new(),
         };
         if let ObjectivePlan::WakeSleep(plan) = &line.objective {
             let of_model = of(Some(plan.model));
@@ -278,7 +278,7 @@ impl<'a> Writer<'a> {
                     defaults.push("the optimiser's settings");
                 }
             }
-            (_, Update::Em) => {}
+            (_, Update::Em(_)) => {}
         }
         if !defaults.is_empty() {
             reasons.push(format!("{} by default", defaults.join(", ")));

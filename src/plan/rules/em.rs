@@ -1,17 +1,22 @@
-//! Expectation-maximisation: applies where every parameter's M-step is a normalised table of expected counts.
+//! Expectation-maximisation: applies where every parameter of a line is a table that its distributions read directly and whose
+//! maximum under weighted observations has a closed form, which the families' cards say ([`Fit`]).
+
+use std::collections::BTreeMap;
 
 use crate::analysis::Reason;
-use crate::model::{Arg, Domain, Expr, Factor, FactorKind, Family, Node, ParamId, Program};
-use crate::plan::plan::{LogLikPlan, Refusal};
+use crate::model::{
+    Arg, AxisId, Dist, Domain, Expr, Factor, FactorKind, Family, Fit, Node, ParamId, Program, Subscript,
+};
+use crate::plan::plan::{Fitted, LogLikPlan, Refusal};
 
-/// Whether every parameter of the group is a table of probabilities that categoricals read directly, so that the
-/// expected complete log-likelihood is maximal at its normalised expected counts (Dempster, Laird & Rubin 1977;
-/// the counts are θ·∂log Z/∂θ).
-pub fn claim(program: &Program, plan: &LogLikPlan, group: &[ParamId]) -> Result<String, Refusal> {
+/// The M-step of each parameter of the group, and the reason, or why there is none. The expected complete log-likelihood is then
+/// maximal at statistics of the observations weighted by the posterior (Dempster, Laird & Rubin 1977), which derivatives of the
+/// log-likelihood give (Fisher's identity).
+pub fn claim(program: &Program, plan: &LogLikPlan, group: &[ParamId]) -> Result<(Vec<Fitted>, String), Refusal> {
     let refuse = |reason: Reason| Refusal {
         engine: "em",
         reason,
-        mend: Some("probability tables that `Categorical` reads directly".to_string()),
+        mend: Some("tables of parameters that distributions read directly".to_string()),
     };
     if let Some(normaliser) = plan.normalisers.first() {
         return Err(refuse(Reason::of(format!("{} has a log-partition of its own", normaliser.name))));
@@ -19,31 +24,130 @@ pub fn claim(program: &Program, plan: &LogLikPlan, group: &[ParamId]) -> Result<
     if plan.free.is_some() {
         return Err(refuse(Reason::of("the likelihood is conditional")));
     }
+    let factors = &program.models[plan.clamped.model].factors;
+    let mut found: BTreeMap<ParamId, Fitted> = BTreeMap::new();
     for &param in group {
-        let declared = &program.params[param];
-        if declared.domain != Domain::Simplex {
-            return Err(refuse(Reason::at(
-                declared.span,
-                format!("`{}` is not a table of probabilities", declared.name),
-            )));
-        }
-        for factor in &program.models[plan.clamped.model].factors {
-            if factor.params().contains(&param) {
-                check_factor(program, factor, param).map_err(refuse)?;
+        for factor in factors.iter().filter(|f| f.params().contains(&param)) {
+            let fitted = fit(program, factor, param, group).map_err(refuse)?;
+            let name = &program.params[param].name;
+            if found.insert(param, fitted.clone()).is_some_and(|before| before != fitted) {
+                let text = format!("`{name}` has no maximum in closed form: distributions read it in several ways");
+                return Err(refuse(Reason::at(factor.span, text)));
             }
         }
+        if let Some(fitted) = found.get(&param) {
+            check_prior(program, fitted).map_err(refuse)?;
+        }
     }
-    Ok("every parameter is a table of probabilities: the M-step is its normalised expected counts".to_string())
+    let fitted: Vec<Fitted> = found.into_values().collect();
+    let reason = match fitted.iter().all(|f| f.fit == Fit::Counts) {
+        true => "every parameter is a table of probabilities: the M-step is its normalised expected counts",
+        false => {
+            "every parameter is a table that a distribution reads: the M-step is its weighted shares, means and spreads"
+        }
+    };
+    Ok((fitted, reason.to_string()))
 }
 
-fn check_factor(program: &Program, factor: &Factor, param: ParamId) -> Result<(), Reason> {
+/// How one factor has a parameter fitted.
+fn fit(program: &Program, factor: &Factor, param: ParamId, group: &[ParamId]) -> Result<Fitted, Reason> {
     let name = &program.params[param].name;
-    match &factor.kind {
-        FactorKind::Conditional { dist, .. } if dist.family == Family::Categorical => match dist.arg(Arg::P) {
-            Some(p) if is_table(p, param) => Ok(()),
-            _ => Err(Reason::at(factor.span, format!("`{name}` is not read as the probabilities themselves"))),
-        },
-        _ => Err(Reason::at(factor.span, format!("`{name}` is read by something other than a categorical"))),
+    let not = |text: &str| Reason::at(factor.span, format!("`{name}` {text}"));
+    let FactorKind::Conditional { dist, .. } = &factor.kind else {
+        return Err(not("is not a table that a distribution reads"));
+    };
+    let mut readers = dist.args.iter().filter(|(_, e)| e.params().contains(&param));
+    let (Some((role, expr)), None) = (readers.next(), readers.next()) else {
+        return Err(not("is read by two arguments of one distribution, or elsewhere than in one"));
+    };
+    if !is_table(expr, param) {
+        return Err(not(&format!("is not read as `{}` itself", role.word())));
+    }
+    let fit = match (dist.family.fit(*role), dist.arg(Arg::Cov)) {
+        (Some(fit), None) => fit,
+        _ => return Err(not(&format!("has no closed form as `{}` of `{}`", role.word(), dist.family.name()))),
+    };
+    let mean = match fit {
+        Fit::Spread => mean_of(dist, expr, group).map_err(|text| not(&text))?,
+        _ => None,
+    };
+    Ok(Fitted { param, fit, mean })
+}
+
+/// The parameter of the group that a spread is measured about, if it moves too.
+fn mean_of(dist: &Dist, spread: &Expr, group: &[ParamId]) -> Result<Option<ParamId>, String> {
+    let Some(mean) = dist.arg(Arg::Mean) else { return Ok(None) };
+    let moving: Vec<ParamId> = mean.params().into_iter().filter(|p| group.contains(p)).collect();
+    match (moving.as_slice(), places(mean), places(spread)) {
+        ([], _, _) => Ok(None),
+        (&[about], Some(of_mean), Some(of_spread)) if of_spread.iter().all(|p| of_mean.iter().any(|q| same(p, q))) => {
+            Ok(Some(about))
+        }
+        _ => Err("is a spread about means that are not a table over its axes, indexed alike".to_string()),
+    }
+}
+
+/// An axis of a table, and how it is indexed if it is.
+type Indexed<'a> = (AxisId, Option<&'a Subscript>);
+
+/// For each axis of a table that is read whole or indexed, how it is indexed.
+fn places(expr: &Expr) -> Option<Vec<Indexed<'_>>> {
+    match &expr.node {
+        Node::Param(_) => Some(expr.ty.axes.iter().map(|&a| (a, None)).collect()),
+        Node::Pick { base, at } if matches!(base.node, Node::Param(_)) => {
+            Some(base.ty.axes.iter().enumerate().map(|(i, &a)| (a, at.get(i))).collect())
+        }
+        _ => None,
+    }
+}
+
+/// Whether two axes are the same and indexed alike.
+fn same(a: &Indexed<'_>, b: &Indexed<'_>) -> bool {
+    a.0 == b.0
+        && match (a.1, b.1) {
+            (None, None) => true,
+            (Some(a), Some(b)) => alike(a, b),
+            _ => false,
+        }
+}
+
+fn alike(a: &Subscript, b: &Subscript) -> bool {
+    match (a, b) {
+        (Subscript::By(a), Subscript::By(b)) => alike_values(a, b),
+        (Subscript::By(_), _) | (_, Subscript::By(_)) => false,
+        (a, b) => a == b,
+    }
+}
+
+/// Whether two expressions read the same variable in the same place, wherever they are written.
+fn alike_values(a: &Expr, b: &Expr) -> bool {
+    match (&a.node, &b.node) {
+        (Node::Var(a), Node::Var(b)) => a == b,
+        (Node::Indicator(a), Node::Indicator(b)) => alike_values(a, b),
+        (Node::Pick { base: a, at: x }, Node::Pick { base: b, at: y }) => {
+            alike_values(a, b) && x.len() == y.len() && x.iter().zip(y).all(|(x, y)| alike(x, y))
+        }
+        _ => false,
+    }
+}
+
+/// That a parameter's prior, if it has one, only adds to the statistics.
+fn check_prior(program: &Program, fitted: &Fitted) -> Result<(), Reason> {
+    let declared = &program.params[fitted.param];
+    let Some(prior) = &declared.prior else { return Ok(()) };
+    let conjugate = matches!(
+        (fitted.fit, prior.family),
+        (Fit::Counts, Family::Dirichlet)
+            | (Fit::Share, Family::Beta)
+            | (Fit::Rate | Fit::InverseMean, Family::Gamma)
+            | (Fit::Mean, Family::Normal)
+    );
+    match conjugate && (fitted.fit != Fit::Counts || declared.domain == Domain::Simplex) {
+        true => Ok(()),
+        false => Err(Reason::at(
+            declared.span,
+            format!("the prior of `{}` leaves its maximum without a closed form", declared.name),
+        )),
     }
 }
 
@@ -54,7 +158,7 @@ fn is_table(expr: &Expr, param: ParamId) -> bool {
         Node::Pick { base, at } => {
             is_table(base, param)
                 && at.iter().all(|s| match s {
-                    crate::model::Subscript::By(e) => !e.params().contains(&param),
+                    Subscript::By(e) => !e.params().contains(&param),
                     _ => true,
                 })
         }

@@ -17,6 +17,7 @@ mod places;
 mod plans;
 mod stack;
 mod starts;
+mod statistics;
 mod threads;
 mod truths;
 mod unknown;
