@@ -50,9 +50,15 @@ impl<'p> Scope<'p> {
         Entries { domain: &declared.domain, axes: &declared.event, span: declared.span, floor }
     }
 
-    /// log D(value; arguments) of entries of a domain along some axes, summed over them.
-    pub(super) fn log_density(&mut self, dist: &Dist, of: Entries<'_>, value: &Value) -> Result<Named, EmitError> {
-        let (density, event) = match self.joint_density(dist, of, value)? {
+    /// log D(value; arguments) of entries of a domain along some axes, summed over them: of those alone that count, where it is said.
+    pub(super) fn log_density(
+        &mut self,
+        dist: &Dist,
+        of: Entries<'_>,
+        value: &Value,
+        counted: Option<&Named>,
+    ) -> Result<Named, EmitError> {
+        let (mut density, event) = match self.joint_density(dist, of, value)? {
             Some(found) => found,
             None => {
                 let form = self.form_of(dist.family, of.domain, of.axes, of.span)?;
@@ -65,6 +71,10 @@ impl<'p> Scope<'p> {
                 (entries, event)
             }
         };
+        if let Some(counted) = counted {
+            let zero = self.space.scalar(0.0);
+            density = self.space.select(counted, &density, &zero);
+        }
         Ok(self.space.total(&density, &event))
     }
 
@@ -136,6 +146,6 @@ impl<'p> Scope<'p> {
         let Some(prior) = &declared.prior else { return Ok(None) };
         let of = Entries { domain: &declared.domain, axes: &declared.axes, span: declared.span, floor: false };
         let value = Value::Number(self.params[&id].clone());
-        self.log_density(prior, of, &value).map(Some)
+        self.log_density(prior, of, &value, None).map(Some)
     }
 }

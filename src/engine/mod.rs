@@ -1,7 +1,7 @@
 //! From plan to tensor programs: each engine turns a block of variables and their summands into nodes of one graph.
 //!
-//! `scope` evaluates a program's expressions with some variables given values, `recurrence` those that read their own past, and
-//! `conditional` the densities that they are arguments of. The engines in `exact`, `gibbs`, `contrastive`, `variational` and
+//! `scope` evaluates a program's expressions with some variables given values, `recurrence` those that read their own past,
+//! `conditional` the densities that they are arguments of, and `seen` holds what rows tell of variables that some rows lack. The engines in `exact`, `gibbs`, `contrastive`, `variational` and
 //! `phases` build on it, and `objective`, `answer`, `draws` and `update` put their pieces together into the programs that `train`
 //! runs. No gradient is written by hand: every one is a derivative of a graph.
 
@@ -17,6 +17,7 @@ pub mod objective;
 pub mod phases;
 mod recurrence;
 pub mod scope;
+pub mod seen;
 pub mod update;
 pub mod variational;
 

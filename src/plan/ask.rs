@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::choose::{Bound, bound_by, choose_leaf, objectives};
+use super::choose::{Bound, bound_by, choose_leaf, objectives, tell_more};
 use super::method::{GUIDE_DRAWS, Method, Schedule, read_method};
 use super::plan::{Answer, AnswerShape, AskPlan, Engine, Kind, Leaf, NormaliserOf, Normalising, Partition, Side};
 use super::rules::contrastive::{Undirected, choose_normaliser, find_undirected};
@@ -499,8 +499,8 @@ impl Chooser<'_> {
         let some = |e: &&Evidence| e.value == EvidenceValue::Bound && !e.intervention && told.contains(&e.var);
         let partial: BTreeSet<VarId> = evidence.iter().filter(some).map(|e| e.var).collect();
         // A row that tells nothing has no answer, so that one partial variable by itself is known wherever it is asked on.
-        let partial =
-            if partial.len() < evidence.len() || partial.len() > 1 { &partial } else { &crate::analysis::NOTHING };
+        let told: BTreeSet<VarId> = evidence.iter().map(|e| e.var).collect();
+        let partial = if tell_more(program, &told, &partial) { &partial } else { &crate::analysis::NOTHING };
         let mut fixed: BTreeSet<VarId> = evidence.iter().map(|e| e.var).filter(|v| !partial.contains(v)).collect();
         let ports = declared.vars.iter().copied().filter(|&v| program.vars[v].given);
         fixed.extend(ports);

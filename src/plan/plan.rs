@@ -154,6 +154,8 @@ pub struct Partition {
     pub fixed: Vec<VarId>,
     /// Variables that have a value in some rows: evidence there, and summed over elsewhere.
     pub partial: Vec<VarId>,
+    /// Those of them on which nothing hangs: where a row lacks one, its density integrates to one and is left out.
+    pub loose: Vec<VarId>,
     /// Summands that touch no latent variable.
     pub settled: Vec<PieceRef>,
     /// The latent rest.

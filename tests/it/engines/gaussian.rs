@@ -16,7 +16,7 @@ use super::{checked, posterior_graph, posterior_plan, run};
 use crate::oracle::random::{Stream, random_parameters};
 use crate::oracle::{log_weight, model, shape, variable};
 
-fn close(a: f64, b: f64, tolerance: f64) -> bool {
+pub(super) fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs()))
 }
 
@@ -87,8 +87,8 @@ fn random_text(seed: u64) -> (String, Vec<&'static str>) {
 }
 
 /// The quadratic form of log p̃ in the open entries, from its values at points: f(0), h and J, with the rounding of their differences.
-struct Form {
-    entries: Vec<(VarId, usize)>,
+pub(super) struct Form {
+    pub(super) entries: Vec<(VarId, usize)>,
     constant: f64,
     linear: Vec<f64>,
     precision: Vec<Vec<f64>>,
@@ -102,6 +102,11 @@ fn form(program: &Program, m: ModelId, clamped: &Values, open: &[VarId]) -> Form
         entries.extend((0..extents.iter().product()).map(|i| (var, i)));
         zero.vars.insert(var, ArrayD::zeros(IxDyn(&extents)));
     }
+    form_of(program, m, &zero, entries)
+}
+
+/// The quadratic form in some entries, which are 0 in `zero`.
+pub(super) fn form_of(program: &Program, m: ModelId, zero: &Values, entries: Vec<(VarId, usize)>) -> Form {
     let at = |moves: &[(usize, f64)]| {
         let mut values = zero.clone();
         for &(i, by) in moves {
@@ -153,7 +158,7 @@ fn inverse(matrix: &[Vec<f64>]) -> (Vec<Vec<f64>>, f64) {
 }
 
 /// The log-partition and the means of a form.
-fn solved(form: &Form) -> (f64, Vec<f64>, Vec<Vec<f64>>) {
+pub(super) fn solved(form: &Form) -> (f64, Vec<f64>, Vec<Vec<f64>>) {
     let (covariance, determinant) = inverse(&form.precision);
     let means: Vec<f64> = covariance.iter().map(|row| row.iter().zip(&form.linear).map(|(a, b)| a * b).sum()).collect();
     let squares: f64 = means.iter().zip(&form.linear).map(|(a, b)| a * b).sum();

@@ -1,6 +1,7 @@
 //! Engines against brute force: every random small program, fixed in part, must give the evaluator's log-partition,
 //! marginals, best state and gradient.
 
+mod absent;
 mod approximate;
 mod exact;
 mod gaussian;
