@@ -63,7 +63,8 @@ pub fn explain_text(program: &Program, plan: &Plan, sources: &Sources) -> String
         write_told(&mut out, program, sources, &answer_told(program, &ask.answer), "  ");
     }
     for missing in &plan.missing {
-        let _ = writeln!(out, "{} ({}): not built yet", missing.what, missing.kind.sign());
+        let why = if missing.by.is_some() { "not asked for" } else { "not built yet" };
+        let _ = writeln!(out, "{} ({}): {why}", missing.what, missing.kind.sign());
         write_told(&mut out, program, sources, &[missing_told(missing)], "  ");
     }
     out
@@ -84,7 +85,10 @@ fn missing_told(missing: &Missing) -> Told {
         vars: missing.vars.clone(),
         engine: missing.engine.clone(),
         kind: missing.kind.sign().to_string(),
-        reason: format!("{}; this engine is not built yet", missing.reason),
+        reason: match missing.by {
+            Some(by) => format!("{}; this engine is used where it is asked for, `by {by}`", missing.reason),
+            None => format!("{}; this engine is not built yet", missing.reason),
+        },
         cost: None,
         rejected: Vec::new(),
     }

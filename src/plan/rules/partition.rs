@@ -344,7 +344,8 @@ pub fn refuse_row_loops(program: &Program, model: ModelId, at: Span) -> Result<(
 impl NotExact {
     /// The diagnostic that says so.
     pub fn diagnostic(&self, program: &Program, at: crate::base::span::Span) -> Diagnostic {
-        let large = |r: &Refusal| matches!(r.engine, "enumeration" | "junction tree") && r.mend.is_some();
+        let large =
+            |r: &Refusal| matches!(r.engine, "enumeration" | "junction tree" | gaussian::DENSE) && r.mend.is_some();
         let too_large = self.refusals.iter().any(large);
         let code = if too_large { Code::TooExpensive } else { Code::NoEngine };
         let mut diagnostic = Diagnostic::at(code, at, format!("no exact engine fits {}", names(program, &self.vars)));
@@ -356,7 +357,11 @@ impl NotExact {
                 None => diagnostic = diagnostic.note(format!("no {}: {}", refusal.engine, refusal.reason.text)),
             }
         }
-        diagnostic.help("write a guide for these variables, or make them fewer")
+        let discrete = self.vars.iter().all(|&v| program.vars[v].domain.is_discrete());
+        diagnostic.help(match discrete && too_large {
+            true => "make them fewer, write a guide for them, or come near enough: `by loopy_bp`, `by mean_field`, `by gibbs(1000)`",
+            false => "write a guide for these variables, or make them fewer",
+        })
     }
 }
 
