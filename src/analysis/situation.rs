@@ -132,10 +132,8 @@ impl<'a> Situation<'a> {
 pub fn find_loose(situation: &Situation<'_>) -> BTreeSet<VarId> {
     let program = situation.program;
     let apart = |dist: &Dist| {
-        let joint = matches!(
-            dist.family,
-            Family::Dirichlet | Family::Multinomial | Family::Wishart | Family::InverseWishart
-        );
+        let joint =
+            matches!(dist.family, Family::Dirichlet | Family::Multinomial | Family::Wishart | Family::InverseWishart);
         !joint && dist.arg(Arg::Cov).is_none()
     };
     let alone = |factor: &Factor, var: VarId| match &factor.kind {

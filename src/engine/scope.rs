@@ -55,6 +55,8 @@ pub struct Scope<'p> {
     pub seen: BTreeMap<VarId, Seen>,
     /// 1 where a variable's entries count: those elsewhere add nothing to its density.
     pub(super) counted: BTreeMap<VarId, Named>,
+    /// Potentials on the squares of variables' entries, so that a derivative in them reads off expected squares.
+    pub(super) squares: BTreeMap<VarId, Named>,
     /// Values of parameters.
     pub params: BTreeMap<ParamId, Named>,
     /// Lengths of ragged plates, a number a row.
@@ -85,6 +87,7 @@ impl<'p> Scope<'p> {
             values: BTreeMap::new(),
             seen: BTreeMap::new(),
             counted: BTreeMap::new(),
+            squares: BTreeMap::new(),
             params: BTreeMap::new(),
             lengths: BTreeMap::new(),
             walk: None,

@@ -535,6 +535,17 @@ pub enum AnswerShape {
     EachArgmax,
     /// The expectation.
     Mean,
+    /// The standard deviation of each entry: of a state, that of its indicator.
+    Sd,
+    /// The variance of each entry.
+    Var,
+}
+
+impl AnswerShape {
+    /// Whether it says how far values lie from their mean.
+    pub fn is_spread(self) -> bool {
+        matches!(self, AnswerShape::Sd | AnswerShape::Var)
+    }
 }
 
 /// One engine of a comparison.

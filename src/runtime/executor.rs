@@ -21,7 +21,7 @@ pub(super) struct Memory<T> {
     scratch: Scratch<T>,
     places: Vec<usize>,
     bodies: Vec<(Memory<T>, Vec<Vec<T>>)>,
-    sums: Vec<Compiled>,
+    pub(super) sums: Vec<Compiled>,
 }
 
 impl<T: Real> Memory<T> {

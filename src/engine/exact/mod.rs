@@ -16,7 +16,7 @@ use crate::base::approximate::Approximate;
 use crate::dist::{Label, Named, Value};
 use crate::model::{Domain, Factor, VarId};
 use crate::plan::{Block, Engine, Partition, PieceRef};
-use crate::tensor::op::{Semiring, SiteId};
+use crate::tensor::op::{Semiring, SiteId, Unary};
 
 pub use enumeration::{Slot, energy_with_slots};
 
@@ -182,7 +182,12 @@ pub(super) fn with_own(
     tilts: &Tilts,
     keep: &[Label],
 ) -> Named {
-    let own = [tilt_value(scope, var, value, tilts, keep), seen_value(scope, var, value, keep)];
+    let square = scope.squares.get(&var).cloned().map(|tilt| {
+        let squared = scope.space.map(Unary::Square, value.array());
+        let product = scope.space.mul_zero(&squared, &tilt);
+        scope.space.sum_to(&product, keep)
+    });
+    let own = [tilt_value(scope, var, value, tilts, keep), seen_value(scope, var, value, keep), square];
     for potential in own.into_iter().flatten() {
         energy = scope.space.add(&energy, &potential);
     }

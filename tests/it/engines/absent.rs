@@ -12,7 +12,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::gaussian::{close, form_of, solved};
 use super::{checked, posterior_graph, run_with};
 use crate::oracle::random::{Stream, random_parameters};
-use crate::oracle::{log_sum_exp, model, nowhere, open_entries, shape, states, variable};
+use crate::oracle::{log_sum_exp, log_weight, model, nowhere, open_entries, shape, states, variable};
 
 /// A model with what its data bind, the variables that may be absent, those asked for, and the engine that is to sum.
 struct Case {
@@ -114,8 +114,8 @@ const CASES: [Case; 10] = [
         loose: &["y", "u"],
     },
     Case {
-        body: "param f: Real, s: Positive, r: Positive\n for t in T {\n var x[t]: Real\n factor -1.5 * x[t] * x[t] + 0.6 * f * x[t] * x[t-1]\n \
-               factor if t is last then x[t] else 0\n y[t]: Real ~ Normal(x[t], sd = s)\n }\n",
+        body: "param f: Real, s: Positive, r: Positive\n for t in T {\n var x[t]: Real\n factor -1.5 * x[t] * x[t] + 0.6 * x[t] * x[t-1]\n \
+               factor if t is last then f * x[t] else 0\n y[t]: Real ~ Normal(x[t], sd = s)\n }\n",
         bound: "x[T]: Real; y[T]: Real",
         absent: &["x", "y"],
         asked: &[],
@@ -141,7 +141,7 @@ fn plan_of(program: &mut Program, m: ModelId, case: &Case) -> AskPlan {
     let ask = Ask {
         verb: Verb::Query,
         name: "test".into(),
-        question: Question::Mean { targets: asked, evidence },
+        question: Question::Mean { targets: asked, evidence, moment: ghmc::model::Moment::Mean },
         of: Subject::Model(m),
         on: Some(DataRef { data, split: None, span: nowhere() }),
         row: None,
@@ -178,6 +178,10 @@ fn brute(program: &Program, m: ModelId, clamped: &Values) -> (f64, BTreeMap<(Var
             rest /= domain.len();
             *at.vars.get_mut(&var).unwrap().iter_mut().nth(place).unwrap() = value;
             mean.insert((var, place), value);
+        }
+        // A state that some table rules out has no form.
+        if log_weight(program, m, &at).unwrap() == f64::NEG_INFINITY {
+            continue;
         }
         let form = form_of(program, m, &at, numbers.clone());
         let (log_z, found, _) = solved(&form);
@@ -248,6 +252,10 @@ fn absent_numbers_are_integrated_over_and_the_others_are_evidence() {
             let found = run_with(&program, &graph, &clamped, &inputs);
             let (log_z, means) = brute(&program, m, &clamped);
             let evidence = found["evidence"].iter().sum::<f64>();
+            if log_z == f64::NEG_INFINITY {
+                assert_eq!(evidence, log_z, "{seed}: what no state allows\n{text}");
+                continue;
+            }
             assert!(close(evidence, log_z, 1e-7), "{seed}: log Z {evidence} and not {log_z}\n{text}");
             let mut compared = 0;
             for (&(var, place), &mean) in &means {

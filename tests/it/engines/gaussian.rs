@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ghmc::engine::answer::square_name;
 use ghmc::engine::draws::draws;
 use ghmc::engine::update::{input_name, length_name};
 use ghmc::model::evaluate::Values;
@@ -223,6 +224,29 @@ fn integrals_and_means_equal_dense_linear_algebra() {
     for engine in ["Kalman filter and smoother", "Gaussian elimination"] {
         assert!(seen.get(engine).is_some_and(|&n| n >= 10), "{seen:?}");
     }
+}
+
+#[test]
+fn expected_squares_have_the_variances_in_them() {
+    let mut compared = 0;
+    for seed in 0..CASES {
+        let (program, values, fixed, open, text) = case(seed);
+        let m = model(&program, "m");
+        let mut plan =
+            posterior_plan(&program, m, &fixed, &open, AnswerShape::Mean).unwrap_or_else(|| panic!("{text}"));
+        let Answer::Posterior { shape, .. } = &mut plan.answer else { panic!("{text}") };
+        *shape = AnswerShape::Var;
+        let found = run(&program, &posterior_graph(&program, &plan), &values);
+        let form = form(&program, m, &values, &open);
+        let (_, means, covariance) = solved(&form);
+        for (i, &(var, place)) in form.entries.iter().enumerate() {
+            let got = *found[&square_name(&program, var)].iter().nth(place).unwrap();
+            let want = covariance[i][i] + means[i] * means[i];
+            assert!(close(got, want, 1e-8), "seed {seed}: {got} and not {want}\n{text}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 200, "only {compared} squares were compared");
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub fn posterior_plan(
         fixed.iter().map(|&var| Evidence { var, value: EvidenceValue::Number(0.0), intervention: false }).collect();
     let question = match shape {
         AnswerShape::JointArgmax => Question::Argmax { targets, each: false, evidence },
-        _ => Question::Mean { targets, evidence },
+        _ => Question::Mean { targets, evidence, moment: ghmc::model::Moment::Mean },
     };
     let ask = Ask {
         verb: Verb::Query,
