@@ -26,6 +26,7 @@ pub struct Missing {
     /// Why it fits.
     pub reason: String,
     /// How it is asked for, where it is built and nobody takes it without having asked.
+    #[serde(skip)]
     pub by: Option<&'static str>,
     /// What running the file answers.
     pub problem: Diagnostic,

@@ -78,7 +78,7 @@ impl TableStep {
                 }
             },
         );
-        rows.reduce(|| None, Nearness::worse)
+        rows.collect::<Vec<_>>().into_iter().fold(None, Nearness::worse)
     }
 
     /// Puts an answer where it belongs.

@@ -114,7 +114,7 @@ const CASES: [Case; 10] = [
         loose: &["y", "u"],
     },
     Case {
-        body: "param f: Real, s: Positive, r: Positive\n for t in T {\n var x[t]: Real\n factor -1.5 * x[t] * x[t] + 0.6 * x[t] * x[t-1]\n \
+        body: "param f: Real, s: Positive, r: Positive\n for t in T {\n var x[t]: Real\n factor -1.5 * x[t] * x[t]\n factor 0.6 * x[t] * x[t-1]\n \
                factor if t is last then f * x[t] else 0\n y[t]: Real ~ Normal(x[t], sd = s)\n }\n",
         bound: "x[T]: Real; y[T]: Real",
         absent: &["x", "y"],
