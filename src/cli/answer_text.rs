@@ -56,12 +56,10 @@ pub fn figure(program: &Program, answered: &Answered, plan: &AskPlan, seed: Opti
         n: answered.rows.map(|n| n as u64),
         seed,
         data: plan.on.as_ref().map_or_else(String::new, |on| data_text(program, on)),
-        note: match (answered.unset.first(), near_text(answered)) {
-            (first, near) => {
-                let start = first.map(|name| format!("`{name}` at its start")).unwrap_or_default();
-                let all = [note.to_string(), start, near];
-                all.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
-            }
+        note: {
+            let start = answered.unset.first().map(|name| format!("`{name}` at its start")).unwrap_or_default();
+            let all = [note.to_string(), start, near_text(answered)];
+            all.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
         },
     })
 }
