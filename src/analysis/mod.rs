@@ -14,4 +14,6 @@ pub use chain::{ChainFact, find_chain};
 pub use degree::{Degree, find_degree, find_factor_degree};
 pub use parts::{Parts, find_parts};
 pub use quadratic::find_quadratic;
-pub use situation::{Component, NOTHING, Piece, Reason, Situation, find_components, find_determined, find_pieces};
+pub use situation::{
+    Component, NOTHING, Piece, Reason, Situation, find_components, find_determined, find_loose, find_pieces,
+};

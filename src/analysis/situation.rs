@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::unionfind::UnionFind;
 
 use crate::base::span::Span;
-use crate::model::{AxisId, Factor, FactorKind, Model, ModelId, Program, Subscript, VarId};
+use crate::model::{Arg, AxisId, Dist, Factor, FactorKind, Family, Model, ModelId, Program, Subscript, VarId};
 
 /// A reason with the place it speaks of.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -125,6 +125,29 @@ impl<'a> Situation<'a> {
         let gone = targets.iter().zip(&inside).filter(|(_, inside)| **inside);
         gone.flat_map(|(list, _)| list.iter().copied()).collect()
     }
+}
+
+/// Of the variables with a value in some rows those that range over numbers and on which nothing hangs: conditionals of independent
+/// entries draw them, and no summand reads them. Where a row lacks an entry, its density integrates to one whatever the rest is.
+pub fn find_loose(situation: &Situation<'_>) -> BTreeSet<VarId> {
+    let program = situation.program;
+    let apart = |dist: &Dist| {
+        let joint =
+            matches!(dist.family, Family::Dirichlet | Family::Multinomial | Family::Wishart | Family::InverseWishart);
+        !joint && dist.arg(Arg::Cov).is_none()
+    };
+    let alone = |factor: &Factor, var: VarId| match &factor.kind {
+        FactorKind::Conditional { target, dist } => {
+            target.var == var && apart(dist) && factor.reads().iter().all(|r| r.var != var)
+        }
+        _ => false,
+    };
+    let loose = |var: &VarId| {
+        let kept = situation.asked.contains(var) || situation.cut.contains(var);
+        let mut touching = situation.model().factors.iter().filter(|f| f.scope().contains(var));
+        !kept && !program.vars[*var].domain.is_discrete() && touching.all(|f| alone(f, *var))
+    };
+    situation.partial.iter().copied().filter(loose).collect()
 }
 
 /// Variables that `=` defines by known ones alone, in a model or its guide: also those that read each other along a plate.

@@ -150,3 +150,46 @@ impl Hash for Approximate {
         self.bits().hash(state);
     }
 }
+
+/// How far an approximation came, over all that it was run on: the worst of each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearness {
+    /// Rounds of an iteration, or sweeps that were counted of each chain.
+    pub rounds: usize,
+    /// The largest change of a probability in an iteration's last round; none of chains.
+    pub change: Option<f64>,
+    /// Whether that was within the tolerance, and of chains whether they agree.
+    pub converged: bool,
+    /// The largest R-hat of the chains, infinite where zeros keep them apart; none of an iteration, and where no chain moved.
+    pub r_hat: Option<f64>,
+    /// The smallest effective number of draws of all chains together; none of an iteration, and where it is not known.
+    pub effective: Option<f64>,
+}
+
+/// Chains whose R-hat is above this do not agree (Vehtari et al. 2021).
+pub const AGREE: f64 = 1.01;
+
+impl Nearness {
+    /// The worse of two in everything.
+    pub fn and(self, other: Nearness) -> Nearness {
+        let worst = |a: Option<f64>, b: Option<f64>, f: fn(f64, f64) -> f64| match (a, b) {
+            (Some(a), Some(b)) => Some(f(a, b)),
+            (one, other) => one.or(other),
+        };
+        Nearness {
+            rounds: self.rounds.max(other.rounds),
+            change: worst(self.change, other.change, f64::max),
+            converged: self.converged && other.converged,
+            r_hat: worst(self.r_hat, other.r_hat, f64::max),
+            effective: worst(self.effective, other.effective, f64::min),
+        }
+    }
+
+    /// The worse of two, where there are two.
+    pub fn worse(one: Option<Nearness>, other: Option<Nearness>) -> Option<Nearness> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(other),
+        }
+    }
+}

@@ -16,6 +16,16 @@ pub fn answer_json(answered: &Answered) -> Value {
     if !answered.unset.is_empty() {
         object.insert("unset".into(), json!(answered.unset));
     }
+    if let Some(near) = &answered.near {
+        let told = json!({
+            "rounds": near.rounds,
+            "change": near.change,
+            "converged": near.converged,
+            "r_hat": near.r_hat.filter(|r| r.is_finite()),
+            "effective": near.effective,
+        });
+        object.insert("convergence".into(), told);
+    }
     if let Some(rows) = answered.rows {
         object.insert("n".into(), json!(rows));
     }

@@ -56,10 +56,10 @@ pub fn figure(program: &Program, answered: &Answered, plan: &AskPlan, seed: Opti
         n: answered.rows.map(|n| n as u64),
         seed,
         data: plan.on.as_ref().map_or_else(String::new, |on| data_text(program, on)),
-        note: match answered.unset.first() {
-            Some(name) if note.is_empty() => format!("`{name}` at its start"),
-            Some(name) => format!("{note}, `{name}` at its start"),
-            None => note.to_string(),
+        note: {
+            let start = answered.unset.first().map(|name| format!("`{name}` at its start")).unwrap_or_default();
+            let all = [note.to_string(), start, near_text(answered)];
+            all.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
         },
     })
 }
@@ -109,6 +109,35 @@ pub fn unset_note(answered: &Answered) -> String {
     format!("note: `{}` is an answer at starting values: `{first}` {others} neither trained nor given\n", answered.name)
 }
 
+/// How far an approximation came, in words; nothing where none answered.
+pub fn near_text(answered: &Answered) -> String {
+    let Some(near) = answered.near.filter(|_| !matches!(answered.value, AnswerValue::Failed(_))) else {
+        return String::new();
+    };
+    let rounds = format!("{} {}", near.rounds, if near.rounds == 1 { "round" } else { "rounds" });
+    match (near.change, near.r_hat) {
+        (Some(change), _) if near.converged => format!("converged in {rounds}, last change {}", short(change)),
+        (Some(change), _) => format!("not converged: after {rounds} a probability still moved by {}", short(change)),
+        (None, Some(worst)) => {
+            let draws = near.effective.map(|n| format!(", at least {} effective draws", short(n))).unwrap_or_default();
+            let word = if near.converged { "chains agree" } else { "the chains do not agree" };
+            let worst = if worst.is_finite() { short(worst) } else { "infinite".to_string() };
+            format!("{word}: R-hat is up to {worst}{draws}")
+        }
+        (None, None) => format!("no chain moved in {} sweeps", near.rounds),
+    }
+}
+
+/// A line that warns of an approximation that has not come to rest; nothing where it has.
+pub fn near_note(answered: &Answered) -> String {
+    match answered.near {
+        Some(near) if !near.converged && !near_text(answered).is_empty() => {
+            format!("warning: `{}`: {}\n", answered.name, near_text(answered))
+        }
+        _ => String::new(),
+    }
+}
+
 /// Answers that are not figures, in one table of lines no longer than `width`.
 pub fn answers_table(answered: &[Answered], width: usize) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
@@ -118,7 +147,9 @@ pub fn answers_table(answered: &[Answered], width: usize) -> String {
         if is_figure(one) {
             continue;
         }
-        for (i, line) in answer_lines(&one.value, room).into_iter().enumerate() {
+        let near = near_text(one);
+        let told = answer_lines(&one.value, room).into_iter().chain((!near.is_empty()).then_some(near));
+        for (i, line) in told.enumerate() {
             let sign = match one.value {
                 // Each engine has its own.
                 AnswerValue::Failed(_) | AnswerValue::Compared(_) => "",

@@ -6,7 +6,7 @@ use std::path::Path;
 use ghmc::pipeline::Trained;
 use ghmc::plan::StagePlan;
 use ghmc::report::{
-    Better, Chart, Curve, Environment, Figure, Panel, RunReport, Stage, StageSummary, Summary, drawing,
+    Better, Chart, Curve, Environment, Figure, NetworkFigure, Panel, RunReport, Stage, StageSummary, Summary, drawing,
 };
 use ghmc::train::Answered;
 use ghmc::train::fit::StageRecord;
@@ -80,8 +80,14 @@ fn last_parts(record: &StageRecord) -> BTreeMap<String, f64> {
     names.zip(values).filter(|(_, value)| value.is_finite()).collect()
 }
 
-/// The page. `reconstructions` are its panels of pictures that were made again.
-pub fn report(trained: &Trained, answers: &[Answered], reconstructions: Vec<Panel>, made: &Made) -> RunReport {
+/// The page. `reconstructions` are its panels of pictures that were made again, `networks` its drawings of networks.
+pub fn report(
+    trained: &Trained,
+    answers: &[Answered],
+    reconstructions: Vec<Panel>,
+    networks: Vec<NetworkFigure>,
+    made: &Made,
+) -> RunReport {
     let compiled = trained.compiled();
     let file = compiled.sources().file(compiled.file());
     let stem = Path::new(&file.name).file_stem().map_or_else(|| file.name.clone(), |s| s.to_string_lossy().into());
@@ -99,6 +105,7 @@ pub fn report(trained: &Trained, answers: &[Answered], reconstructions: Vec<Pane
         about: opening_comment(&file.text),
         plan: compiled.explain(),
         graph: Some(drawing::inline(&drawing::figures(compiled.program(), compiled.plan()))),
+        networks,
         stages: trained.position().history.iter().zip(plans).map(|(record, plan)| stage(record, plan)).collect(),
         figures: figures(trained, answers),
         panels,

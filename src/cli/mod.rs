@@ -18,6 +18,7 @@ mod layout;
 mod network;
 mod network_by;
 mod network_case;
+mod network_panels;
 mod network_svg;
 mod open;
 mod pages;

@@ -8,7 +8,7 @@ use ghmc::report::{Bar, BarTable, Chart, Confusion, Curve, ImageGrid, Panel, Sha
 use ghmc::train::answers::{Drawn, Entries, state_labels};
 use ghmc::train::{AnswerValue, Answered};
 
-use super::answer_text::answer_lines;
+use super::answer_text::{answer_lines, near_text};
 
 /// At most so many filters of a parameter are drawn.
 const FILTERS: usize = 64;
@@ -37,7 +37,11 @@ pub fn answer_panels(trained: &Trained, answers: &[Answered]) -> Vec<Panel> {
     let panels = |a: &Answered| {
         let note = match a.value {
             AnswerValue::Compared(_) => question(&a.name),
-            _ => format!("{} ({})", question(&a.name), a.kind.sign()),
+            _ => {
+                let near = near_text(a);
+                let near = if near.is_empty() { near } else { format!("; {near}") };
+                format!("{} ({}{near})", question(&a.name), a.kind.sign())
+            }
         };
         value_panels(compiled.program(), &a.name, &note, &a.value)
     };

@@ -6,7 +6,9 @@ use std::time::Instant;
 use ghmc::base::span::Sources;
 use ghmc::data::network::NetFormat;
 use ghmc::diag::{Code, Diagnostic};
-use ghmc::model::{Ask, Domain, Evidence, FactorKind, ModelId, ParamId, Program, Question, Subject, VarId, Verb};
+use ghmc::model::{
+    Ask, Domain, Evidence, FactorKind, ModelId, Moment, ParamId, Program, Question, Subject, VarId, Verb,
+};
 use ghmc::pipeline::{Compiled, Trained};
 use ghmc::plan::{AskPlan, Kind, Plan, choose_ask, explain_json};
 use ghmc::report::{short, table};
@@ -15,7 +17,7 @@ use ghmc::train::{AnswerValue, Answered};
 use serde_json::{Map, Value, json};
 
 use super::answer_json::answer_json;
-use super::answer_text::{answer_lines, unset_note};
+use super::answer_text::{answer_lines, near_note, unset_note};
 use super::args::QueryArgs;
 use super::evidence::{EvidenceFile, model_evidence, read_evidence};
 use super::network::query_network;
@@ -82,6 +84,7 @@ pub fn query(args: &QueryArgs, terminal: &Terminal) -> Result<u8, Trouble> {
             }
             false => {
                 terminal.say(&unset_note(&answered));
+                terminal.say(&near_note(&answered));
                 text.push_str(&answer_text(&answered, terminal));
             }
         }
@@ -110,7 +113,7 @@ fn asked(compiled: &Compiled, args: &QueryArgs) -> Result<(Program, Ask, Sources
     }
     let model = choose_model(program, args.model.as_deref())?;
     let span = program.models[model].span;
-    let question = Question::Mean { targets: Vec::new(), evidence: Vec::new() };
+    let question = Question::Mean { targets: Vec::new(), evidence: Vec::new(), moment: Moment::Mean };
     let (by, name) = (Vec::new(), "marginals".to_string());
     let ask = Ask {
         verb: Verb::Query,
@@ -209,7 +212,7 @@ fn with_evidence(program: &Program, mut ask: Ask, held: Vec<Evidence>) -> Result
     };
     let (targets, evidence) = match &mut ask.question {
         Question::Probability { targets, evidence } => (targets.iter().map(|t| t.0).collect::<Vec<_>>(), evidence),
-        Question::Argmax { targets, evidence, .. } | Question::Mean { targets, evidence } => {
+        Question::Argmax { targets, evidence, .. } | Question::Mean { targets, evidence, .. } => {
             (targets.clone(), evidence)
         }
         Question::Metric { .. } | Question::Value(_) | Question::LogZ(_) => {
@@ -289,7 +292,7 @@ fn marginals(
     };
     let targets: Vec<VarId> = declared.vars.iter().copied().filter(free).collect();
     let mean = |targets: Vec<VarId>, evidence: Vec<Evidence>| Ask {
-        question: Question::Mean { targets, evidence },
+        question: Question::Mean { targets, evidence, moment: Moment::Mean },
         name: "marginals".to_string(),
         ..ask.clone()
     };

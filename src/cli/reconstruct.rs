@@ -18,7 +18,7 @@ pub fn reconstruction_panels(trained: &mut Trained) -> Vec<Panel> {
 fn panel(trained: &mut Trained, program: &Program, ask: usize) -> Option<Panel> {
     let ask = &program.asks[ask];
     let Question::Metric { metric: Metric::SquaredError, truth, prediction } = &ask.question else { return None };
-    let Question::Mean { targets, evidence } = prediction.as_ref() else { return None };
+    let Question::Mean { targets, evidence, .. } = prediction.as_ref() else { return None };
     let (Subject::Model(model), Some(on), Some(side)) = (ask.of, &ask.on, picture_side(program, *truth)) else {
         return None;
     };

@@ -14,10 +14,11 @@ use ghmc::train::checkpoint::save_params;
 use ghmc::train::{AnswerValue, Answered, Outcome};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::answer_text::{answers_table, picture_row, unset_note};
+use super::answer_text::{answers_table, near_note, picture_row, unset_note};
 use super::args::RunArgs;
 use super::assemble::{Made, report, summary};
 use super::compare::{comparison_text, tell_remark};
+use super::network_panels::network_figures;
 use super::open::compile;
 use super::panels::side_of;
 use super::reconstruct::reconstruction_panels;
@@ -77,7 +78,8 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
     }
     let made = Made { threads, seconds: began.elapsed().as_secs_f64(), command: command(args, None) };
     let reconstructions = reconstruction_panels(&mut trained);
-    let mut report = report(&trained, &answers, reconstructions, &made);
+    let networks = network_figures(&mut trained);
+    let mut report = report(&trained, &answers, reconstructions, networks, &made);
     report.against = against.map(Box::new);
     let both = report.against.as_deref().map(|that| Comparison { this: &report, that });
     let mut summary = summary(&trained, &answers, &made);
@@ -95,6 +97,7 @@ fn carry_out(args: &RunArgs, threads: usize, terminal: &Terminal) -> Result<u8, 
     if !args.quiet {
         for answered in &answers {
             terminal.say(&unset_note(answered));
+            terminal.say(&near_note(answered));
         }
         terminal.say(&format!("report: {}\n", dir.report().display()));
     }

@@ -39,8 +39,14 @@ pub struct PosteriorSpec<'a> {
     pub shape: AnswerShape,
 }
 
+/// The name of the output with the expected squares of a variable's entries.
+pub fn square_name(program: &Program, var: VarId) -> String {
+    format!("square.{}", program.vars[var].name)
+}
+
 /// Outputs: `evidence`, the log-partition a row; for each target, by its name, `[row, axes]` of expectations
-/// (`[row, axes, states]` for an enumeration), one-hot where the best state is asked for. With several targets of one
+/// (`[row, axes, states]` for an enumeration), one-hot where the best state is asked for, and where spreads are asked for their expected squares beside
+/// them ([`square_name`]). With several targets of one
 /// entry each and a distribution asked for, `joint` is `[row, joint states]`, the last target fastest.
 pub fn posterior(spec: &PosteriorSpec<'_>) -> Result<Graph, EmitError> {
     let program = spec.program;
@@ -51,7 +57,11 @@ pub fn posterior(spec: &PosteriorSpec<'_>) -> Result<Graph, EmitError> {
     }
     let mode = match spec.shape {
         AnswerShape::JointArgmax => Mode::Best,
-        AnswerShape::Distribution | AnswerShape::EachArgmax | AnswerShape::Mean => Mode::Marginals,
+        AnswerShape::Distribution
+        | AnswerShape::EachArgmax
+        | AnswerShape::Mean
+        | AnswerShape::Sd
+        | AnswerShape::Var => Mode::Marginals,
     };
     let mut tilts = Tilts::new();
     for &var in spec.targets {
@@ -59,9 +69,28 @@ pub fn posterior(spec: &PosteriorSpec<'_>) -> Result<Graph, EmitError> {
         let tilt = scope.space.input(&format!("tilt.{}", program.vars[var].name), &labels);
         tilts.insert(var, tilt);
     }
+    let spread = spec.shape.is_spread();
+    for &var in spec.targets.iter().filter(|&&v| spread && !program.vars[v].domain.is_discrete()) {
+        let tilt = scope.space.input(&format!("square.{}", program.vars[var].name), &tilts[&var].labels);
+        scope.squares.insert(var, tilt);
+    }
     let value = partition_value(&mut scope, spec.partition, &tilts, mode)?;
-    let wrt: Vec<Named> = spec.targets.iter().map(|v| tilts[v].clone()).collect();
+    let mut wrt: Vec<Named> = spec.targets.iter().map(|v| tilts[v].clone()).collect();
+    wrt.extend(scope.squares.values().cloned());
     let mut found = scope.space.gradient(&value, &wrt);
+    let second = found.split_off(spec.targets.len());
+    if spread {
+        let second: BTreeMap<VarId, Named> = scope.squares.keys().copied().zip(second).collect();
+        for (i, &var) in spec.targets.iter().enumerate() {
+            // The square of an indicator is itself, and that of ±1 is 1.
+            let square = match (second.get(&var), &program.vars[var].domain) {
+                (Some(square), _) => square.clone(),
+                (None, Domain::Spin) => scope.space.full(&found[i].labels, 1.0),
+                (None, _) => found[i].clone(),
+            };
+            found.push(square);
+        }
+    }
     if spec.shape == AnswerShape::EachArgmax {
         found = found.iter().zip(spec.targets).map(|(m, &var)| likeliest(&mut scope, var, m)).collect();
     }
@@ -75,6 +104,9 @@ pub fn posterior(spec: &PosteriorSpec<'_>) -> Result<Graph, EmitError> {
     let by_joint = spec.joint.is_some() && spec.shape == AnswerShape::JointArgmax;
     for (&var, root) in spec.targets.iter().zip(&roots[1..]).filter(|_| !by_joint) {
         scope.space.graph.output(&program.vars[var].name, root.node);
+    }
+    for (&var, root) in spec.targets.iter().zip(&roots[1..][spec.targets.len()..]) {
+        scope.space.graph.output(&square_name(program, var), root.node);
     }
     if let Some(partition) = spec.joint {
         joint(&mut scope, spec.targets, partition, spec.shape == AnswerShape::JointArgmax)?;

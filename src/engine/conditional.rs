@@ -50,27 +50,38 @@ impl<'p> Scope<'p> {
         Entries { domain: &declared.domain, axes: &declared.event, span: declared.span, floor }
     }
 
-    /// log D(value; arguments) of entries of a domain along some axes, summed over them.
-    pub(super) fn log_density(&mut self, dist: &Dist, of: Entries<'_>, value: &Value) -> Result<Named, EmitError> {
-        match self.joint_density(dist, of, value)? {
-            Some((density, event)) => Ok(self.space.total(&density, &event)),
-            None => {
-                let form = self.form_of(dist.family, of.domain, of.axes, of.span)?;
-                let form = Form { floor: of.floor, ..form };
-                let args = self.args(dist)?;
-                let mut event = self.axis_labels(of.axes)?;
-                // A Dirichlet's density is one for the whole simplex.
-                event.retain(|l| Some(*l) != form.class || form.family != Family::Dirichlet);
-                let density = log_density_over(&mut self.space, form, &args, value, &event);
-                Ok(match self.read_weights(dist, &args)? {
-                    Some(nothing) => {
-                        let nothing = self.space.total(&nothing, &event);
-                        self.space.add(&density, &nothing)
-                    }
-                    None => density,
-                })
+    /// log D(value; arguments) of entries of a domain along some axes, summed over them: of those alone that count, where it is said.
+    pub(super) fn log_density(
+        &mut self,
+        dist: &Dist,
+        of: Entries<'_>,
+        value: &Value,
+        counted: Option<&Named>,
+    ) -> Result<Named, EmitError> {
+        let zero = self.space.scalar(0.0);
+        if let Some((mut density, event)) = self.joint_density(dist, of, value)? {
+            if let Some(counted) = counted {
+                density = self.space.select(counted, &density, &zero);
             }
+            return Ok(self.space.total(&density, &event));
         }
+        let form = self.form_of(dist.family, of.domain, of.axes, of.span)?;
+        let form = Form { floor: of.floor, ..form };
+        let args = self.args(dist)?;
+        let mut event = self.axis_labels(of.axes)?;
+        // A Dirichlet's density is one for the whole simplex.
+        event.retain(|l| Some(*l) != form.class || form.family != Family::Dirichlet);
+        let weights = self.read_weights(dist, &args)?;
+        let (of_entries, of_all): (&[Label], &[Label]) = if counted.is_some() { (&event, &[]) } else { (&[], &event) };
+        let mut density = log_density_over(&mut self.space, form, &args, value, of_all);
+        if let Some(weights) = weights {
+            let weights = self.space.total(&weights, of_all);
+            density = self.space.add(&density, &weights);
+        }
+        if let Some(counted) = counted {
+            density = self.space.select(counted, &density, &zero);
+        }
+        Ok(self.space.total(&density, of_entries))
     }
 
     /// The density of a family whose entries are not independent, and the axes along which there is one each; none of others.
@@ -141,6 +152,6 @@ impl<'p> Scope<'p> {
         let Some(prior) = &declared.prior else { return Ok(None) };
         let of = Entries { domain: &declared.domain, axes: &declared.axes, span: declared.span, floor: false };
         let value = Value::Number(self.params[&id].clone());
-        self.log_density(prior, of, &value).map(Some)
+        self.log_density(prior, of, &value, None).map(Some)
     }
 }

@@ -1,8 +1,9 @@
 //! From plan to tensor programs: each engine turns a block of variables and their summands into nodes of one graph.
 //!
-//! `scope` evaluates a program's expressions with some variables given values, `recurrence` those that read their own past, and
-//! `conditional` the densities that they are arguments of. The engines in `exact`, `gibbs`, `contrastive`, `variational` and
-//! `phases` build on it, and `objective`, `answer`, `draws`, `update` and `expectation` put their pieces together into the programs that `train`
+//! `scope` evaluates a program's expressions with some variables given values, `recurrence` those that read their own past,
+//! `conditional` the densities that they are arguments of, and `seen` holds what rows tell of variables that some rows lack. The
+//! engines in `exact`, `gibbs`, `contrastive`, `variational` and `phases` build on it, and `objective`, `answer`, `draws`, `update` and
+//! `expectation` put their pieces together into the programs that `train`
 //! runs. No gradient is written by hand: every one is a derivative of a graph.
 
 pub mod answer;
@@ -18,6 +19,7 @@ pub mod objective;
 pub mod phases;
 mod recurrence;
 pub mod scope;
+pub mod seen;
 pub mod update;
 pub mod variational;
 

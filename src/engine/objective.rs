@@ -250,10 +250,11 @@ pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> R
     let mut value = partition_value(scope, &plan.clamped, &none, Mode::Marginals)?;
     let mut parts = vec![Part::new("log p̃", &value)];
     if let Some(free) = &plan.free {
-        let saved = scope.values.clone();
+        let saved = (scope.values.clone(), std::mem::take(&mut scope.seen));
         scope.values.retain(|v, _| free.fixed.contains(v));
-        let minus = partition_value(scope, free, &none, Mode::Marginals)?;
-        scope.values = saved;
+        let minus = partition_value(scope, free, &none, Mode::Marginals);
+        (scope.values, scope.seen) = saved;
+        let minus = minus?;
         value = scope.space.sub(&value, &minus);
         parts.push(Part::new("log Z", &minus));
     }
@@ -292,12 +293,13 @@ pub fn log_normaliser(
     let Normalising::Exact(block) = &normaliser.how else {
         return Err(EmitError::of("this log-partition has only a gradient", "ask for a conditional instead"));
     };
-    let saved = scope.values.clone();
+    // What rows tell has no part in what normalises.
+    let saved = (scope.values.clone(), std::mem::take(&mut scope.seen));
     scope.values.retain(|v, _| !normaliser.vars.contains(v));
     let outside: Vec<_> = normaliser.pieces.iter().filter(|p| !block.pieces.contains(p)).copied().collect();
     let energy = Energy::Pieces(factors_of(scope, model, &block.pieces));
     let inside = log_partition(scope, block, &energy, &Tilts::new(), Mode::Marginals)?;
     let rest = Energy::Pieces(factors_of(scope, model, &outside)).emit(scope, &[])?;
-    scope.values = saved;
+    (scope.values, scope.seen) = saved;
     Ok(scope.space.add(&inside, &rest))
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
 use super::recurrence::Step;
+use super::seen::Seen;
 use crate::base::span::Span;
 use crate::diag::Code;
 use crate::dist::{Args, Label, Named, Space, Value};
@@ -40,35 +41,6 @@ pub struct Local {
     pub value: Value,
 }
 
-/// What a row tells of a variable that has a value in some rows only.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// For each state 0 where it agrees with what is told or nothing is, else −∞: over row, axes and states.
-    pub potential: Named,
-    /// The axis of the states.
-    pub states: Label,
-}
-
-impl Seen {
-    /// Of a discrete variable, from its values (states as codes, Booleans as 0 and 1, spins as −1 and 1) and where these count.
-    pub fn of(scope: &mut Scope<'_>, var: VarId, values: &Named, present: &Named) -> Result<Seen, EmitError> {
-        let count = scope.states(var)?;
-        let states = scope.space.label(count);
-        let codes = match scope.program.vars[var].domain {
-            Domain::Spin => {
-                spin_to_unit(&mut scope.space, &Value::Number(values.clone()), &Domain::Spin).array().clone()
-            }
-            _ => values.clone(),
-        };
-        let state = scope.space.positions(states);
-        let agrees = scope.space.zip(Binary::Eq, &state, &codes);
-        let (zero, never) = (scope.space.scalar(0.0), scope.space.scalar(f64::NEG_INFINITY));
-        let told = scope.space.select(&agrees, &zero, &never);
-        let potential = scope.space.select(present, &told, &zero);
-        Ok(Seen { potential, states })
-    }
-}
-
 /// A place to build expressions in: labels, parameters and the values of variables.
 pub struct Scope<'p> {
     /// The program.
@@ -79,8 +51,12 @@ pub struct Scope<'p> {
     pub row: Option<Label>,
     /// Values of variables.
     pub values: BTreeMap<VarId, Value>,
-    /// What rows tell of variables that have a value in some of them: potentials beside the model's.
+    /// What rows tell of variables that have a value in some of them.
     pub seen: BTreeMap<VarId, Seen>,
+    /// 1 where a variable's entries count: those elsewhere add nothing to its density.
+    pub(super) counted: BTreeMap<VarId, Named>,
+    /// Potentials on the squares of variables' entries, so that a derivative in them reads off expected squares.
+    pub(super) squares: BTreeMap<VarId, Named>,
     /// Values of parameters.
     pub params: BTreeMap<ParamId, Named>,
     /// Weights of parameters whose readings are counted: their derivatives are the counts.
@@ -112,6 +88,8 @@ impl<'p> Scope<'p> {
             row: None,
             values: BTreeMap::new(),
             seen: BTreeMap::new(),
+            counted: BTreeMap::new(),
+            squares: BTreeMap::new(),
             params: BTreeMap::new(),
             weights: BTreeMap::new(),
             lengths: BTreeMap::new(),
@@ -196,7 +174,8 @@ impl<'p> Scope<'p> {
         let value = match &factor.kind {
             FactorKind::Conditional { target, dist } => {
                 let value = self.read(target.var, &target.at, factor.span)?;
-                self.log_density(dist, self.entries_of(target.var), &value)?
+                let counted = self.counted_at(target, factor.span)?;
+                self.log_density(dist, self.entries_of(target.var), &value, counted.as_ref())?
             }
             FactorKind::Potential(expr) => self.potential(expr)?,
             FactorKind::Deterministic { target, value }

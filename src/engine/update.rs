@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
 use super::objective::{Part, Parted, When, objective};
-use super::scope::{Scope, Seen};
+use super::scope::Scope;
+use super::seen::Seen;
 use crate::dist::joint::{Lower, MOST_ROWS, Square, covariance_at};
 use crate::dist::{Label, Named, Space, Value};
 use crate::model::{AxisKind, Domain, ParamId, Program, VarId};

@@ -33,7 +33,7 @@ pub use program::{
     Param, ParamId, Program, Scale, Target, Transform, Var, VarId,
 };
 pub use request::{
-    Argument, Ask, Call, DataRef, Evidence, EvidenceValue, Group, Infer, Init, Inner, Line, Metric, Place, Question,
-    Require, Stage, Train, Verb,
+    Argument, Ask, Call, DataRef, Evidence, EvidenceValue, Group, Infer, Init, Inner, Line, Metric, Moment, Place,
+    Question, Require, Stage, Train, Verb,
 };
 pub use tabulate::tabulate;

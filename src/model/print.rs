@@ -400,7 +400,9 @@ impl Printer<'_> {
             Question::Argmax { targets, each, evidence } => {
                 format!("argmax{}({}{})", if *each { "_each" } else { "" }, self.vars(targets), self.evidence(evidence))
             }
-            Question::Mean { targets, evidence } => format!("mean({}{})", self.vars(targets), self.evidence(evidence)),
+            Question::Mean { targets, evidence, moment } => {
+                format!("{}({}{})", moment.name(), self.vars(targets), self.evidence(evidence))
+            }
             Question::Metric { metric, truth, prediction } => {
                 format!("{}({}, {})", metric.name(), self.var(*truth), self.question(prediction))
             }

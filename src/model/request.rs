@@ -233,12 +233,14 @@ pub enum Question {
         /// What is held fixed.
         evidence: Vec<Evidence>,
     },
-    /// `mean(a | ..)`: the expectation.
+    /// `mean(a | ..)`: the expectation; `sd(a | ..)` and `variance(a | ..)`: how far the values lie from it.
     Mean {
         /// The variables asked for.
         targets: Vec<VarId>,
         /// What is held fixed.
         evidence: Vec<Evidence>,
+        /// Which of the three.
+        moment: Moment,
     },
     /// `error(y, argmax(y | x))`.
     Metric {
@@ -253,6 +255,31 @@ pub enum Question {
     Value(Expr),
     /// `logZ(memory)`: the log-partition of an undirected sub-model, by the factor's name; of the model where absent.
     LogZ(Option<String>),
+}
+
+/// A number about the values that a variable may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Moment {
+    /// Their expectation.
+    Mean,
+    /// Their standard deviation.
+    Sd,
+    /// Their variance.
+    Var,
+}
+
+impl Moment {
+    /// Every moment.
+    pub const ALL: [Moment; 3] = [Moment::Mean, Moment::Sd, Moment::Var];
+
+    /// The word by which files ask for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Moment::Mean => "mean",
+            Moment::Sd => "sd",
+            Moment::Var => "variance",
+        }
+    }
 }
 
 impl Question {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::choose::{Bound, bound_by, choose_leaf, objectives};
+use super::choose::{Bound, bound_by, choose_leaf, objectives, tell_more};
 use super::method::{GUIDE_DRAWS, Method, Schedule, read_method};
 use super::plan::{Answer, AnswerShape, AskPlan, Engine, Kind, Leaf, NormaliserOf, Normalising, Partition, Side};
 use super::rules::contrastive::{Undirected, choose_normaliser, find_undirected};
@@ -12,8 +12,8 @@ use crate::analysis::{Situation, find_components, find_pieces};
 use crate::base::approximate::{Approximate, Gibbs};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
-    Ask, Call, Domain, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Objective, Program, Question, Subject,
-    VarId, Verb, guide_order,
+    Ask, Call, Domain, Evidence, EvidenceValue, FactorKind, Metric, ModelId, Moment, Objective, Program, Question,
+    Subject, VarId, Verb, guide_order,
 };
 
 /// Joint states that a distribution is told of.
@@ -295,8 +295,13 @@ impl Chooser<'_> {
                 let shape = if each { AnswerShape::EachArgmax } else { AnswerShape::JointArgmax };
                 self.choose_posterior(targets.iter().map(|&v| (v, None)).collect(), shape, evidence, metric)
             }
-            Question::Mean { targets, evidence } => {
-                self.choose_posterior(targets.iter().map(|&v| (v, None)).collect(), AnswerShape::Mean, evidence, metric)
+            Question::Mean { targets, evidence, moment } => {
+                let shape = match moment {
+                    Moment::Mean => AnswerShape::Mean,
+                    Moment::Sd => AnswerShape::Sd,
+                    Moment::Var => AnswerShape::Var,
+                };
+                self.choose_posterior(targets.iter().map(|&v| (v, None)).collect(), shape, evidence, metric)
             }
             Question::Metric { metric, truth, prediction } => match prediction.as_ref() {
                 Question::Argmax { .. } | Question::Mean { .. } => self.choose(prediction, Some((*metric, *truth))),
@@ -470,7 +475,18 @@ impl Chooser<'_> {
             matches!(&f.kind, FactorKind::Deterministic { target, .. }
                 if targets.iter().any(|t| t.0 == target.var) && !program.vars[target.var].domain.is_discrete())
         });
-        if let Some(order) = self.told(&targets, evidence) {
+        let told = self.told(&targets, evidence);
+        if told.is_some() && shape.is_spread() {
+            return Err(Box::new(
+                Diagnostic::at(
+                    Code::WrongKind,
+                    self.ask.span,
+                    "this is computed from what is fixed, and has one value",
+                )
+                .help("ask for its `mean`"),
+            ));
+        }
+        if let Some(order) = told {
             let evidence = self.with_ports(evidence);
             let (model, of_guide, draws) = (self.model, false, 1);
             return Ok((
@@ -490,7 +506,7 @@ impl Chooser<'_> {
             )
         });
         // A linear function of normals is one.
-        let linear = shape == AnswerShape::Mean && matches!(self.ask.of, Subject::Model(_));
+        let linear = (shape == AnswerShape::Mean || shape.is_spread()) && matches!(self.ask.of, Subject::Model(_));
         if let Some(problem) = undefined.as_ref().filter(|_| !linear) {
             return Err(problem.clone());
         }
@@ -499,8 +515,8 @@ impl Chooser<'_> {
         let some = |e: &&Evidence| e.value == EvidenceValue::Bound && !e.intervention && told.contains(&e.var);
         let partial: BTreeSet<VarId> = evidence.iter().filter(some).map(|e| e.var).collect();
         // A row that tells nothing has no answer, so that one partial variable by itself is known wherever it is asked on.
-        let partial =
-            if partial.len() < evidence.len() || partial.len() > 1 { &partial } else { &crate::analysis::NOTHING };
+        let told: BTreeSet<VarId> = evidence.iter().map(|e| e.var).collect();
+        let partial = if tell_more(program, &told, &partial) { &partial } else { &crate::analysis::NOTHING };
         let mut fixed: BTreeSet<VarId> = evidence.iter().map(|e| e.var).filter(|v| !partial.contains(v)).collect();
         let ports = declared.vars.iter().copied().filter(|&v| program.vars[v].given);
         fixed.extend(ports);
@@ -513,6 +529,7 @@ impl Chooser<'_> {
         // A number whose conditional stands there as it is needs no sum over its values.
         let numbers = targets.iter().any(|(v, _)| !program.vars[*v].domain.is_discrete());
         if numbers
+            && !shape.is_spread()
             && self.method.is_none_or(|m| *m == Method::Exact)
             && undefined.is_none()
             && let Some(order) = self.below(&targets, &fixed)
@@ -537,7 +554,7 @@ impl Chooser<'_> {
         if let Some(problem) = undefined {
             return Err(problem);
         }
-        if let Some(order) = self.below(&targets, &fixed).filter(|_| !by_guide) {
+        if let Some(order) = self.below(&targets, &fixed).filter(|_| !by_guide && !shape.is_spread()) {
             let evidence = self.with_ports(evidence);
             let (model, of_guide, draws) = (self.model, false, 1);
             return Ok((
@@ -744,6 +761,12 @@ impl Chooser<'_> {
         metric: Option<(Metric, VarId)>,
         fixed: &BTreeSet<VarId>,
     ) -> Result<(Answer, Kind), Box<Diagnostic>> {
+        if shape.is_spread() {
+            return Err(Box::new(
+                Diagnostic::at(Code::NotSupported, self.ask.span, "how far a guide's values spread is not built yet")
+                    .help("ask the model itself, or for a `mean`"),
+            ));
+        }
         let Some(guide) = &self.program.models[self.model].guide else {
             return Err(Box::new(
                 Diagnostic::at(Code::NoEngine, self.ask.span, "this model has no guide").help("ask the model itself"),

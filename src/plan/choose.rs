@@ -166,6 +166,11 @@ fn bound_names(program: &Program, data: DataId) -> BTreeMap<&str, bool> {
     names
 }
 
+/// Whether a row that lacks some entries of `partial` may tell others, of these variables or of `all` that are looked at.
+pub fn tell_more(program: &Program, all: &BTreeSet<VarId>, partial: &BTreeSet<VarId>) -> bool {
+    all.len() > 1 || partial.iter().any(|&v| !program.vars[v].axes().is_empty())
+}
+
 /// Refuses what has no value in some rows where only a likelihood could sum over it.
 fn refuse_partial(program: &Program, model: ModelId, bound: &Bound, at: Span) -> Result<(), Box<Diagnostic>> {
     let own = bound.within(program, model);
@@ -560,9 +565,8 @@ fn try_loglik(
         some => some.iter().copied().collect(),
     };
     let partial: BTreeSet<VarId> = a.iter().copied().filter(|v| bound.partial.contains(v) && !b.contains(v)).collect();
-    let scored = a.difference(&b).count();
     // Where nothing else is scored, a row without a value is left out.
-    let partial = if scored > 1 { partial } else { BTreeSet::new() };
+    let partial = if tell_more(program, &(&a - &b), &partial) { partial } else { BTreeSet::new() };
     if let Some(&var) = b.iter().find(|v| bound.partial.contains(v)) {
         let name = &program.vars[var].name;
         let problem =

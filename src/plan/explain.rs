@@ -63,7 +63,8 @@ pub fn explain_text(program: &Program, plan: &Plan, sources: &Sources) -> String
         write_told(&mut out, program, sources, &answer_told(program, &ask.answer), "  ");
     }
     for missing in &plan.missing {
-        let _ = writeln!(out, "{} ({}): not built yet", missing.what, missing.kind.sign());
+        let why = if missing.by.is_some() { "not asked for" } else { "not built yet" };
+        let _ = writeln!(out, "{} ({}): {why}", missing.what, missing.kind.sign());
         write_told(&mut out, program, sources, &[missing_told(missing)], "  ");
     }
     out
@@ -84,7 +85,10 @@ fn missing_told(missing: &Missing) -> Told {
         vars: missing.vars.clone(),
         engine: missing.engine.clone(),
         kind: missing.kind.sign().to_string(),
-        reason: format!("{}; this engine is not built yet", missing.reason),
+        reason: match missing.by {
+            Some(by) => format!("{}; this engine is used where it is asked for, `by {by}`", missing.reason),
+            None => format!("{}; this engine is not built yet", missing.reason),
+        },
         cost: None,
         rejected: Vec::new(),
     }
@@ -121,6 +125,7 @@ pub fn works(program: &Program, plan: &Plan) -> Vec<Work> {
     let lines = stages.flat_map(|s| &s.lines).flat_map(line_told);
     let asks = plan.asks.iter().filter(|a| !matches!(a.answer, Answer::Draws { .. }));
     let told = lines.chain(asks.flat_map(|a| answer_told(program, &a.answer)));
+    let told = told.filter(|t| t.engine != LEFT_OUT);
     told.map(|t| Work { vars: t.vars, engine: t.engine, kind: t.kind, normaliser: t.of == "log Z" }).collect()
 }
 
@@ -205,8 +210,21 @@ fn block_told(of: &str, block: &Block) -> Told {
     }
 }
 
+/// What is done about entries that a row lacks and on which nothing hangs.
+const LEFT_OUT: &str = "leaving out what a row lacks";
+
 fn partition_told(of: &str, partition: &Partition) -> Vec<Told> {
-    partition.blocks.iter().map(|b| block_told(of, b)).collect()
+    let loose = Told {
+        of: of.to_string(),
+        vars: partition.loose.clone(),
+        engine: LEFT_OUT.to_string(),
+        kind: "=".to_string(),
+        reason: "nothing hangs on them: where a row lacks an entry, its density integrates to 1".to_string(),
+        cost: None,
+        rejected: Vec::new(),
+    };
+    let blocks = partition.blocks.iter().map(|b| block_told(of, b));
+    (!partition.loose.is_empty()).then_some(loose).into_iter().chain(blocks).collect()
 }
 
 fn normaliser_told(normaliser: &Normaliser) -> Vec<Told> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::plan::Kind;
-use super::rules::beyond::find_beyond;
+use super::rules::beyond::{asked_by, find_beyond};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Call, Expr, FactorKind, Infer, ModelId, Node, Objective, Program, Subject, VarId};
 
@@ -25,6 +25,9 @@ pub struct Missing {
     pub vars: Vec<VarId>,
     /// Why it fits.
     pub reason: String,
+    /// How it is asked for, where it is built and nobody takes it without having asked.
+    #[serde(skip)]
+    pub by: Option<&'static str>,
     /// What running the file answers.
     pub problem: Diagnostic,
 }
@@ -117,6 +120,21 @@ pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) 
     } else {
         return Err(Box::new(problem));
     };
+    let by = asked_by(&engine).filter(|_| asked.is_empty());
+    if let Some(by) = by
+        && problem.code != Code::NotSupported
+    {
+        let told = match problem.code {
+            Code::TooExpensive => problem,
+            _ => Diagnostic {
+                message: format!("{} needs {engine}, which is used where it is asked for", unplanned.what),
+                ..problem
+            },
+        };
+        let told = told.help(format!("near enough by `by {by}`; exact with fewer or smaller variables"));
+        let (what, model) = (unplanned.what, unplanned.model);
+        return Ok(Missing { what, model, engine, kind, vars, reason, by: Some(by), problem: told });
+    }
     let text = if problem.code == Code::NotSupported {
         problem.message.clone()
     } else {
@@ -126,7 +144,7 @@ pub fn settle(program: &Program, unplanned: Unplanned<'_>, problem: Diagnostic) 
     if told.help.is_none() {
         told.help = Some("`ghmc explain` says what else was looked at".to_string());
     }
-    Ok(Missing { what: unplanned.what, model: unplanned.model, engine, kind, vars, reason, problem: told })
+    Ok(Missing { what: unplanned.what, model: unplanned.model, engine, kind, vars, reason, by: None, problem: told })
 }
 
 /// What an engine that is not built is called, and what its numbers are.

@@ -154,6 +154,8 @@ pub struct Partition {
     pub fixed: Vec<VarId>,
     /// Variables that have a value in some rows: evidence there, and summed over elsewhere.
     pub partial: Vec<VarId>,
+    /// Those of them on which nothing hangs: where a row lacks one, its density integrates to one and is left out.
+    pub loose: Vec<VarId>,
     /// Summands that touch no latent variable.
     pub settled: Vec<PieceRef>,
     /// The latent rest.
@@ -552,6 +554,17 @@ pub enum AnswerShape {
     EachArgmax,
     /// The expectation.
     Mean,
+    /// The standard deviation of each entry: of a state, that of its indicator.
+    Sd,
+    /// The variance of each entry.
+    Var,
+}
+
+impl AnswerShape {
+    /// Whether it says how far values lie from their mean.
+    pub fn is_spread(self) -> bool {
+        matches!(self, AnswerShape::Sd | AnswerShape::Var)
+    }
 }
 
 /// One engine of a comparison.

@@ -3,10 +3,11 @@
 
 use super::errors::ReportError;
 use super::figure::{Figure, Sign};
-use super::image::{data_uri, extent, grid_png, tile_png};
+use super::image::{data_uri, extent, grid_png, svg_uri, tile_png};
 use super::number::{seconds, short};
 use super::run_report::{
-    BarTable, Better, Chart, Confusion, Curve, Environment, ImageGrid, Panel, RunReport, Shading, Stage, TextBlock,
+    BarTable, Better, Chart, Confusion, Curve, Environment, ImageGrid, NetworkFigure, Panel, RunReport, Shading, Stage,
+    TextBlock,
 };
 use super::{compare::Comparison, pairs, svg};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -35,7 +36,7 @@ pub fn page(report: &RunReport) -> Result<String, ReportError> {
     };
     let sections: [(&str, &str, bool); 5] = [
         ("figures", "Figures", both.map_or(!report.figures.is_empty(), |b| !b.figures().is_empty())),
-        ("pictures", "Answers and pictures", !panels.is_empty()),
+        ("pictures", "Answers and pictures", !panels.is_empty() || !report.networks.is_empty()),
         ("training", "Training", !report.stages.is_empty()),
         ("plan", "Plan", !report.plan.is_empty() || report.graph.is_some()),
         ("run", "Run", true),
@@ -77,7 +78,11 @@ pub fn page(report: &RunReport) -> Result<String, ReportError> {
                         }
                     }
                     @if present("pictures") {
-                        section { (heading("pictures")) div.panels { @for panel in &panels { (panel) } } }
+                        section {
+                            (heading("pictures"))
+                            @for network in &report.networks { (network_figure(network)) }
+                            div.panels { @for panel in &panels { (panel) } }
+                        }
                     }
                     @if present("training") {
                         section { (heading("training"))
@@ -247,6 +252,17 @@ pub(super) fn show(panel: &Panel) -> Result<Markup, ReportError> {
         Panel::Text(block) => text(block),
         Panel::Chart(drawing) => chart(drawing),
     })
+}
+
+/// A network with its bars. As a picture of its own it keeps its style to itself.
+fn network_figure(network: &NetworkFigure) -> Markup {
+    html! {
+        figure.framed {
+            (caption(&network.title, &network.note))
+            img src=(svg_uri(&network.svg)) alt=(format!("{}, {}", network.title, network.note)) style="max-width:100%;height:auto";
+        }
+        br;
+    }
 }
 
 fn caption(title: &str, note: &str) -> Markup {

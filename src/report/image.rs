@@ -90,6 +90,11 @@ fn encode(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     out
 }
 
+/// An SVG file as a `data:` address.
+pub fn svg_uri(svg: &str) -> String {
+    format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))
+}
+
 /// A PNG as a `data:` address.
 pub fn data_uri(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(png))

@@ -29,7 +29,8 @@ pub use metrics::{MetricLine, Metrics};
 pub use number::{seconds, short};
 pub use run_dir::{Occupied, RunDir};
 pub use run_report::{
-    Bar, BarTable, Better, Chart, Confusion, Curve, Environment, ImageGrid, Panel, RunReport, Shading, Stage, TextBlock,
+    Bar, BarTable, Better, Chart, Confusion, Curve, Environment, ImageGrid, NetworkFigure, Panel, RunReport, Shading,
+    Stage, TextBlock,
 };
 pub use summary::{StageSummary, Summary};
 pub use svg::{bar, confusion, lines};

@@ -20,6 +20,9 @@ pub struct RunReport {
     /// not kept with the rest: what is read from a directory is anyone's making.
     #[serde(skip)]
     pub graph: Option<String>,
+    /// Networks with the probabilities of their states, before and after evidence; not kept with the rest.
+    #[serde(skip)]
+    pub networks: Vec<NetworkFigure>,
     /// The stages of training, in order.
     pub stages: Vec<Stage>,
     /// The results, the most important first.
@@ -31,6 +34,17 @@ pub struct RunReport {
     /// An earlier run that it is shown beside.
     #[serde(skip)]
     pub against: Option<Box<Against>>,
+}
+
+/// A network with bars in its nodes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetworkFigure {
+    /// The model's name.
+    pub title: String,
+    /// What is known.
+    pub note: String,
+    /// The drawing, as an SVG file.
+    pub svg: String,
 }
 
 /// How a run was made.

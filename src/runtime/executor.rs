@@ -22,7 +22,7 @@ pub(super) struct Memory<T> {
     scratch: Scratch<T>,
     places: Vec<usize>,
     bodies: Vec<(Memory<T>, Vec<Vec<T>>)>,
-    sums: Vec<Compiled>,
+    pub(super) sums: Vec<Compiled>,
     chains: Vec<Spare<T>>,
 }
 

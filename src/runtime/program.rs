@@ -6,6 +6,7 @@ use super::executor::{Arguments, Memory, elements, execute};
 use super::lower::lower;
 use super::plan::{Kind, Plan, View};
 use super::states::States;
+use crate::base::approximate::Nearness;
 use crate::base::places::unravel;
 use crate::kernel::real::Real;
 use crate::tensor::graph::{Graph, NodeId};
@@ -90,6 +91,11 @@ impl<T: Real> Program<T> {
             return Err(CompileError::TooLarge { bytes });
         }
         Ok(Self { memory: Memory::of(&plan), plan, outputs, updates, watches, states, sums })
+    }
+
+    /// How far the approximations among its sums came, the worst of all runs so far; none where there is none.
+    pub fn nearness(&self) -> Option<Nearness> {
+        self.memory.sums.iter().map(super::tables::Compiled::nearness).fold(None, Nearness::worse)
     }
 
     /// Names and shapes of the inputs a run must be given.

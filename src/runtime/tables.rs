@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::errors::CompileError;
+use crate::base::approximate::Nearness;
 use crate::base::places::unravel;
 use crate::base::stream::Draws;
 use crate::kernel::random;
@@ -94,7 +95,14 @@ enum How {
 
 /// Programs of earlier runs, by the axes that are fixed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Compiled(BTreeMap<Vec<usize>, Arc<Pattern>>);
+pub(super) struct Compiled(BTreeMap<Vec<usize>, Arc<Pattern>>, Option<Nearness>);
+
+impl Compiled {
+    /// How far an approximation came, in all runs so far.
+    pub(super) fn nearness(&self) -> Option<Nearness> {
+        self.1
+    }
+}
 
 /// What came of making weights of logarithms.
 #[derive(Clone, Copy, Debug)]
@@ -227,7 +235,9 @@ impl TableStep {
             all = all.and(&source.load(self.row(inputs, source, 0), &mut table.cells));
         }
         if let Summing::Approximate(method, _) = &self.op.how {
-            return self.approximate(method, inputs, outputs, &base, &all, draws);
+            let came = self.approximate(method, inputs, outputs, &base, &all, draws);
+            kept.1 = Nearness::worse(kept.1, came);
+            return;
         }
         let mut groups: BTreeMap<Vec<usize>, Vec<Evidence>> = BTreeMap::new();
         for row in 0..self.rows {

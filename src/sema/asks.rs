@@ -8,11 +8,13 @@ use crate::syntax::ast::{self, ArgKind, AskKind, Condition, ExprKind};
 use super::{Checker, library};
 
 /// Words that begin a question.
-const QUESTIONS: [&str; 12] = [
+const QUESTIONS: [&str; 14] = [
     "P",
     "argmax",
     "argmax_each",
     "mean",
+    "sd",
+    "variance",
     "error",
     "accuracy",
     "squared_error",
@@ -125,7 +127,7 @@ impl Checker<'_> {
     fn clamp_row(&self, model: ModelId, data: DataId, question: &mut Question) {
         let (targets, evidence): (Vec<VarId>, &mut Vec<Evidence>) = match question {
             Question::Probability { targets, evidence } => (targets.iter().map(|t| t.0).collect(), evidence),
-            Question::Argmax { targets, evidence, .. } | Question::Mean { targets, evidence } => {
+            Question::Argmax { targets, evidence, .. } | Question::Mean { targets, evidence, .. } => {
                 (targets.clone(), evidence)
             }
             Question::Metric { .. } | Question::Value(_) | Question::LogZ(_) => return,
@@ -207,7 +209,7 @@ impl Checker<'_> {
                 self.disjoint(&targets.iter().map(|(v, _)| *v).collect::<Vec<_>>(), &evidence, e.span)?;
                 Some(Question::Probability { targets, evidence })
             }
-            "argmax" | "argmax_each" | "mean" => {
+            "argmax" | "argmax_each" | "mean" | "sd" | "variance" => {
                 let targets = self.targets(model, args, text, e.span, conditions)?;
                 let evidence = self.conditions(model, given, conditions)?;
                 if let Some(arg) = args.iter().zip(&targets).find(|(_, (_, state))| state.is_some()).map(|(a, _)| a) {
@@ -223,9 +225,10 @@ impl Checker<'_> {
                 }
                 let targets: Vec<VarId> = targets.into_iter().map(|(v, _)| v).collect();
                 self.disjoint(&targets, &evidence, e.span)?;
-                Some(match text {
-                    "mean" => Question::Mean { targets, evidence },
-                    _ => Question::Argmax { targets, each: text == "argmax_each", evidence },
+                let moment = Moment::ALL.into_iter().find(|m| m.name() == text);
+                Some(match moment {
+                    Some(moment) => Question::Mean { targets, evidence, moment },
+                    None => Question::Argmax { targets, each: text == "argmax_each", evidence },
                 })
             }
             "logZ" => match args {
@@ -286,7 +289,7 @@ impl Checker<'_> {
                         (_, "perplexity" | "nll" | "evidence" | "marginal" | "likelihood") => diagnostic.help("the log-likelihood of data is asked with `evaluate NAME = loglik on DATA`"),
                         (_, "p" | "prob" | "Pr") => diagnostic.help("a probability is asked with `P(..)`"),
                         (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
-                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `cluster_error`, `retrieval`, `loglik`, `logZ` and the objectives"),
+                        _ => diagnostic.help("questions are `P`, `argmax`, `argmax_each`, `mean`, `sd`, `variance`, `error`, `accuracy`, `squared_error`, `chunk_f1`, `cluster_error`, `retrieval`, `loglik`, `logZ` and the objectives"),
                     });
                     return None;
                 }
@@ -344,7 +347,7 @@ impl Checker<'_> {
         conditions.needs_data.get_or_insert(truth.span);
         let domain = self.program.vars[truth_var].domain.clone();
         let predicted = match &prediction {
-            Question::Argmax { targets, .. } | Question::Mean { targets, .. } => targets.clone(),
+            Question::Argmax { targets, .. } | Question::Mean { targets, moment: Moment::Mean, .. } => targets.clone(),
             _ => {
                 self.push(
                     Diagnostic::at(
@@ -715,7 +718,9 @@ impl Checker<'_> {
             conditions.needs_data.get_or_insert(span);
         }
         let of = match &question {
-            Question::Mean { targets, .. } | Question::Argmax { targets, .. } => targets.as_slice(),
+            Question::Mean { targets, moment: Moment::Mean, .. } | Question::Argmax { targets, .. } => {
+                targets.as_slice()
+            }
             _ => &[],
         };
         if of != [var] || own.place.is_some() {

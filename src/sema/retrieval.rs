@@ -74,20 +74,22 @@ impl Checker<'_> {
             return None;
         }
         let axes = match &prediction {
-            Question::Argmax { targets, .. } | Question::Mean { targets, .. } => match targets.as_slice() {
-                [one] => {
-                    let var = &self.program.vars[*one];
-                    let state = match var.domain {
-                        Domain::Cat(axis) => Some(axis),
-                        _ => None,
-                    };
-                    var.axes().into_iter().chain(state).collect()
+            Question::Argmax { targets, .. } | Question::Mean { targets, moment: crate::model::Moment::Mean, .. } => {
+                match targets.as_slice() {
+                    [one] => {
+                        let var = &self.program.vars[*one];
+                        let state = match var.domain {
+                            Domain::Cat(axis) => Some(axis),
+                            _ => None,
+                        };
+                        var.axes().into_iter().chain(state).collect()
+                    }
+                    _ => {
+                        self.error(Code::WrongArguments, code.span, "a code is one variable or one value");
+                        return None;
+                    }
                 }
-                _ => {
-                    self.error(Code::WrongArguments, code.span, "a code is one variable or one value");
-                    return None;
-                }
-            },
+            }
             Question::Value(value) => value.ty.axes.clone(),
             _ => Vec::new(),
         };

@@ -1,5 +1,6 @@
 //! Questions answered with trained parameters: distributions, best states, figures over data, draws.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,12 +13,13 @@ use super::memory::{self, Limit};
 use super::metric::Tally;
 use super::places::Asked;
 use super::rows::{Scored, all_absent, numbered};
+use crate::base::approximate::Nearness;
 use crate::base::id::Arena;
 use crate::base::span::Span;
 use crate::data::Element;
 use crate::diag::{Code, Diagnostic};
 use crate::engine::EmitError;
-use crate::engine::answer::{self, ConditionalsSpec, PosteriorSpec};
+use crate::engine::answer::{self, ConditionalsSpec, PosteriorSpec, square_name};
 use crate::engine::draws::draws;
 use crate::engine::update::input_name;
 use crate::model::{
@@ -51,6 +53,8 @@ pub struct Answered {
     /// Parameters it rests on that nothing has set: no training, no prior, no simulation, no file. The answer is one of the model
     /// at starting values, whatever its kind says.
     pub unset: Vec<String>,
+    /// How far an approximation came, where one answered: the worst over all rows.
+    pub near: Option<Nearness>,
 }
 
 /// What every answer of a run is made with.
@@ -144,7 +148,7 @@ pub fn answer_all<T: Scalar>(
             break;
         }
         let answered = answer_one(program, ask, data, states, terms).unwrap_or_else(|failure| {
-            let asker = Asker { program, ask, data, terms };
+            let asker = Asker { program, ask, data, terms, near: Cell::new(None) };
             asker.answered(AnswerValue::Failed(Box::new(failure.diagnostic())), None, None)
         });
         done(&answered);
@@ -162,7 +166,7 @@ pub fn answer_one<T: Scalar>(
     states: &mut States<T>,
     terms: &Terms,
 ) -> Result<Answered, Failure> {
-    let asker = Asker { program, ask, data, terms };
+    let asker = Asker { program, ask, data, terms, near: Cell::new(None) };
     let mut log_mass = None;
     let (value, rows) = match &ask.answer {
         Answer::Posterior { metric: Some(_), .. } | Answer::Conditionals { metric: Some(_), .. } => {
@@ -196,6 +200,7 @@ pub fn answer_one<T: Scalar>(
             let mut compiled = compile::<f64>(&answer::log_z(program, model, normaliser)?, &limit.as_limit())?;
             let mut exact = doubled(states);
             run_program(&mut compiled, &mut exact, &[], terms.seed, 0).map_err(|e| asker.failed(&e, &[]))?;
+            asker.came(&compiled);
             (AnswerValue::Number(scalar_output(&compiled, "value")), None)
         }
     };
@@ -232,12 +237,19 @@ pub(super) struct Asker<'a> {
     pub(super) ask: &'a AskPlan,
     pub(super) data: &'a DataSets,
     pub(super) terms: &'a Terms,
+    /// How far approximations came so far.
+    near: Cell<Option<Nearness>>,
 }
 
 impl Asker<'_> {
+    /// Notes how far the approximations of a program that has run came.
+    fn came<T: Scalar>(&self, program: &crate::runtime::Program<T>) {
+        self.near.set(Nearness::worse(self.near.get(), program.nearness()));
+    }
+
     fn answered(&self, value: AnswerValue, rows: Option<usize>, log_mass: Option<f64>) -> Answered {
         let (verb, name, kind) = (self.ask.verb, self.ask.name.clone(), self.ask.kind);
-        Answered { verb, name, kind, value, rows, log_mass, unset: self.unset() }
+        Answered { verb, name, kind, value, rows, log_mass, unset: self.unset(), near: self.near.get() }
     }
 
     /// The names of the parameters that the answer rests on and nothing has set.
@@ -396,9 +408,12 @@ impl Asker<'_> {
         let program = cache.get(rows.len(), &self.limit().as_limit(), || self.graph(rows.len()))?;
         let inputs = self.inputs::<T>(&rows, setting);
         run_program(program, states, &inputs, self.terms.seed, step as u64).map_err(|e| self.failed(&e, &rows))?;
-        let names = self.targets().into_iter().map(|(v, _)| self.program.vars[v].name.clone());
+        self.came(program);
+        let targets: Vec<VarId> = self.targets().into_iter().map(|(v, _)| v).collect();
+        let names = targets.iter().map(|&v| self.program.vars[v].name.clone());
+        let squares = targets.iter().map(|&v| square_name(self.program, v));
         let mut outputs = Outputs::new();
-        for name in names.chain(["evidence".to_string(), "joint".to_string()]) {
+        for name in names.chain(squares).chain(["evidence".to_string(), "joint".to_string()]) {
             let Some((_, data)) = program.output(&name) else { continue };
             let width = data.len() / rows.len().max(1);
             let mean = |row: usize, entry: usize| {
@@ -407,6 +422,15 @@ impl Asker<'_> {
             };
             let rows = (0..chunk.len()).map(|row| (0..width).map(|entry| mean(row, entry)).collect());
             outputs.insert(name, rows.collect());
+        }
+        for &var in targets.iter().filter(|_| self.shape().is_spread()) {
+            let Some(squares) = outputs.remove(&square_name(self.program, var)) else { continue };
+            let means = outputs.get_mut(&self.program.vars[var].name).into_iter().flatten();
+            for (mean, square) in means.zip(&squares).flat_map(|(mean, square)| mean.iter_mut().zip(square)) {
+                // Rounding may leave less than nothing.
+                let variance = (square - *mean * *mean).max(0.0);
+                *mean = if self.shape() == AnswerShape::Sd { variance.sqrt() } else { variance };
+            }
         }
         if draws > 1 && matches!(self.shape(), AnswerShape::JointArgmax | AnswerShape::EachArgmax) {
             for (var, _) in self.targets() {

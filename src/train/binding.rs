@@ -583,8 +583,8 @@ impl DataSets {
     pub fn absent(&self, program: &Program, data: DataId, var: VarId, row: usize) -> Option<Vec<bool>> {
         let set = self.sets.get(&data)?;
         let bound = set.columns.iter().find(|c| c.name == program.vars[var].name)?;
-        let width = bound.column.width();
-        bound.column.absent.as_ref().map(|mask| mask[row * width..(row + 1) * width].to_vec())
+        let column = &bound.column;
+        column.absent.as_ref().map(|_| (0..column.filled(row)).map(|at| column.is_absent(row, at)).collect())
     }
 
     /// Where a variable has values at some rows, `[row, axes]`: 1 where it has one; none where its column is complete.

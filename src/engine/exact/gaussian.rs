@@ -7,11 +7,12 @@
 
 use super::super::error::EmitError;
 use super::super::scope::Scope;
+use super::super::seen::Seen;
 use super::super::variational::lifted;
 use super::enumeration::sum_plates;
 use super::{Energy, Mode, Tilts, enumerate_states, keep_labels, with_own};
 use crate::dist::linear::Factor;
-use crate::dist::{Label, Named, Space, Value};
+use crate::dist::{Label, Named, Space};
 use crate::model::{AxisId, FactorKind, VarId};
 use crate::plan::Block;
 use crate::tensor::op::{Binary, Law, Unary};
@@ -131,7 +132,8 @@ pub(super) fn coefficients(scope: &mut Scope<'_>, f: &Named, entries: &[Entries]
     Quadratic { constant: space.distinct(&at_zero), linear, precision, rows, columns: directions }
 }
 
-/// 1 at the entries that a row has, along `rows` and the ragged axes; those of `without` are not looked at.
+/// 1 at the entries that are to be integrated over, along `rows` and what rows differ in: within the row's length, where the axes of
+/// `without` are not looked at, and without a value that the row tells.
 pub(super) fn presence(
     scope: &mut Scope<'_>,
     entries: &[Entries],
@@ -147,6 +149,10 @@ pub(super) fn presence(
             let position = scope.space.positions(label);
             let inside = scope.space.zip(Binary::Lt, &position, &length);
             there = scope.space.mul(&there, &inside);
+        }
+        if let Some(Seen::Numbers { present, .. }) = scope.seen.get(&entry.var).cloned() {
+            let open = scope.space.complement(&present);
+            there = scope.space.mul(&there, &open);
         }
         let size = entry.axes.iter().map(|&l| scope.space.extent(l)).product();
         let own = scope.space.label(size);
@@ -164,12 +170,11 @@ pub(super) fn filled(space: &mut Space, precision: &Named, there: &Named, rows: 
     space.add(precision, &diagonal)
 }
 
-/// What eliminating some entries adds to the log-partition, ½ hᵀJ⁻¹h − ½ log |J/2π|, and L⁻¹h.
+/// What eliminating some entries adds to the log-partition, ½ hᵀJ⁻¹h − ½ log |J|, and L⁻¹h. The 2π of each entry stands apart.
 pub(super) fn eliminated(
     space: &mut Space,
     lower: &Factor,
     linear: &Named,
-    there: &Named,
     lead: &[Label],
     mode: Mode,
 ) -> (Named, Named) {
@@ -180,9 +185,7 @@ pub(super) fn eliminated(
     let mut value = space.scale(&squares, 0.5);
     if mode != Mode::Best {
         let log_root = space.log_diagonal(lower);
-        let share = space.half_log_tau(there, rows);
-        let rest = space.sub(&share, &log_root);
-        value = space.add(&value, &rest);
+        value = space.sub(&value, &log_root);
     }
     if mode == Mode::Sample {
         // The term is 0, and its derivative in h the noise of a draw.
@@ -225,7 +228,8 @@ pub fn log_partition(
     let keep: Vec<Label> = lead.iter().copied().chain([directions]).collect();
     let entries = entries_of(scope, summed, &block.plates, &lead, directions)?;
     for entry in &entries {
-        scope.values.insert(entry.var, Value::Number(entry.input.clone()));
+        let value = scope.held(entry.var, &entry.input, None);
+        scope.values.insert(entry.var, value);
     }
     let f = tilted(scope, block, summed, kept, energy, tilts, &keep);
     for var in summed.iter().chain(kept) {
@@ -237,8 +241,12 @@ pub fn log_partition(
     let precision = filled(&mut scope.space, &found.precision, &there, found.rows, found.columns);
     let of = told(scope, summed);
     let lower = scope.space.cholesky(&precision, found.rows, found.columns, &of);
-    let (value, _) = eliminated(&mut scope.space, &lower, &found.linear, &there, &lead, mode);
+    let (value, _) = eliminated(&mut scope.space, &lower, &found.linear, &lead, mode);
     let mut value = scope.space.add(&found.constant, &value);
+    if mode != Mode::Best {
+        let share = scope.space.half_log_tau(&there, found.rows);
+        value = scope.space.add(&value, &share);
+    }
     if let Some(joint) = joint {
         let semiring = mode.semiring(|| scope.space.site());
         // A form that does not depend on the state counts each state.

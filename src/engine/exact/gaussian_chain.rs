@@ -47,7 +47,7 @@ pub fn log_partition(
     let (first, rest) = rest?;
     let first = coefficients(scope, &first, &both, directions);
     let rest = coefficients(scope, &rest, &both, directions);
-    let chain = Chain::new(scope, &both[block.vars.len()..], along, size)?;
+    let chain = Chain::new(scope, &both[block.vars.len()..], along, size, mode)?;
     chain.run(scope, block, &first, &rest, length, &lead, mode)
 }
 
@@ -64,18 +64,20 @@ fn energy(
     first: bool,
 ) -> Result<Named, EmitError> {
     let (before, here) = both.split_at(block.vars.len());
-    let values = |of: &[Entries]| -> BTreeMap<VarId, Value> {
-        of.iter().map(|e| (e.var, Value::Number(e.input.clone()))).collect()
+    let time = scope.axis(along)?;
+    let mut values = |of: &[Entries], back: Option<Label>| -> BTreeMap<VarId, Value> {
+        of.iter().map(|e| (e.var, scope.held(e.var, &e.input, back))).collect()
     };
-    scope.walk = Some(Walk { along, here: values(here), before: values(before), first });
+    let (now, earlier) = (values(here, None), values(before, Some(time)));
+    scope.walk = Some(Walk { along, here: now.clone(), before: earlier, first });
     let mut f = scope.space.scalar(0.0);
     for factor in factors {
         let value = scope.factor_total(factor, &block.plates)?;
         let value = scope.space.sum_to(&value, keep);
         f = scope.space.add(&f, &value);
     }
-    for entry in here {
-        f = with_own(scope, f, entry.var, &Value::Number(entry.input.clone()), tilts, keep);
+    for (&var, value) in &now {
+        f = with_own(scope, f, var, value, tilts, keep);
     }
     Ok(f)
 }
@@ -86,8 +88,10 @@ struct Chain {
     /// Entries at one position, and once more.
     rows: Label,
     columns: Label,
-    /// 1 at the entries that a row has, along the axes besides that of the chain.
+    /// 1 at the entries to be integrated over, also along the chain where they differ there.
     there: Named,
+    /// The 2π of the entries at each position; none where only the best values are wanted.
+    share: Option<Named>,
     /// The length of each row, where they differ.
     lengths: Option<Named>,
 }
@@ -102,12 +106,19 @@ struct Joined {
 }
 
 impl Chain {
-    fn new(scope: &mut Scope<'_>, here: &[Entries], along: AxisId, size: usize) -> Result<Chain, EmitError> {
+    fn new(
+        scope: &mut Scope<'_>,
+        here: &[Entries],
+        along: AxisId,
+        size: usize,
+        mode: Mode,
+    ) -> Result<Chain, EmitError> {
         let (rows, columns) = (scope.space.label(size), scope.space.label(size));
         let there = presence(scope, here, &[along], rows)?;
         let there = scope.space.distinct(&there);
+        let share = (mode != Mode::Best).then(|| scope.space.half_log_tau(&there, rows));
         let lengths = scope.length(along);
-        Ok(Chain { time: scope.axis(along)?, rows, columns, there, lengths })
+        Ok(Chain { time: scope.axis(along)?, rows, columns, there, share, lengths })
     }
 
     /// The blocks of a form, a position before and here.
@@ -120,7 +131,11 @@ impl Chain {
         let (a, b, c) = (part(0, 0), part(0, 1), part(1, 1));
         let c = filled(space, &c, &self.there, self.rows, self.columns);
         let linear = [0, 1].map(|i| space.stretch(&of.linear, of.rows, i * size, self.rows));
-        Joined { a, b, c, linear, constant: of.constant.clone() }
+        let constant = match &self.share {
+            Some(share) => space.add(&of.constant, share),
+            None => of.constant.clone(),
+        };
+        Joined { a, b, c, linear, constant }
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -192,8 +207,6 @@ impl Chain {
                 list.push(space.align(part, &labels).node);
                 places.push((moving, list.len() - 1, inner));
             }
-            let there = self.there.clone();
-            constants.push(there.node);
             let mut graph = std::mem::take(&mut space.graph);
             let found = graph.scan_with(length - 1, false, &carry, &sequences, &constants, |body, _, c, x, k| {
                 std::mem::swap(&mut space.graph, body);
@@ -204,13 +217,12 @@ impl Chain {
                         labels: labels.clone(),
                     })
                     .collect();
-                let there = Named { node: k[k.len() - 1], labels: there.labels.clone() };
                 let carried = [
                     Named { node: c[0], labels: matrix_labels.clone() },
                     Named { node: c[1], labels: vector_labels.clone() },
                     Named { node: c[2], labels: lead.to_vec() },
                 ];
-                let after = self.step(space, &carried, &given, &there, lead, &of, mode);
+                let after = self.step(space, &carried, &given, lead, &of, mode);
                 let after = match given.get(parts.len()) {
                     None => after,
                     Some(inside) => {
@@ -229,7 +241,7 @@ impl Chain {
             value = Named { node: found[2], labels: lead.to_vec() };
         }
         let lower = space.cholesky(&matrix, self.rows, self.columns, &of);
-        let (last, _) = eliminated(space, &lower, &vector, &self.there, lead, mode);
+        let (last, _) = eliminated(space, &lower, &vector, lead, mode);
         let mut value = space.add(&value, &last);
         if let Some(lengths) = self.lengths.clone() {
             let zero = space.scalar(0.0);
@@ -246,7 +258,6 @@ impl Chain {
         space: &mut Space,
         [matrix, vector, value]: &[Named; 3],
         given: &[Named],
-        there: &Named,
         lead: &[Label],
         of: &str,
         mode: Mode,
@@ -257,7 +268,7 @@ impl Chain {
         let joined = space.add(matrix, a);
         let linear = space.add(vector, linear_before);
         let lower = space.cholesky(&joined, self.rows, self.columns, of);
-        let (gained, half) = eliminated(space, &lower, &linear, there, lead, mode);
+        let (gained, half) = eliminated(space, &lower, &linear, lead, mode);
         // B has the entries before for rows and those here for columns.
         let (inner, other) = (space.label(space.extent(self.rows)), space.label(space.extent(self.rows)));
         let b = space.rename(b, self.columns, other);

@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 
 use super::error::EmitError;
 use super::scope::{Scope, spin_to_unit};
+use super::seen::Seen;
 use crate::base::approximate::Approximate;
 use crate::dist::{Label, Named, Value};
 use crate::model::{Domain, Factor, VarId};
 use crate::plan::{Block, Engine, Partition, PieceRef};
-use crate::tensor::op::{Semiring, SiteId};
+use crate::tensor::op::{Semiring, SiteId, Unary};
 
 pub use enumeration::{Slot, energy_with_slots};
 
@@ -129,6 +130,13 @@ pub fn partition_value(
     tilts: &Tilts,
     mode: Mode,
 ) -> Result<Named, EmitError> {
+    scope.count_seen(&partition.loose);
+    let value = sum_of(scope, partition, tilts, mode);
+    scope.forget_seen(&partition.loose);
+    value
+}
+
+fn sum_of(scope: &mut Scope<'_>, partition: &Partition, tilts: &Tilts, mode: Mode) -> Result<Named, EmitError> {
     let mut sum = scope.space.scalar(0.0);
     for factor in factors_of(scope, partition.model, &partition.settled) {
         let value = scope.factor_total(factor, &[])?;
@@ -159,9 +167,9 @@ pub fn tilt_value(scope: &mut Scope<'_>, var: VarId, value: &Value, tilts: &Tilt
 ///
 /// `keep` are labels that stay; every other axis is summed, as entries are told apart.
 pub fn seen_value(scope: &mut Scope<'_>, var: VarId, value: &Value, keep: &[Label]) -> Option<Named> {
-    let seen = scope.seen.get(&var)?.clone();
+    let Seen::States { potential, states } = scope.seen.get(&var)?.clone() else { return None };
     let value = spin_to_unit(&mut scope.space, value, &scope.program.vars[var].domain);
-    let told = value.pick(&mut scope.space, &seen.potential, seen.states);
+    let told = value.pick(&mut scope.space, &potential, states);
     Some(scope.space.sum_to(&told, keep))
 }
 
@@ -174,7 +182,12 @@ pub(super) fn with_own(
     tilts: &Tilts,
     keep: &[Label],
 ) -> Named {
-    let own = [tilt_value(scope, var, value, tilts, keep), seen_value(scope, var, value, keep)];
+    let square = scope.squares.get(&var).cloned().map(|tilt| {
+        let squared = scope.space.map(Unary::Square, value.array());
+        let product = scope.space.mul_zero(&squared, &tilt);
+        scope.space.sum_to(&product, keep)
+    });
+    let own = [tilt_value(scope, var, value, tilts, keep), seen_value(scope, var, value, keep), square];
     for potential in own.into_iter().flatten() {
         energy = scope.space.add(&energy, &potential);
     }

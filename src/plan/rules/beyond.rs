@@ -1,17 +1,32 @@
-//! Engines that would fit where none of those built does, in the order in which they are preferred: junction trees, conjugate mean field, variational bounds with a made guide, sampling.
+//! Engines that would fit where none of those built does, in the order in which they are preferred: conjugate mean field, variational
+//! bounds with a made guide, wake-sleep, pseudo-likelihood.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::partition::names;
-use crate::analysis::{Component, Degree, Situation, find_components, find_degree, find_factor_degree};
+use crate::analysis::{Component, Degree, Situation, find_components, find_degree, find_factor_degree, find_quadratic};
 use crate::model::{Arg, Expr, Factor, FactorKind, Family, ModelId, Program, VarId};
 use crate::plan::plan::Kind;
+
+/// What sampling from conditionals is called.
+const GIBBS: &str = "Gibbs sampling";
+/// What messages around loops are called.
+const BELIEFS: &str = "loopy belief propagation";
+
+/// How an engine that fits is asked for, of those that are built and that nobody takes without having asked.
+pub fn asked_by(engine: &str) -> Option<&'static str> {
+    match engine {
+        GIBBS => Some("gibbs(1000)"),
+        BELIEFS => Some("loopy_bp"),
+        _ => None,
+    }
+}
 
 /// An engine that fits: its name, its kind, its variables, and why.
 pub type Fit = (String, Kind, Vec<VarId>, String);
 
 /// The engine that fits the first part of a model that no exact engine reaches; `asked` where its variables are asked for, observed
-/// or not.
+/// or not. None where the size of a normal alone stands in the way.
 pub fn find_beyond(
     program: &Program,
     model: ModelId,
@@ -25,7 +40,7 @@ pub fn find_beyond(
     let situation = if asked { Situation { asked: &all, ..situation } } else { situation };
     let components = find_components(&situation);
     let hardest = components.iter().max_by(|a, b| rank(program, a).total_cmp(&rank(program, b)))?;
-    Some(fit(&situation, hardest, learning))
+    fit(&situation, hardest, learning)
 }
 
 /// How far a component is from the engines that there are.
@@ -34,16 +49,19 @@ fn rank(program: &Program, component: &Component<'_>) -> f64 {
     if component.continuous(program).is_some() { f64::INFINITY } else { bits }
 }
 
-fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> Fit {
+fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> Option<Fit> {
     let program = situation.program;
     let vars = component.vars.clone();
     let told = names(program, &vars);
     let is_continuous = |v: &VarId| !program.vars[*v].domain.is_discrete();
     if vars.iter().any(is_continuous) {
+        if vars.iter().all(is_continuous) && find_quadratic(program, component).is_ok() {
+            return None;
+        }
         let all = vars.iter().all(is_continuous);
         if is_conjugate(program, component) {
             let why = format!("{told} have conjugate conditionals: each given the rest is of its prior's family");
-            return ("conjugate mean field".into(), Kind::LowerBound, vars, why);
+            return Some(("conjugate mean field".into(), Kind::LowerBound, vars, why));
         }
         let why = match all {
             true => format!("log p̃ is differentiable in {told}"),
@@ -52,7 +70,7 @@ fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> 
             }
         };
         let engine = format!("variational, reparameterised, with {}", guide_for(situation, &vars));
-        return (engine, Kind::LowerBound, vars, why);
+        return Some((engine, Kind::LowerBound, vars, why));
     }
     let directed = component.pieces.iter().all(|p| matches!(p.factor.kind, FactorKind::Conditional { .. }));
     let (engine, kind, how) = match (directed, learning) {
@@ -60,7 +78,8 @@ fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> 
             let engine = format!("wake-sleep with {}", guide_for(situation, &vars));
             (engine, Kind::LowerBound, "discrete and directed, and too many for tables")
         }
-        (true, false) => ("Gibbs sampling".into(), Kind::Estimate, "discrete and directed, and too many for tables"),
+        (true, false) => (GIBBS.into(), Kind::Estimate, "discrete and directed, and too many for tables"),
+        (false, false) => (BELIEFS.into(), Kind::Estimate, "discrete, coupled in loops, and too wide for tables"),
         (false, true) if is_layered(component) => {
             let engine = "mean field in the clamped phase, PCD in the free one".into();
             (engine, Kind::Estimate, "in layers that couple only neighbours")
@@ -68,13 +87,9 @@ fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> 
         (false, true) => {
             ("pseudo-likelihood".into(), Kind::Estimate, "discrete, coupled in loops, and too wide for tables")
         }
-        (false, false) => {
-            let engine = "loopy belief propagation".into();
-            (engine, Kind::Estimate, "discrete, coupled in loops, and too wide for tables")
-        }
     };
     let why = format!("{told} are {how}");
-    (engine, kind, vars, why)
+    Some((engine, kind, vars, why))
 }
 
 /// What stands in for the posterior of some variables: the guide that the model has, as far as it speaks of them.

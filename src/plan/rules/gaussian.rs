@@ -30,11 +30,6 @@ pub fn claim(
     {
         return Err(Vec::new());
     }
-    if let Some(&var) = component.partial.first() {
-        let declared = &program.vars[var];
-        let text = format!("`{}` has a value in some rows and none in others", declared.name);
-        return Err(refuse(DENSE, Reason::at(declared.span, text), None));
-    }
     let continuous = find_quadratic(program, component).map_err(|reason| refuse(DENSE, reason, None))?;
     // What is defined is a linear function of the rest, and nothing to sum over.
     let summed: Vec<VarId> = continuous.iter().copied().filter(|&v| !component.defines(v)).collect();

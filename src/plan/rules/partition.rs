@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::gaussian;
 use crate::analysis::{
-    Component, Piece, Reason, Situation, find_chain, find_components, find_factor_degree, find_parts, find_pieces,
+    Component, Piece, Reason, Situation, find_chain, find_components, find_factor_degree, find_loose, find_parts,
+    find_pieces,
 };
 use crate::base::approximate::Approximate;
 use crate::base::span::Span;
@@ -260,6 +261,12 @@ fn log2_chain_states(program: &Program, component: &Component<'_>, along: crate:
 /// The log-partition of a situation by exact engines throughout, or what stands in the way.
 pub fn choose_partition(situation: &Situation<'_>, asked: Option<&Method>) -> Result<Partition, NotExact> {
     check_group_parents(situation)?;
+    let loose = find_loose(situation);
+    let all = |vars: &BTreeSet<VarId>| vars.iter().copied().collect();
+    let (fixed, partial) = (all(situation.fixed), all(situation.partial));
+    // For the rest they are what is known.
+    let (known, open) = (situation.fixed | &loose, situation.partial - &loose);
+    let situation = &Situation { fixed: &known, partial: &open, ..*situation };
     let mut blocks = Vec::new();
     let mut touched: BTreeSet<PieceRef> = BTreeSet::new();
     for component in find_components(situation) {
@@ -268,9 +275,8 @@ pub fn choose_partition(situation: &Situation<'_>, asked: Option<&Method>) -> Re
         blocks.push(block);
     }
     let settled = refs(situation, &find_pieces(situation)).into_iter().filter(|p| !touched.contains(p)).collect();
-    let all = |vars: &BTreeSet<VarId>| vars.iter().copied().collect();
-    let (fixed, partial) = (all(situation.fixed), all(situation.partial));
-    Ok(Partition { model: situation.model, fixed, partial, settled, blocks })
+    let loose = loose.into_iter().collect();
+    Ok(Partition { model: situation.model, fixed, partial, loose, settled, blocks })
 }
 
 /// A sub-model's own log-partition must not hang on anything latent outside it: nobody sums over that here.
@@ -338,7 +344,8 @@ pub fn refuse_row_loops(program: &Program, model: ModelId, at: Span) -> Result<(
 impl NotExact {
     /// The diagnostic that says so.
     pub fn diagnostic(&self, program: &Program, at: crate::base::span::Span) -> Diagnostic {
-        let large = |r: &Refusal| matches!(r.engine, "enumeration" | "junction tree") && r.mend.is_some();
+        let large =
+            |r: &Refusal| matches!(r.engine, "enumeration" | "junction tree" | gaussian::DENSE) && r.mend.is_some();
         let too_large = self.refusals.iter().any(large);
         let code = if too_large { Code::TooExpensive } else { Code::NoEngine };
         let mut diagnostic = Diagnostic::at(code, at, format!("no exact engine fits {}", names(program, &self.vars)));
@@ -350,7 +357,11 @@ impl NotExact {
                 None => diagnostic = diagnostic.note(format!("no {}: {}", refusal.engine, refusal.reason.text)),
             }
         }
-        diagnostic.help("write a guide for these variables, or make them fewer")
+        let discrete = self.vars.iter().all(|&v| program.vars[v].domain.is_discrete());
+        diagnostic.help(match discrete && too_large {
+            true => "make them fewer, write a guide for them, or come near enough: `by loopy_bp`, `by mean_field`, `by gibbs(1000)`",
+            false => "write a guide for these variables, or make them fewer",
+        })
     }
 }
 

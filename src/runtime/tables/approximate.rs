@@ -6,15 +6,29 @@
 use rayon::prelude::*;
 
 use super::{Loaded, TableStep, uniforms};
-use crate::base::approximate::Approximate;
+use crate::base::approximate::{AGREE, Approximate, Nearness};
 use crate::base::stream::Draws;
 use crate::kernel::real::Real;
-use crate::table::approximate::{Answer, Approximation, ApproximationError};
+use crate::table::approximate::{Answer, Approximation, ApproximationError, Reach};
 use crate::table::{TableError, Tables};
 use crate::tensor::op::Semiring;
 
 /// Numbers a method holds for each cell: the weight, messages both ways, what it works with.
 const NUMBERS: usize = 6;
+
+/// How far an answer's method came.
+fn nearness(answer: &Answer) -> Nearness {
+    let told = &answer.convergence;
+    let Some(chains) = &answer.chains else {
+        let (change, r_hat, effective) = (Some(told.change), None, None);
+        return Nearness { rounds: told.rounds, change, converged: told.converged, r_hat, effective };
+    };
+    let apart = matches!(chains.reach, Reach::Parts(_));
+    let r_hat = if apart { Some(f64::INFINITY) } else { chains.r_hat.iter().flatten().copied().reduce(f64::max) };
+    let effective = chains.effective.iter().flatten().copied().reduce(f64::min);
+    let converged = r_hat.is_some_and(|r| r <= AGREE);
+    Nearness { rounds: chains.sweeps, change: None, converged, r_hat, effective }
+}
 
 impl TableStep {
     /// Bytes that the answer to one row takes, about.
@@ -22,7 +36,7 @@ impl TableStep {
         8 * NUMBERS * self.sources.iter().map(|s| s.cells).sum::<usize>()
     }
 
-    /// Runs `method` on every row.
+    /// Runs `method` on every row, and says how far it came on the worst of them.
     pub(super) fn approximate<T: Real>(
         &self,
         method: &Approximate,
@@ -31,10 +45,10 @@ impl TableStep {
         base: &Tables,
         shared: &Loaded,
         draws: Option<&Draws>,
-    ) {
+    ) -> Option<Nearness> {
         let method = Approximation::from(method.clone());
         let wanted = usize::from(matches!(self.op.mode, Semiring::Sample(_)));
-        self.stretches(outputs).into_par_iter().enumerate().for_each_init(
+        let rows = self.stretches(outputs).into_par_iter().enumerate().map_init(
             || base.clone(),
             |tables, (row, mut outputs)| {
                 let mut loaded = *shared;
@@ -47,19 +61,24 @@ impl TableStep {
                 let seed = word() | word() << 32;
                 outputs.iter_mut().for_each(|o| o.fill(T::of(f64::NAN)));
                 if !loaded.whole {
-                    return;
+                    return None;
                 }
                 match method.run(tables, &fixed, &states, wanted, seed) {
-                    Ok(answer) => self.tell(&answer, loaded.shift, (&fixed, &states), &mut outputs),
+                    Ok(answer) => {
+                        self.tell(&answer, loaded.shift, (&fixed, &states), &mut outputs);
+                        Some(nearness(&answer))
+                    }
                     Err(ApproximationError::Table(TableError::Impossible)) => {
                         outputs.iter_mut().for_each(|o| o.fill(T::ZERO));
                         self.give(&mut outputs, 0, T::NEG_INFINITY);
+                        None
                     }
                     // It is told as a row without an answer.
-                    Err(_) => {}
+                    Err(_) => None,
                 }
             },
         );
+        rows.collect::<Vec<_>>().into_iter().fold(None, Nearness::worse)
     }
 
     /// Puts an answer where it belongs.

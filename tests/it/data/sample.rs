@@ -91,6 +91,7 @@ pub fn sample() -> RunReport {
         plan: "block h1 [Hidden = 200]\n    engine   block Gibbs, exact conditionals           =\n    because  p(h1 | x, h2) factorises: no factor joins two units of h1\n    cost     25.6 kflop and 1.6 kB a row\n    refused  enumeration: 2^200 joint states\n\nblock h2, y [Top = 400, Digit = 10]\n    engine   contrastive divergence, 1 step            ≈\n    because  undirected and bipartite; log Z has no closed form at 400 units\n    refused  exact gradient: log Z sums 2^200 states on its smaller side; at 20 units it would apply\n"
             .into(),
         graph: None,
+        networks: Vec::new(),
         stages: vec![
             stage("layer 1", 30, 9.42, 21.37),
             stage("layer 2, with labels", 40, 21.8, 18.02),

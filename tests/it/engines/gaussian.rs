@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ghmc::engine::answer::square_name;
 use ghmc::engine::draws::draws;
 use ghmc::engine::update::{input_name, length_name};
 use ghmc::model::evaluate::Values;
@@ -16,7 +17,7 @@ use super::{checked, posterior_graph, posterior_plan, run};
 use crate::oracle::random::{Stream, random_parameters};
 use crate::oracle::{log_weight, model, shape, variable};
 
-fn close(a: f64, b: f64, tolerance: f64) -> bool {
+pub(super) fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs()))
 }
 
@@ -87,8 +88,8 @@ fn random_text(seed: u64) -> (String, Vec<&'static str>) {
 }
 
 /// The quadratic form of log p̃ in the open entries, from its values at points: f(0), h and J, with the rounding of their differences.
-struct Form {
-    entries: Vec<(VarId, usize)>,
+pub(super) struct Form {
+    pub(super) entries: Vec<(VarId, usize)>,
     constant: f64,
     linear: Vec<f64>,
     precision: Vec<Vec<f64>>,
@@ -102,6 +103,11 @@ fn form(program: &Program, m: ModelId, clamped: &Values, open: &[VarId]) -> Form
         entries.extend((0..extents.iter().product()).map(|i| (var, i)));
         zero.vars.insert(var, ArrayD::zeros(IxDyn(&extents)));
     }
+    form_of(program, m, &zero, entries)
+}
+
+/// The quadratic form in some entries, which are 0 in `zero`.
+pub(super) fn form_of(program: &Program, m: ModelId, zero: &Values, entries: Vec<(VarId, usize)>) -> Form {
     let at = |moves: &[(usize, f64)]| {
         let mut values = zero.clone();
         for &(i, by) in moves {
@@ -153,7 +159,7 @@ fn inverse(matrix: &[Vec<f64>]) -> (Vec<Vec<f64>>, f64) {
 }
 
 /// The log-partition and the means of a form.
-fn solved(form: &Form) -> (f64, Vec<f64>, Vec<Vec<f64>>) {
+pub(super) fn solved(form: &Form) -> (f64, Vec<f64>, Vec<Vec<f64>>) {
     let (covariance, determinant) = inverse(&form.precision);
     let means: Vec<f64> = covariance.iter().map(|row| row.iter().zip(&form.linear).map(|(a, b)| a * b).sum()).collect();
     let squares: f64 = means.iter().zip(&form.linear).map(|(a, b)| a * b).sum();
@@ -218,6 +224,29 @@ fn integrals_and_means_equal_dense_linear_algebra() {
     for engine in ["Kalman filter and smoother", "Gaussian elimination"] {
         assert!(seen.get(engine).is_some_and(|&n| n >= 10), "{seen:?}");
     }
+}
+
+#[test]
+fn expected_squares_have_the_variances_in_them() {
+    let mut compared = 0;
+    for seed in 0..CASES {
+        let (program, values, fixed, open, text) = case(seed);
+        let m = model(&program, "m");
+        let mut plan =
+            posterior_plan(&program, m, &fixed, &open, AnswerShape::Mean).unwrap_or_else(|| panic!("{text}"));
+        let Answer::Posterior { shape, .. } = &mut plan.answer else { panic!("{text}") };
+        *shape = AnswerShape::Var;
+        let found = run(&program, &posterior_graph(&program, &plan), &values);
+        let form = form(&program, m, &values, &open);
+        let (_, means, covariance) = solved(&form);
+        for (i, &(var, place)) in form.entries.iter().enumerate() {
+            let got = *found[&square_name(&program, var)].iter().nth(place).unwrap();
+            let want = covariance[i][i] + means[i] * means[i];
+            assert!(close(got, want, 1e-8), "seed {seed}: {got} and not {want}\n{text}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 200, "only {compared} squares were compared");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Engines against brute force: every random small program, fixed in part, must give the evaluator's log-partition,
 //! marginals, best state and gradient.
 
+mod absent;
 mod approximate;
 mod exact;
 mod gaussian;
@@ -45,7 +46,7 @@ pub fn posterior_plan(
         fixed.iter().map(|&var| Evidence { var, value: EvidenceValue::Number(0.0), intervention: false }).collect();
     let question = match shape {
         AnswerShape::JointArgmax => Question::Argmax { targets, each: false, evidence },
-        _ => Question::Mean { targets, evidence },
+        _ => Question::Mean { targets, evidence, moment: ghmc::model::Moment::Mean },
     };
     let ask = Ask {
         verb: Verb::Query,
