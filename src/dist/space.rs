@@ -284,16 +284,19 @@ impl Space {
     /// The entries of a table along `axis` that indicators made of codes select, if the codes are known and range over other axes than
     /// the table: by looking them up.
     pub fn look_up(&mut self, table: &Named, axis: Label, hot: &Named) -> Option<Named> {
-        let along = table.axis(axis)?;
+        if !table.has(axis) {
+            return None;
+        }
         let class = hot.axis(axis)?;
         let (codes, map) = self.graph.codes_of(hot.node, class)?;
         let labels: Vec<Label> = map.iter().map(|&m| hot.labels[m]).collect();
         if labels.iter().any(|&l| table.has(l)) {
             return None;
         }
-        let node = self.graph.gather(table.node, along, codes);
-        let (before, after) = (&table.labels[..along], &table.labels[along + 1..]);
-        Some(Named { node, labels: [before, &labels, after].concat() })
+        // What belongs to one code lies together.
+        let rest: Vec<Label> = table.labels.iter().copied().filter(|&l| l != axis).collect();
+        let table = self.align(table, &[&[axis], &rest[..]].concat());
+        Some(Named { node: self.graph.gather(table.node, 0, codes), labels: [labels, rest].concat() })
     }
 
     /// Arrays laid end to end: each part's own label becomes the joint one.

@@ -132,7 +132,7 @@ pub struct Work<T> {
     after: Vec<T>,
     /// What comes from behind, with the position's own weight.
     behind: Vec<T>,
-    /// The sums by which the recursion from the front was scaled: `[steps, rows]`.
+    /// The sums over states of what came from the front: `[steps, rows]`.
     sums: Vec<T>,
     /// Those of the one from behind.
     spare: Vec<T>,
@@ -280,6 +280,9 @@ fn some<T: Real, const G: usize>(
         for t in 0..row.length {
             let sum = sums[t * G + g].to_f64();
             sure &= sum > 0.0 && sum.is_finite();
+            if t + 1 < row.length && !is_scaled(sums[t * G + g]) {
+                continue;
+            }
             // One logarithm for as many factors as keep the product well inside of the range.
             match (1e-100..1e100).contains(&sum) {
                 true => product *= sum,
@@ -305,6 +308,12 @@ fn some<T: Real, const G: usize>(
         }
         write(form, row.length, stride, before, after, behind, weights, answer);
     }
+}
+
+/// Whether a sum is so far from 1 that the next position is divided by it.
+#[inline(always)]
+fn is_scaled<T: Real>(sum: T) -> bool {
+    !(sum > T::of(1e-4) && sum < T::of(1e4))
 }
 
 /// Weights below which a state may have lost what it should have had.
@@ -404,8 +413,8 @@ fn run<T: Real, const FUSED: bool, const G: usize, const W: usize, const COLS: u
 ) {
     let (steps, states, width) = (job.steps, job.form.states, job.form.width());
     let (line, size) = (G * width, states * width);
-    // A position is scaled by the sum of the one before it, which is known by then; dividing by its own would have every step
-    // wait for a sum across lanes.
+    // A position is scaled by the sum of the one before it, and only where that is far from 1: a step then waits for no sum across
+    // lanes, since the branch is guessed.
     let mut scale = [T::ONE; G];
     let mut low = [[T::INFINITY; W]; G];
     let mut expected = vec![T::ONE; line];
@@ -480,7 +489,7 @@ fn run<T: Real, const FUSED: bool, const G: usize, const W: usize, const COLS: u
         for g in 0..G {
             let sum = folded(sums[g]);
             job.sums[to * G + g] = sum;
-            scale[g] = T::ONE / sum;
+            scale[g] = if is_scaled(sum) { T::ONE / sum } else { T::ONE };
         }
     }
     for g in 0..G {

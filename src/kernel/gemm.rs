@@ -112,13 +112,15 @@ tiered! {
 /// One task, in micro-tiles whose sums fill the vector registers.
 #[inline(always)]
 fn tile_inner<T: Real, K: Kernel>(tile: Tile, a: Matrix<'_, T>, b: Matrix<'_, T>, c: Target<T>) {
-    let nr = K::columns::<T>();
+    let lanes = K::lanes::<T>();
     // Blocks of rows as even as can be.
     let rows = tile.rows.1 - tile.rows.0;
     let height = rows.div_ceil(rows.div_ceil(K::ROWS));
     let mut packed: Vec<T> = Vec::new();
     let mut j = tile.cols.0;
     while j < tile.cols.1 {
+        let vectors = if tile.cols.1 - j > lanes { 2 } else { 1 };
+        let nr = vectors * lanes;
         let width = nr.min(tile.cols.1 - j);
         let in_place = width == nr && b.col == 1;
         let mut p = 0;
@@ -149,7 +151,7 @@ fn tile_inner<T: Real, K: Kernel>(tile: Tile, a: Matrix<'_, T>, b: Matrix<'_, T>
                 };
                 // SAFETY: `gemm` checked that both matrices lie in their buffers, the panel holds `depth` rows of `nr`, and rows
                 // i..i + left and columns j..j + width of C belong to this task alone; the tier was chosen for this machine.
-                unsafe { K::run(left, &args) };
+                unsafe { K::run(left, vectors, &args) };
                 i += left;
             }
             p += depth;

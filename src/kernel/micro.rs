@@ -1,4 +1,4 @@
-//! The innermost loops of matrix products: a few rows of C times two vectors of columns, summed in registers over k.
+//! The innermost loops of matrix products: a few rows of C times one or two vectors of columns, summed in registers over k.
 
 #[cfg(target_arch = "x86_64")]
 use std::any::TypeId;
@@ -31,15 +31,15 @@ pub(super) trait Kernel {
     /// Most rows at a time.
     const ROWS: usize;
 
-    /// Columns at a time.
-    fn columns<T: Real>() -> usize;
+    /// Columns of one vector.
+    fn lanes<T: Real>() -> usize;
 
-    /// Adds `rows` rows of the product to the tile.
+    /// Adds `rows` rows of the product to a tile of so many `vectors` of columns, one or two.
     ///
     /// # Safety
     /// The machine must have the vector unit; `1 ≤ rows ≤ ROWS`; `a` must be readable at `i·row + p·col` for i < rows and p < depth,
-    /// `b` at `p·stride + j` for j < columns, `c` readable and writable at `i·n + j` for j < width, by this thread alone.
-    unsafe fn run<T: Real>(rows: usize, m: &Micro<T>);
+    /// `b` at `p·stride + j` for j < vectors · lanes, `c` readable and writable at `i·n + j` for j < width, by this thread alone.
+    unsafe fn run<T: Real>(rows: usize, vectors: usize, m: &Micro<T>);
 }
 
 /// Any machine: eight columns, multiplication and addition rounded apart.
@@ -48,28 +48,40 @@ pub(super) struct Plain;
 impl Kernel for Plain {
     const ROWS: usize = 4;
 
-    fn columns<T: Real>() -> usize {
-        8
+    fn lanes<T: Real>() -> usize {
+        4
     }
 
-    unsafe fn run<T: Real>(rows: usize, m: &Micro<T>) {
-        for i in 0..rows {
-            let mut sums = [T::ZERO; 8];
-            // SAFETY: the caller's promise covers every address formed here.
-            unsafe {
-                let c = std::slice::from_raw_parts_mut(m.c.add(i * m.n), m.width);
-                if !m.first {
-                    sums[..m.width].copy_from_slice(c);
-                }
-                for p in 0..m.depth as isize {
-                    let b = &*(m.b.offset(p * m.stride).cast::<[T; 8]>());
-                    let a = *m.a.offset(i as isize * m.row + p * m.col);
-                    for (v, &b) in sums.iter_mut().zip(b) {
-                        *v += a * b;
-                    }
-                }
-                c.copy_from_slice(&sums[..m.width]);
+    unsafe fn run<T: Real>(rows: usize, vectors: usize, m: &Micro<T>) {
+        // SAFETY: the caller's promise covers what each of them reads and writes.
+        unsafe {
+            match vectors {
+                1 => plain::<T, 4>(rows, m),
+                _ => plain::<T, 8>(rows, m),
             }
+        }
+    }
+}
+
+/// # Safety
+/// As [`Kernel::run`], for `N` columns.
+unsafe fn plain<T: Real, const N: usize>(rows: usize, m: &Micro<T>) {
+    for i in 0..rows {
+        let mut sums = [T::ZERO; N];
+        // SAFETY: the caller's promise covers every address formed here.
+        unsafe {
+            let c = std::slice::from_raw_parts_mut(m.c.add(i * m.n), m.width);
+            if !m.first {
+                sums[..m.width].copy_from_slice(c);
+            }
+            for p in 0..m.depth as isize {
+                let b = &*(m.b.offset(p * m.stride).cast::<[T; N]>());
+                let a = *m.a.offset(i as isize * m.row + p * m.col);
+                for (v, &b) in sums.iter_mut().zip(b) {
+                    *v += a * b;
+                }
+            }
+            c.copy_from_slice(&sums[..m.width]);
         }
     }
 }
@@ -89,44 +101,58 @@ macro_rules! micro_kernel {
         /// # Safety
         /// As [`Kernel::run`].
         #[target_feature(enable = $features)]
-        unsafe fn $name<const MR: usize>(m: &Micro<$t>) {
+        unsafe fn $name<const MR: usize, const NV: usize>(m: &Micro<$t>) {
             use std::arch::x86_64::*;
-            let mut sums = [[$zero(); 2]; MR];
+            let mut sums = [[$zero(); NV]; MR];
             // SAFETY: the caller's promise covers every address formed here; partial rows go through a buffer of full width.
             unsafe {
                 if !m.first {
                     for (i, sum) in sums.iter_mut().enumerate() {
                         let c = m.c.add(i * m.n);
-                        if m.width == 2 * $lanes {
-                            *sum = [$load(c), $load(c.add($lanes))];
+                        if m.width == NV * $lanes {
+                            for (v, sum) in sum.iter_mut().enumerate() {
+                                *sum = $load(c.add(v * $lanes));
+                            }
                         } else {
                             let mut row = [0.0; 2 * $lanes];
-                            std::ptr::copy_nonoverlapping(c, row.as_mut_ptr(), m.width);
-                            *sum = [$load(row.as_ptr()), $load(row.as_ptr().add($lanes))];
+                            for (j, to) in row[..m.width].iter_mut().enumerate() {
+                                *to = *c.add(j);
+                            }
+                            for (v, sum) in sum.iter_mut().enumerate() {
+                                *sum = $load(row.as_ptr().add(v * $lanes));
+                            }
                         }
                     }
                 }
                 let (mut a, mut b) = (m.a, m.b);
                 for _ in 0..m.depth {
-                    let (b0, b1) = ($load(b), $load(b.add($lanes)));
+                    let mut columns = [$zero(); NV];
+                    for (v, column) in columns.iter_mut().enumerate() {
+                        *column = $load(b.add(v * $lanes));
+                    }
                     for (i, sum) in sums.iter_mut().enumerate() {
                         let x = $set(*a.offset(i as isize * m.row));
-                        sum[0] = $fma(x, b0, sum[0]);
-                        sum[1] = $fma(x, b1, sum[1]);
+                        for (sum, &column) in sum.iter_mut().zip(&columns) {
+                            *sum = $fma(x, column, *sum);
+                        }
                     }
                     a = a.wrapping_offset(m.col);
                     b = b.wrapping_offset(m.stride);
                 }
                 for (i, sum) in sums.iter().enumerate() {
                     let c = m.c.add(i * m.n);
-                    if m.width == 2 * $lanes {
-                        $store(c, sum[0]);
-                        $store(c.add($lanes), sum[1]);
+                    if m.width == NV * $lanes {
+                        for (v, &sum) in sum.iter().enumerate() {
+                            $store(c.add(v * $lanes), sum);
+                        }
                     } else {
                         let mut row = [0.0; 2 * $lanes];
-                        $store(row.as_mut_ptr(), sum[0]);
-                        $store(row.as_mut_ptr().add($lanes), sum[1]);
-                        std::ptr::copy_nonoverlapping(row.as_ptr(), c, m.width);
+                        for (v, &sum) in sum.iter().enumerate() {
+                            $store(row.as_mut_ptr().add(v * $lanes), sum);
+                        }
+                        for (j, &from) in row[..m.width].iter().enumerate() {
+                            *c.add(j) = from;
+                        }
                     }
                 }
             }
@@ -202,9 +228,10 @@ fn retyped<T: Real, U: Real>(m: &Micro<T>) -> Option<Micro<U>> {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! by_rows {
-    ($rows:expr, $kernel:ident, $m:expr, $($n:literal)*) => {
-        match $rows {
-            $($n => $kernel::<$n>($m),)*
+    ($rows:expr, $vectors:expr, $kernel:ident, $m:expr, $($n:literal)*) => {
+        match ($rows, $vectors) {
+            $(($n, 1) => $kernel::<$n, 1>($m),)*
+            $(($n, _) => $kernel::<$n, 2>($m),)*
             _ => {}
         }
     };
@@ -214,18 +241,18 @@ macro_rules! by_rows {
 impl Kernel for Wide {
     const ROWS: usize = 14;
 
-    fn columns<T: Real>() -> usize {
-        if TypeId::of::<T>() == TypeId::of::<f32>() { 32 } else { 16 }
+    fn lanes<T: Real>() -> usize {
+        if TypeId::of::<T>() == TypeId::of::<f32>() { 16 } else { 8 }
     }
 
     #[inline(always)]
-    unsafe fn run<T: Real>(rows: usize, m: &Micro<T>) {
+    unsafe fn run<T: Real>(rows: usize, vectors: usize, m: &Micro<T>) {
         // SAFETY: the caller promises what the kernels ask for.
         unsafe {
             if let Some(m) = retyped::<T, f32>(m) {
-                by_rows!(rows, wide_f32, &m, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+                by_rows!(rows, vectors, wide_f32, &m, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
             } else if let Some(m) = retyped::<T, f64>(m) {
-                by_rows!(rows, wide_f64, &m, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+                by_rows!(rows, vectors, wide_f64, &m, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
             }
         }
     }
@@ -235,18 +262,18 @@ impl Kernel for Wide {
 impl Kernel for Middle {
     const ROWS: usize = 6;
 
-    fn columns<T: Real>() -> usize {
-        if TypeId::of::<T>() == TypeId::of::<f32>() { 16 } else { 8 }
+    fn lanes<T: Real>() -> usize {
+        if TypeId::of::<T>() == TypeId::of::<f32>() { 8 } else { 4 }
     }
 
     #[inline(always)]
-    unsafe fn run<T: Real>(rows: usize, m: &Micro<T>) {
+    unsafe fn run<T: Real>(rows: usize, vectors: usize, m: &Micro<T>) {
         // SAFETY: the caller promises what the kernels ask for.
         unsafe {
             if let Some(m) = retyped::<T, f32>(m) {
-                by_rows!(rows, middle_f32, &m, 1 2 3 4 5 6);
+                by_rows!(rows, vectors, middle_f32, &m, 1 2 3 4 5 6);
             } else if let Some(m) = retyped::<T, f64>(m) {
-                by_rows!(rows, middle_f64, &m, 1 2 3 4 5 6);
+                by_rows!(rows, vectors, middle_f64, &m, 1 2 3 4 5 6);
             }
         }
     }
