@@ -247,14 +247,13 @@ fn tensors(reached: &Reached, as_ron: bool) -> Result<String, Trouble> {
                 let title = format!("stage {}, line {}", stage.name, at + 1);
                 let made = |e: ghmc::engine::EmitError| told(e.into());
                 match &line.update {
-                    Update::Em(fitted) => {
+                    Update::Em(steps) => {
                         graphs.push((
                             format!("{title}, expectation over {batch} rows"),
-                            expectation_step(&spec, fitted).map_err(made)?,
+                            expectation_step(&spec, steps).map_err(made)?,
                         ));
                         let spec = StepSpec { rows: 1, ..spec };
-                        graphs
-                            .push((format!("{title}, maximisation"), maximisation_step(&spec, fitted).map_err(made)?));
+                        graphs.push((format!("{title}, maximisation"), maximisation_step(&spec, steps).map_err(made)?));
                     }
                     Update::Gradient(optimiser) => {
                         graphs.push((format!("{title}, {batch} rows"), gradient_step(&spec, optimiser).map_err(made)?));

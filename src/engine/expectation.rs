@@ -8,15 +8,17 @@ use std::collections::BTreeMap;
 
 use super::error::EmitError;
 use super::objective::{Parted, objective};
+use super::regression::{collect, maximise, sum_statistics};
 use super::scope::Scope;
 use super::update::{LEAST_FREE, StepSpec, give_parts, mean_over_rows};
 use crate::dist::{Args, Named, Space};
 use crate::model::{Arg, Dist, Fit, ParamId};
-use crate::plan::Fitted;
+use crate::plan::{Fitted, MSteps, Regression};
 use crate::tensor::graph::Graph;
 use crate::tensor::op::{Binary, Unary};
 
-/// The state that adds up θ·∂log Z/∂θ for a table of probabilities, and ∂log Z/∂θ for other parameters.
+/// The state that adds up θ·∂log Z/∂θ for a table of probabilities and for the spread of a regression, and ∂log Z/∂θ for other
+/// parameters.
 fn slope_name(name: &str) -> String {
     format!("counts.{name}")
 }
@@ -42,6 +44,11 @@ impl StepSpec<'_> {
         }
         found.into_values().collect()
     }
+}
+
+/// The parameters of a regression, and whether each is its spread.
+fn parameters(of: &Regression) -> impl Iterator<Item = (ParamId, bool)> + '_ {
+    of.means.iter().map(|m| (m.param, false)).chain(of.spread.map(|s| (s, true)))
 }
 
 impl Scope<'_> {
@@ -79,10 +86,11 @@ impl Scope<'_> {
 
 /// The E-step over a batch: adds the statistics of each fitted parameter to its states; output `objective`, the mean over rows, and
 /// its parts.
-pub fn expectation_step(spec: &StepSpec<'_>, fitted: &[Fitted]) -> Result<Graph, EmitError> {
+pub fn expectation_step(spec: &StepSpec<'_>, steps: &MSteps) -> Result<Graph, EmitError> {
     let program = spec.program;
     let mut scope = spec.opening().scope()?;
-    let fitted = spec.fitted(fitted);
+    let fitted = spec.fitted(&steps.tables);
+    collect(&mut scope, &steps.regressions)?;
     for f in fitted.iter().filter(|f| f.fit != Fit::Counts) {
         // Any numbers do, but two parameters must not have the same node.
         let value = scope.params[&f.param].clone();
@@ -102,7 +110,9 @@ pub fn expectation_step(spec: &StepSpec<'_>, fitted: &[Fitted]) -> Result<Graph,
     let mean = mean_over_rows(&mut scope, &per_row);
     scope.space.graph.output("objective", mean.node);
     let total = scope.space.sum_to(&per_row, &[]);
-    let values = fitted.iter().map(|f| scope.params[&f.param].clone());
+    let others: Vec<(ParamId, bool)> = steps.regressions.iter().flat_map(parameters).collect();
+    let all = fitted.iter().map(|f| f.param).chain(others.iter().map(|o| o.0));
+    let values = all.map(|id| scope.params[&id].clone());
     let weights = fitted.iter().filter_map(|f| scope.weights.get(&f.param).cloned());
     let wrt: Vec<Named> = values.chain(weights).collect();
     let mut gradients = scope.space.gradient(&total, &wrt).into_iter();
@@ -119,11 +129,17 @@ pub fn expectation_step(spec: &StepSpec<'_>, fitted: &[Fitted]) -> Result<Graph,
         };
         add(&mut scope, slope_name(&program.params[f.param].name), &slope, &value.labels);
     }
+    for ((id, is_spread), value) in others.iter().zip(&wrt[fitted.len()..]) {
+        let Some(slope) = gradients.next() else { break };
+        let slope = if *is_spread { scope.space.mul(value, &slope) } else { slope };
+        add(&mut scope, slope_name(&program.params[*id].name), &slope, &value.labels);
+    }
     for f in fitted.iter().filter(|f| f.fit != Fit::Counts) {
         let Some(weight) = gradients.next() else { break };
         let labels = scope.params[&f.param].labels.clone();
         add(&mut scope, weight_name(&program.params[f.param].name), &weight, &labels);
     }
+    sum_statistics(&mut scope, &total);
     give_parts(&mut scope, &parts);
     Ok(scope.space.graph)
 }
@@ -155,11 +171,14 @@ fn ratio(space: &mut Space, numerator: &Named, denominator: &Named) -> Named {
 
 /// The M-step: each parameter becomes what its statistics and its prior make most probable; what no row reads stays as it was.
 /// Statistics start again at zero.
-pub fn maximisation_step(spec: &StepSpec<'_>, fitted: &[Fitted]) -> Result<Graph, EmitError> {
+pub fn maximisation_step(spec: &StepSpec<'_>, steps: &MSteps) -> Result<Graph, EmitError> {
     let program = spec.program;
     let mut scope = spec.opening().scope()?;
     let mut moved: BTreeMap<ParamId, (Statistics, Named)> = BTreeMap::new();
-    for f in spec.fitted(fitted) {
+    for regression in &steps.regressions {
+        maximise(&mut scope, regression)?;
+    }
+    for f in spec.fitted(&steps.tables) {
         let declared = &program.params[f.param];
         let value = scope.params[&f.param].clone();
         let labels = value.labels.clone();

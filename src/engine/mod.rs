@@ -18,6 +18,7 @@ pub mod junction;
 pub mod objective;
 pub mod phases;
 mod recurrence;
+mod regression;
 pub mod scope;
 pub mod seen;
 pub mod update;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EmitError;
 use super::recurrence::Step;
+use super::regression::Collected;
 use super::seen::Seen;
 use crate::base::span::Span;
 use crate::diag::Code;
@@ -59,6 +60,8 @@ pub struct Scope<'p> {
     pub(super) squares: BTreeMap<VarId, Named>,
     /// Values of parameters.
     pub params: BTreeMap<ParamId, Named>,
+    /// Normals whose statistics are read off beside their densities.
+    pub(super) collected: Vec<Collected>,
     /// Weights of parameters whose readings are counted: their derivatives are the counts.
     pub weights: BTreeMap<ParamId, Named>,
     /// Lengths of ragged plates, a number a row.
@@ -92,6 +95,7 @@ impl<'p> Scope<'p> {
             squares: BTreeMap::new(),
             params: BTreeMap::new(),
             weights: BTreeMap::new(),
+            collected: Vec::new(),
             lengths: BTreeMap::new(),
             walk: None,
             local: Vec::new(),
@@ -175,7 +179,11 @@ impl<'p> Scope<'p> {
             FactorKind::Conditional { target, dist } => {
                 let value = self.read(target.var, &target.at, factor.span)?;
                 let counted = self.counted_at(target, factor.span)?;
-                self.log_density(dist, self.entries_of(target.var), &value, counted.as_ref())?
+                let density = self.log_density(dist, self.entries_of(target.var), &value, counted.as_ref())?;
+                match self.beside(target, dist, factor.span, counted.as_ref())? {
+                    Some(beside) => self.space.add(&density, &beside),
+                    None => density,
+                }
             }
             FactorKind::Potential(expr) => self.potential(expr)?,
             FactorKind::Deterministic { target, value }

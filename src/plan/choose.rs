@@ -236,7 +236,8 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &Bound) -> Resul
     let mut waiting = stage.lines.iter().peekable();
     while let Some(line) = waiting.next() {
         let phases = waiting.next_if(|next| are_phases(line, next)).is_some();
-        let (chosen, rows) = choose_line(program, line, phases, bound).map_err(|problem| (problem, Some(line)))?;
+        let (chosen, rows) =
+            choose_line(program, line, &stage.ties, phases, bound).map_err(|problem| (problem, Some(line)))?;
         if let (Some((before, first)), Some(now)) = (batch, rows)
             && before != now
         {
@@ -321,6 +322,7 @@ fn verify_patience(stage: &StagePlan) -> Result<(), Box<Diagnostic>> {
 fn choose_line(
     program: &Program,
     line: &Line,
+    ties: &[(ParamId, ParamId)],
     phases: bool,
     bound: &Bound,
 ) -> Result<(LinePlan, Option<Batch>), Box<Diagnostic>> {
@@ -409,7 +411,7 @@ fn choose_line(
     if let Some(method) = &method {
         check_part(method, &leaves, line.span)?;
     }
-    let (update, reason) = choose_update(program, &leaves, &group, method.as_ref(), optimiser, line.span)?;
+    let (update, reason) = choose_update(program, &leaves, &group, ties, method.as_ref(), optimiser, line.span)?;
     Ok((
         LinePlan { objective: ObjectivePlan::Expression { expr, leaves }, group, update, reason, span: line.span },
         batch,
@@ -622,10 +624,12 @@ fn choose_default(
 }
 
 /// EM where every M-step is closed, else a gradient; with the reason.
+#[allow(clippy::too_many_arguments)]
 fn choose_update(
     program: &Program,
     leaves: &[Leaf],
     group: &[ParamId],
+    ties: &[(ParamId, ParamId)],
     method: Option<&Method>,
     optimiser: Option<Optimiser>,
     at: Span,
@@ -636,7 +640,7 @@ fn choose_update(
     };
     let wants_em = matches!(method, Some(Method::Em));
     let claim = match only {
-        Some(plan) => em::claim(program, plan, group),
+        Some(plan) => em::claim(program, plan, group, ties),
         None => Err(Refusal {
             engine: "em",
             reason: Reason::of("the objective is not a single log-likelihood"),
@@ -645,7 +649,7 @@ fn choose_update(
     };
     let gradient_asked = optimiser.is_some() || matches!(method, Some(Method::Gradient | Method::Contrastive(_)));
     match claim {
-        Ok((fitted, reason)) if wants_em || !gradient_asked => Ok((Update::Em(fitted), reason)),
+        Ok((steps, reason)) if wants_em || !gradient_asked => Ok((Update::Em(steps), reason)),
         Err(refusal) if wants_em => {
             let mut problem =
                 Diagnostic::at(Code::OverrideRefused, at, format!("EM does not apply: {}", refusal.reason.text));

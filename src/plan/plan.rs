@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::method::{Optimiser, Schedule};
 use super::missing::Missing;
+pub use super::rules::regression::{Coefficients, Regression};
 use crate::analysis::Reason;
 use crate::base::approximate::Approximate;
 use crate::base::span::Span;
@@ -384,12 +385,21 @@ pub struct Fitted {
     pub mean: Option<ParamId>,
 }
 
+/// The M-steps of a line's parameters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct MSteps {
+    /// Parameters that are tables.
+    pub tables: Vec<Fitted>,
+    /// Normals with affine means, to which all others belong.
+    pub regressions: Vec<Regression>,
+}
+
 /// How parameters move.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Update {
     /// Expectation-maximisation: expected statistics under the posterior, then the maximum they give in closed form (Dempster et al.
     /// 1977).
-    Em(Vec<Fitted>),
+    Em(MSteps),
     /// A gradient step.
     Gradient(Optimiser),
 }

@@ -420,7 +420,7 @@ impl<'a, T: Scalar> Fit<'a, T> {
         let plan = &spec.stage.lines[spec.line];
         let stage = format!("a step of the stage `{}` with {} rows", spec.stage.name, rows.len());
         let program = cache.get(key, &self.limit(&stage, plan.span), || match &plan.update {
-            Update::Em(fitted) => expectation_step(spec, fitted),
+            Update::Em(steps) => expectation_step(spec, steps),
             Update::Gradient(optimiser) => gradient_step(spec, optimiser),
         })?;
         let mut inputs = self.gather(train, spec.inputs, rows, epoch_key);
@@ -469,11 +469,11 @@ impl<'a, T: Scalar> Fit<'a, T> {
             when,
         };
         for (line, plan) in stage.lines.iter().enumerate() {
-            if let Update::Em(fitted) = &plan.update {
+            if let Update::Em(steps) = &plan.update {
                 let spec = spec(line, 1);
                 let limit = Limit { bytes: self.options.memory, of: "the M-step", at: plan.span };
                 let key = (line, 0, Part::Maximise, Vec::new());
-                let program = cache.get(key, &limit, || maximisation_step(&spec, fitted))?;
+                let program = cache.get(key, &limit, || maximisation_step(&spec, steps))?;
                 run_program(program, &mut self.states, &[], self.options.seed, self.position.at).map_err(|e| {
                     run_error(&e, Some(plan.span), &[], self.position.at, &format!("stage {}", stage.name))
                 })?;

@@ -1,22 +1,28 @@
 //! Expectation-maximisation: applies where every parameter of a line is a table that its distributions read directly and whose
-//! maximum under weighted observations has a closed form, which the families' cards say ([`Fit`]).
+//! maximum under weighted observations has a closed form, which the families' cards say ([`Fit`]), or belongs to a regression.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::regression::find_regressions;
 use crate::analysis::Reason;
 use crate::model::{
     Arg, AxisId, Dist, Domain, Expr, Factor, FactorKind, Family, Fit, Node, ParamId, Program, Subscript,
 };
-use crate::plan::plan::{Fitted, LogLikPlan, Refusal};
+use crate::plan::plan::{Fitted, LogLikPlan, MSteps, Refusal};
 
 /// The M-step of each parameter of the group, and the reason, or why there is none. The expected complete log-likelihood is then
 /// maximal at statistics of the observations weighted by the posterior (Dempster, Laird & Rubin 1977), which derivatives of the
 /// log-likelihood give (Fisher's identity).
-pub fn claim(program: &Program, plan: &LogLikPlan, group: &[ParamId]) -> Result<(Vec<Fitted>, String), Refusal> {
+pub fn claim(
+    program: &Program,
+    plan: &LogLikPlan,
+    group: &[ParamId],
+    ties: &[(ParamId, ParamId)],
+) -> Result<(MSteps, String), Refusal> {
     let refuse = |reason: Reason| Refusal {
         engine: "em",
         reason,
-        mend: Some("tables of parameters that distributions read directly".to_string()),
+        mend: Some("tables of parameters that distributions read directly, and affine means of normals".to_string()),
     };
     if let Some(normaliser) = plan.normalisers.first() {
         return Err(refuse(Reason::of(format!("{} has a log-partition of its own", normaliser.name))));
@@ -25,32 +31,61 @@ pub fn claim(program: &Program, plan: &LogLikPlan, group: &[ParamId]) -> Result<
         return Err(refuse(Reason::of("the likelihood is conditional")));
     }
     let factors = &program.models[plan.clamped.model].factors;
-    let mut found: BTreeMap<ParamId, Fitted> = BTreeMap::new();
+    let mut steps = MSteps::default();
+    let mut others: BTreeMap<ParamId, Reason> = BTreeMap::new();
     for &param in group {
-        for factor in factors.iter().filter(|f| f.params().contains(&param)) {
-            let fitted = fit(program, factor, param, group).map_err(refuse)?;
-            let name = &program.params[param].name;
-            if found.insert(param, fitted.clone()).is_some_and(|before| before != fitted) {
-                let text = format!("`{name}` has no maximum in closed form: distributions read it in several ways");
-                return Err(refuse(Reason::at(factor.span, text)));
+        match fit(program, factors, param, group) {
+            Ok(fitted) => steps.tables.extend(fitted),
+            Err(reason) => {
+                others.insert(param, reason);
             }
         }
-        if let Some(fitted) = found.get(&param) {
-            check_prior(program, fitted).map_err(refuse)?;
-        }
     }
-    let fitted: Vec<Fitted> = found.into_values().collect();
-    let reason = match fitted.iter().all(|f| f.fit == Fit::Counts) {
-        true => "every parameter is a table of probabilities: the M-step is its normalised expected counts",
-        false => {
+    // A spread is not fitted apart from what it is measured about.
+    let together: BTreeSet<ParamId> =
+        factors.iter().map(Factor::params).filter(|p| p.iter().any(|p| others.contains_key(p))).flatten().collect();
+    let (apart, tables) = std::mem::take(&mut steps.tables)
+        .into_iter()
+        .partition(|f| matches!(f.fit, Fit::Mean | Fit::Spread) && together.contains(&f.param));
+    steps.tables = tables;
+    others.extend(Vec::into_iter(apart).map(|f: Fitted| (f.param, Reason::of(""))));
+    if !others.is_empty() {
+        let of: BTreeSet<ParamId> = others.keys().copied().collect();
+        if let Some((param, reason)) = others.into_iter().find(|(p, _)| ties.iter().any(|t| t.0 == *p || t.1 == *p)) {
+            let name = &program.params[param].name;
+            return Err(refuse(Reason { text: format!("`{name}` is no table and held equal to another"), ..reason }));
+        }
+        steps.regressions = find_regressions(program, plan.clamped.model, &of).map_err(refuse)?;
+    }
+    let reason = match (steps.regressions.is_empty(), steps.tables.iter().all(|f| f.fit == Fit::Counts)) {
+        (true, true) => "every parameter is a table of probabilities: the M-step is its normalised expected counts",
+        (true, false) => {
             "every parameter is a table that a distribution reads: the M-step is its weighted shares, means and spreads"
         }
+        (false, _) => "every M-step is closed: those of affine means are least squares on expected second moments",
     };
-    Ok((fitted, reason.to_string()))
+    Ok((steps, reason.to_string()))
+}
+
+/// How a parameter is fitted as a table; nothing where nothing reads it.
+fn fit(program: &Program, factors: &[Factor], param: ParamId, group: &[ParamId]) -> Result<Option<Fitted>, Reason> {
+    let mut found: Option<Fitted> = None;
+    for factor in factors.iter().filter(|f| f.params().contains(&param)) {
+        let fitted = fit_in(program, factor, param, group)?;
+        if found.replace(fitted.clone()).is_some_and(|before| before != fitted) {
+            let name = &program.params[param].name;
+            let text = format!("`{name}` has no maximum in closed form: distributions read it in several ways");
+            return Err(Reason::at(factor.span, text));
+        }
+    }
+    if let Some(fitted) = &found {
+        check_prior(program, fitted)?;
+    }
+    Ok(found)
 }
 
 /// How one factor has a parameter fitted.
-fn fit(program: &Program, factor: &Factor, param: ParamId, group: &[ParamId]) -> Result<Fitted, Reason> {
+fn fit_in(program: &Program, factor: &Factor, param: ParamId, group: &[ParamId]) -> Result<Fitted, Reason> {
     let name = &program.params[param].name;
     let not = |text: &str| Reason::at(factor.span, format!("`{name}` {text}"));
     let FactorKind::Conditional { dist, .. } = &factor.kind else {

@@ -4,6 +4,7 @@ mod absent;
 mod bound;
 mod chain;
 mod codes;
+mod em;
 mod gaps;
 mod guides;
 mod kills;

@@ -238,10 +238,10 @@ fn rates_and_shares_are_weighted_means() {
 }
 
 #[test]
-fn a_spread_about_a_mean_that_is_no_table_is_left_to_the_gradient() {
-    let text = mixture("param mu[Part]: Real[Dim], sd: Positive", "Normal(2 * mu[z], sd = sd)", "Real")
+fn a_mean_that_is_not_affine_is_left_to_the_gradient() {
+    let text = mixture("param mu[Part]: Real[Dim], sd: Positive", "Normal(exp(mu[z]), sd = sd)", "Real")
         .replace(" by em; epochs EPOCHS", "; epochs 1");
     let observed = rows(3, |s, _| s.normal());
     let told = compiled(&text, 1, &[("rows", data(&observed))]).explain().to_string();
-    assert!(told.contains("`mixture.mu` is not read as `mean` itself"), "{told}");
+    assert!(told.contains("is not affine in its parameters"), "{told}");
 }
