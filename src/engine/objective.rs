@@ -4,7 +4,7 @@
 //! A part is a named number a row that the objective is made of: the terms of a sum, the two sides of a bound, a log-density and the
 //! log-partition that normalises it. It is computed on the way to the whole and drawn beside it; nothing is learned from it.
 
-use super::contrastive::{Machine, negative_phase};
+use super::contrastive::{Machine, negative_phase, persistent_phase};
 use super::error::EmitError;
 use super::exact::{Energy, Mode, Tilts, factors_of, log_partition, partition_value};
 use super::phases::{draw_grey, layer, phases, steps_at};
@@ -269,10 +269,14 @@ pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> R
                 parts.push(Part::new(name, &log_z));
                 scope.space.scale(&log_z, -1.0)
             }
-            Normalising::Contrastive { .. } => match Machine::of(scope, plan.clamped.model, normaliser) {
-                Some(machine) => negative_phase(scope, &machine, steps_at(normaliser, when.epoch, when.epochs), false)?,
-                None => scope.space.scalar(0.0),
-            },
+            Normalising::Contrastive { chains, .. } => {
+                let steps = steps_at(normaliser, when.epoch, when.epochs);
+                match (Machine::of(scope, plan.clamped.model, normaliser), chains) {
+                    (Some(machine), None) => negative_phase(scope, &machine, steps, false)?,
+                    (Some(machine), Some(chains)) => persistent_phase(scope, &machine, chains, steps)?,
+                    (None, _) => scope.space.scalar(0.0),
+                }
+            }
         };
         value = scope.space.add(&value, &minus);
     }

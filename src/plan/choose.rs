@@ -244,6 +244,7 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &Bound) -> Resul
         batch = batch.or(rows.map(|rows| (rows, line.span)));
         lines.push(chosen);
     }
+    name_chains(&mut lines, batch.map(|(rows, _)| rows));
     let gentle = |line: &LinePlan| match &line.objective {
         ObjectivePlan::Expression { leaves, .. } => is_small(program, leaves, &line.group),
         ObjectivePlan::Layer(_) | ObjectivePlan::WakeSleep(_) => false,
@@ -300,6 +301,26 @@ fn are_phases(wake: &Line, sleep: &Line) -> bool {
         }
 }
 
+/// Tells the chains of a stage apart, and how many there are where the file does not say: as many as a step has rows.
+fn name_chains(lines: &mut [LinePlan], batch: Option<Batch>) {
+    let rows = match batch {
+        Some(Batch::Rows(rows)) => rows,
+        Some(Batch::All) | None => BATCH,
+    };
+    for (at, line) in lines.iter_mut().enumerate() {
+        let ObjectivePlan::Expression { leaves, .. } = &mut line.objective else { continue };
+        let sums = leaves.iter_mut().filter_map(|leaf| if let Leaf::LogLik(plan) = leaf { Some(plan) } else { None });
+        for (number, normaliser) in sums.flat_map(|plan| &mut plan.normalisers).enumerate() {
+            if let Normalising::Contrastive { chains: Some(chains), .. } = &mut normaliser.how {
+                chains.name = format!("chains.{at}.{number}");
+                if chains.count == 0 {
+                    chains.count = rows;
+                }
+            }
+        }
+    }
+}
+
 /// Errors: a stage stops by an objective whose value nobody knows.
 fn verify_patience(stage: &StagePlan) -> Result<(), Box<Diagnostic>> {
     match (&stage.patience, stage.lines.last()) {
@@ -343,7 +364,7 @@ fn choose_line(
     {
         let steps = match &method {
             None => Schedule::Constant(1.0),
-            Some(Method::Contrastive(steps)) => steps.clone(),
+            Some(Method::Contrastive(contrast)) if contrast.chains.is_none() => contrast.steps.clone(),
             Some(_) => {
                 let problem = Diagnostic::at(Code::NotSupported, line.span, "layers are learned by `cd(k)` so far");
                 return Err(Box::new(problem.help("write `by cd(1)`")));

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use super::ask::Chooser;
 use super::method::{Method, SWEEPS};
-use super::plan::{Answer, AnswerShape, Draws, Kind, NormaliserOf, Partition};
-use super::rules::contrastive::{find_sweep, find_undirected};
+use super::plan::{Answer, AnswerShape, Draws, Kind, NormaliserOf, Partition, Resampled};
+use super::rules::contrastive::find_undirected;
 use super::rules::partition::choose_partition;
+use super::rules::sweep::find_sweep;
 use crate::analysis::Situation;
 use crate::base::approximate::{Approximate, Gibbs};
 use crate::diag::{Code, Diagnostic};
@@ -81,8 +82,13 @@ impl Chooser<'_> {
                     };
                     let sweep = sweep
                         .into_iter()
-                        .map(|set| set.into_iter().filter(|v| !known(v)).collect::<Vec<_>>())
-                        .filter(|set| !set.is_empty())
+                        .map(|set| match set {
+                            Resampled::Together(vars) => {
+                                Resampled::Together(vars.into_iter().filter(|v| !known(v)).collect())
+                            }
+                            entries => entries,
+                        })
+                        .filter(|set| set.vars().iter().any(|v| !known(v)))
                         .collect();
                     gibbs.push((position, sweeps, sweep));
                 }

@@ -223,9 +223,14 @@ fn normaliser_told(normaliser: &Normaliser) -> Vec<Told> {
         Normalising::Exact(block) => {
             vec![base(block.engine.name().to_string(), block.kind.sign(), block.cost)]
         }
-        Normalising::Contrastive { steps, hidden, .. } => {
-            let mut told = vec![base(format!("contrastive divergence CD-{steps}"), "≈", None)];
-            told.extend(hidden.iter().map(|b| block_told("given the visible", b)));
+        Normalising::Contrastive { steps, hidden, chains, .. } => {
+            let engine = match chains {
+                None => format!("contrastive divergence CD-{steps}"),
+                Some(chains) => format!("persistent contrastive divergence PCD-{steps}, {} chains", chains.count),
+            };
+            let given = if chains.is_some() { "where a chain stands" } else { "given the visible" };
+            let mut told = vec![base(engine, "≈", None)];
+            told.extend(hidden.iter().map(|b| block_told(given, b)));
             told
         }
     }

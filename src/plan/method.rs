@@ -88,6 +88,22 @@ pub enum Rule {
     },
 }
 
+/// Contrastive divergence as it is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contrast {
+    /// Sweeps a step.
+    pub steps: Schedule,
+    /// Chains that go on from step to step: so many, or as many as a step has rows. Without them each starts from a row.
+    pub chains: Option<Option<usize>>,
+}
+
+impl Contrast {
+    /// From the rows of the data, by so many sweeps.
+    pub fn from_data(steps: Schedule) -> Contrast {
+        Contrast { steps, chains: None }
+    }
+}
+
 /// An engine asked for with `by`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Method {
@@ -110,7 +126,7 @@ pub enum Method {
     /// Gradient ascent, where EM would be chosen.
     Gradient,
     /// Contrastive divergence.
-    Contrastive(Schedule),
+    Contrastive(Contrast),
     /// Wake-sleep; named undirected parts by contrastive divergence.
     WakeSleep(Vec<(String, Schedule)>),
     /// An approximation of sums over discrete variables; Gibbs sampling is for draws of undirected parts too.
@@ -149,7 +165,7 @@ impl Method {
 }
 
 /// Words after `by` that are understood, for suggestions.
-const METHODS: [&str; 16] = [
+const METHODS: [&str; 17] = [
     "exact",
     "closed_form",
     "enumeration",
@@ -160,6 +176,7 @@ const METHODS: [&str; 16] = [
     "em",
     "gradient",
     "cd",
+    "pcd",
     "sampling",
     "loopy_bp",
     "mean_field",
@@ -374,8 +391,13 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         "gaussian" => Method::Gaussian,
         "em" => Method::Em,
         "gradient" => Method::Gradient,
-        "cd" => {
-            Method::Contrastive(settings.schedule("steps", true, Schedule::Constant(1.0), Kind::Count(MAX_SWEEPS))?)
+        "cd" | "pcd" => {
+            let steps = settings.schedule("steps", true, Schedule::Constant(1.0), Kind::Count(MAX_SWEEPS))?;
+            let chains = match call.name == "pcd" {
+                true => Some(settings.count("chains", false, MAX_STARTS)?),
+                false => None,
+            };
+            Method::Contrastive(Contrast { steps, chains })
         }
         "loopy_bp" => Method::Approximate(Approximate::LoopyBp(read_loopy_bp(&mut settings)?)),
         "mean_field" => Method::Approximate(Approximate::MeanField(read_mean_field(&mut settings)?)),
@@ -395,7 +417,7 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
                     .help("write `memory = cd(3)`"));
                 };
                 match read_method(inner)? {
-                    Method::Contrastive(steps) => parts.push((name.to_string(), steps)),
+                    Method::Contrastive(Contrast { steps, chains: None }) => parts.push((name.to_string(), steps)),
                     _ => {
                         return Err(Diagnostic::at(
                             Code::NotSupported,
@@ -415,6 +437,8 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         _ => return Err(unknown(call, "engine", &METHODS)),
     };
     settings.finish(match &method {
+        Method::Contrastive(Contrast { chains: Some(_), .. }) => &["steps", "chains"],
+        Method::Contrastive(_) => &["steps"],
         Method::Approximate(Approximate::LoopyBp(_)) => &["schedule", "damping", "tolerance", "rounds"],
         Method::Approximate(Approximate::MeanField(_)) => &["clusters", "tolerance", "rounds", "starts"],
         Method::Approximate(Approximate::Gibbs(_)) => &["sweeps", "burn_in", "chains", "blocks"],
@@ -432,7 +456,7 @@ pub fn read_learning(call: &Call) -> Result<Method, Diagnostic> {
         _ => return read_method(call),
     };
     Err(Diagnostic::at(Code::NotSupported, call.span, format!("learning by {name} is not built yet")).help(
-        "a question may be answered by it: write `by` there; for learning use an exact engine, `cd(k)` or a guide",
+        "a question may be answered by it: write `by` there; for learning use an exact engine, `cd(k)`, `pcd(k)` or a guide",
     ))
 }
 

@@ -186,17 +186,53 @@ pub enum NormaliserOf {
 pub enum Normalising {
     /// Computed.
     Exact(Box<Block>),
-    /// Only its gradient, by contrastive divergence (Hinton 2002): `steps` sweeps of block Gibbs from the data.
+    /// Only its gradient, by contrastive divergence (Hinton 2002): `steps` sweeps of block Gibbs from the data, or from where the
+    /// chains were left at the step before.
     Contrastive {
         /// Sweeps, perhaps scheduled over epochs.
         steps: Schedule,
-        /// Variables resampled together, in the order of a sweep; the first is resampled first.
-        sweep: Vec<Vec<VarId>>,
-        /// Variables whose value starts the chain and whose sample ends it; the rest is summed in closed form.
+        /// What is resampled at once, in the order of a sweep; the first is resampled first.
+        sweep: Vec<Resampled>,
+        /// Variables whose value is at hand where the chain starts from data.
         visible: Vec<VarId>,
-        /// Given a visible state: how the other variables are summed.
+        /// How some of the others are summed where the chain ends; without it the chain's own state is scored.
         hidden: Option<Box<Block>>,
+        /// Chains that go on from step to step (Younes 1989; Tieleman 2008); without them each starts from a row of the data.
+        chains: Option<Chains>,
     },
+}
+
+/// What one move of block Gibbs resamples, given everything else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Resampled {
+    /// All entries of some variables at once: they are independent given the rest.
+    Together(Vec<VarId>),
+    /// The entries of one variable that are coupled with each other: in turn those of each colour.
+    Entries {
+        /// The variable.
+        var: VarId,
+        /// How many colours, where the extents are known.
+        colours: Option<usize>,
+    },
+}
+
+impl Resampled {
+    /// The variables.
+    pub fn vars(&self) -> &[VarId] {
+        match self {
+            Resampled::Together(vars) => vars,
+            Resampled::Entries { var, .. } => std::slice::from_ref(var),
+        }
+    }
+}
+
+/// Chains that live as long as a stage does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Chains {
+    /// How many; 0 until the stage's batch is known.
+    pub count: usize,
+    /// The name under which their state is kept: no other chains of the stage have it.
+    pub name: String,
 }
 
 /// A log-partition that stands with a minus in the objective.
@@ -439,7 +475,7 @@ pub struct Draws {
     /// Positions of factors, parents first.
     pub order: Vec<usize>,
     /// Sweeps of block Gibbs for undirected parts, with the sets resampled together, by factor position.
-    pub gibbs: Vec<(usize, usize, Vec<Vec<VarId>>)>,
+    pub gibbs: Vec<(usize, usize, Vec<Resampled>)>,
     /// What is drawn first, from its posterior: variables with something fixed below them, or under potentials.
     pub posterior: Option<Partition>,
 }

@@ -52,7 +52,15 @@ pub enum Energy<'a> {
     Own(&'a dyn Fn(&mut Scope<'_>) -> Result<Named, EmitError>),
 }
 
-impl Energy<'_> {
+impl<'a> Energy<'a> {
+    /// The summands, where it is made of a model's.
+    pub fn factors(&self) -> Option<&[&'a Factor]> {
+        match self {
+            Energy::Pieces(factors) => Some(factors),
+            Energy::Own(_) => None,
+        }
+    }
+
     /// Their sum, over every plate but those named.
     pub fn emit(&self, scope: &mut Scope<'_>, keep: &[crate::model::AxisId]) -> Result<Named, EmitError> {
         match self {

@@ -191,8 +191,8 @@ pub fn line_method(line: &LinePlan) -> (String, String) {
             if line.update == Update::Em {
                 return ("em".to_string(), line.reason.clone());
             }
-            if let Some((steps, reason)) = contrastive(leaves) {
-                return (format!("cd({steps})"), reason.to_string());
+            if let Some((word, reason)) = contrastive(leaves) {
+                return (word, reason.to_string());
             }
             let reason = match leaves.as_slice() {
                 [Leaf::Variational(plan)] => &plan.reason,
@@ -203,24 +203,30 @@ pub fn line_method(line: &LinePlan) -> (String, String) {
     }
 }
 
-/// The sweeps of contrastive divergence, where it deals with every normaliser alike.
-fn contrastive(leaves: &[Leaf]) -> Option<(&Schedule, &str)> {
+/// Contrastive divergence as a file asks for it, where it deals with every normaliser alike.
+fn contrastive(leaves: &[Leaf]) -> Option<(String, &str)> {
     let sums: Vec<&LogLikPlan> =
         leaves.iter().filter_map(|leaf| if let Leaf::LogLik(plan) = leaf { Some(plan) } else { None }).collect();
     if sums.iter().any(|plan| plan.free.is_some()) {
         return None;
     }
-    let all: Option<Vec<(&Schedule, &str)>> = sums
+    let all: Option<Vec<(String, &str)>> = sums
         .iter()
         .flat_map(|plan| &plan.normalisers)
         .map(|normaliser| match &normaliser.how {
-            Normalising::Contrastive { steps, .. } => Some((steps, normaliser.reason.as_str())),
+            Normalising::Contrastive { steps, chains, .. } => {
+                let word = match chains {
+                    None => format!("cd({steps})"),
+                    Some(chains) => format!("pcd({steps}, chains = {})", chains.count),
+                };
+                Some((word, normaliser.reason.as_str()))
+            }
             Normalising::Exact(_) => None,
         })
         .collect();
-    let all = all?;
-    let first = *all.first()?;
-    all.iter().all(|(steps, _)| *steps == first.0).then_some(first)
+    let mut all = all?;
+    let alike = all.iter().all(|(word, _)| *word == all[0].0);
+    (alike && !all.is_empty()).then(|| all.remove(0))
 }
 
 /// What to write after `by` in a question that says nothing there, and why; none where no word has a part in it.

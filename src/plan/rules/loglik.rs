@@ -8,7 +8,7 @@ use crate::analysis::{NOTHING, Situation, find_components, find_pieces};
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{FactorKind, ModelId, Program, VarId};
-use crate::plan::method::{Method, Schedule};
+use crate::plan::method::Method;
 use crate::plan::plan::{Kind, LogLikPlan, NormaliserOf, Normalising};
 
 /// What a log-likelihood is asked of.
@@ -55,10 +55,7 @@ pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
         Situation { partial: &request.partial, ..Situation::new(request.program, request.model, &request.fixed) };
     let clamped = choose_partition(&situation, request.method).map_err(NoLogLik::Posterior)?;
     let below = Situation { fixed: &request.given, partial: &NOTHING, ..situation };
-    let steps: Option<&Schedule> = match request.method {
-        Some(Method::Contrastive(steps)) => Some(steps),
-        _ => None,
-    };
+    let by_chains = matches!(request.method, Some(Method::Contrastive(_)));
     // What comes near the one sum has to come near the other.
     let near = request.method.filter(|m| matches!(m, Method::Approximate(_)));
     let mut normalisers = Vec::new();
@@ -74,7 +71,7 @@ pub fn choose_loglik(request: &Request<'_>) -> Result<LogLikPlan, NoLogLik> {
     let mut free = None;
     if !find_pieces(&below).is_empty() {
         match choose_partition(&below, near) {
-            Ok(partition) if steps.is_none() => free = Some(partition),
+            Ok(partition) if !by_chains => free = Some(partition),
             other => {
                 let pieces = find_pieces(&below);
                 if pieces.iter().any(|p| p.inside) || !pieces.iter().all(|p| p.factor.targets().is_empty()) {

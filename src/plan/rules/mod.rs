@@ -10,4 +10,5 @@ pub mod loglik;
 pub mod order;
 pub mod partition;
 pub mod phases;
+pub mod sweep;
 pub mod variational;
