@@ -27,6 +27,12 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
     if let Some(partition) = &plan.posterior {
         draw_posterior(&mut scope, partition)?;
     }
+    if let Some(swept) = &plan.potentials {
+        let free: Vec<VarId> = swept.sweep.iter().flat_map(Resampled::vars).copied().collect();
+        draw_start(&mut scope, &free)?;
+        let energy = Energy::Pieces(factors_of(&scope, plan.model, &swept.pieces));
+        sweep_many(&mut scope, &swept.sweep, &energy, swept.sweeps)?;
+    }
     let recurrences = find_recurrences(&model.factors, &plan.order);
     for &position in &plan.order {
         let factor = &model.factors[position];

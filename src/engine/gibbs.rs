@@ -162,6 +162,15 @@ fn draw_entries(scope: &mut Scope<'_>, slot: &Slot, slope: &Named, curvature: Op
     Value::Number(scope.space.stop(&value))
 }
 
+/// Draws a variable's entries from their slopes and curvatures, which have all of its axes, and sets it in the scope.
+pub fn draw_from(scope: &mut Scope<'_>, var: VarId, slope: &Named, curvature: Option<&Named>) -> Result<(), EmitError> {
+    let class = scope.class(var)?;
+    let spin = scope.program.vars[var].domain == Domain::Spin;
+    let value = draw_entries(scope, &Slot { array: slope.clone(), class, spin }, slope, curvature);
+    scope.values.insert(var, value);
+    Ok(())
+}
+
 /// States drawn evenly, and standard normal numbers, for each entry of some variables: where a chain without data starts.
 pub fn draw_start(scope: &mut Scope<'_>, vars: &[VarId]) -> Result<(), EmitError> {
     let keep = keep_labels(scope, &[], &[])?;

@@ -1,10 +1,11 @@
 //! From plan to tensor programs: each engine turns a block of variables and their summands into nodes of one graph.
 //!
 //! `scope` evaluates a program's expressions with some variables given values, `recurrence` those that read their own past, and
-//! `conditional` the densities that they are arguments of. The engines in `exact`, `gibbs`, `contrastive`, `variational` and
+//! `conditional` the densities that they are arguments of. The engines in `exact`, `gibbs`, `contrastive`, `annealed`, `variational` and
 //! `phases` build on it, and `objective`, `answer`, `draws` and `update` put their pieces together into the programs that `train`
 //! runs. No gradient is written by hand: every one is a derivative of a graph.
 
+pub mod annealed;
 pub mod answer;
 mod conditional;
 pub mod contrastive;

@@ -269,6 +269,11 @@ pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> R
                 parts.push(Part::new(name, &log_z));
                 scope.space.scale(&log_z, -1.0)
             }
+            Normalising::Annealed(_) => {
+                let log_z = log_normaliser(scope, plan.clamped.model, normaliser)?;
+                parts.push(Part::new(format!("log Z of {}", normaliser.name), &log_z));
+                scope.space.scale(&log_z, -1.0)
+            }
             Normalising::Contrastive { chains, .. } => {
                 let steps = steps_at(normaliser, when.epoch, when.epochs);
                 match (Machine::of(scope, plan.clamped.model, normaliser), chains) {
@@ -287,14 +292,19 @@ pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> R
     Ok(Parted { whole: value, parts })
 }
 
-/// log Z of an undirected part whose plan is exact.
+/// log Z of an undirected part whose plan is exact, or the input that tells its estimate.
 pub fn log_normaliser(
     scope: &mut Scope<'_>,
     model: crate::model::ModelId,
     normaliser: &Normaliser,
 ) -> Result<Named, EmitError> {
-    let Normalising::Exact(block) = &normaliser.how else {
-        return Err(EmitError::of("this log-partition has only a gradient", "ask for a conditional instead"));
+    let block = match &normaliser.how {
+        Normalising::Exact(block) => block,
+        // Estimated beforehand, once for all rows.
+        Normalising::Annealed(plan) => return Ok(scope.space.input(&plan.name, &[])),
+        Normalising::Contrastive { .. } => {
+            return Err(EmitError::of("this log-partition has only a gradient", "ask for a conditional instead"));
+        }
     };
     let saved = scope.values.clone();
     scope.values.retain(|v, _| !normaliser.vars.contains(v));

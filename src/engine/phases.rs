@@ -18,7 +18,7 @@ use crate::tensor::op::{Binary, Law};
 pub fn steps_at(normaliser: &plan::Normaliser, epoch: usize, epochs: usize) -> usize {
     match &normaliser.how {
         Normalising::Contrastive { steps, .. } => steps.count_at(epoch, epochs),
-        Normalising::Exact(_) => 0,
+        Normalising::Exact(_) | Normalising::Annealed(_) => 0,
     }
 }
 

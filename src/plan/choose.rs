@@ -12,12 +12,13 @@ use super::plan::{
 };
 use super::rules::em;
 use super::rules::layer::choose_layer;
-use super::rules::loglik::{NoLogLik, Request, choose_loglik};
+use super::rules::loglik::{NoLogLik, Request, choose_bound, choose_loglik};
 use super::rules::partition::{refuse_coupled_groups, refuse_row_loops};
 use super::rules::phases::choose_phases;
 use super::rules::variational::choose_variational;
 use super::warnings::warn;
 use crate::analysis::Reason;
+use crate::base::approximate::Approximate;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{
@@ -391,7 +392,7 @@ fn choose_line(
             let plan = choose_phases(program, line.model, &own, parts, Vec::new(), line.span)?;
             return Ok((phases_line(program, line, plan, optimiser), batch));
         }
-        Some(Method::Ancestral | Method::Guide(_)) => {
+        Some(Method::Ancestral | Method::Guide(_) | Method::Annealing(_)) => {
             return Err(Box::new(
                 Diagnostic::at(Code::OverrideRefused, line.span, "this engine makes answers and learns nothing")
                     .help("leave out `by`: `ghmc explain` says what is chosen"),
@@ -489,10 +490,10 @@ pub fn choose_leaf(
 ) -> Result<Leaf, Box<Diagnostic>> {
     match objective {
         Objective::LogLik { model, targets, given } => {
-            Ok(Leaf::LogLik(loglik(program, *model, targets, given, bound, method, at)?))
+            Ok(Leaf::LogLik(loglik(program, *model, (targets, given), bound, method, learning, at)?))
         }
         Objective::LogDensity { of: Subject::Model(model), targets, given } => {
-            Ok(Leaf::LogLik(loglik(program, *model, targets, given, bound, method, at)?))
+            Ok(Leaf::LogLik(loglik(program, *model, (targets, given), bound, method, learning, at)?))
         }
         Objective::LogDensity { of: Subject::Guide(model), targets, .. } => {
             let Some(guide) = &program.models[*model].guide else {
@@ -522,6 +523,12 @@ pub fn choose_leaf(
         )),
         Objective::Bound { model, kl_weight } => {
             refuse_partial(program, *model, bound, at)?;
+            // Without a guide the mean field that comes closest to the posterior is one.
+            if let (Some(Method::Approximate(Approximate::MeanField(settings))), None) = (method, kl_weight) {
+                let found = request(program, *model, (&[], &[]), bound, None, learning, at)
+                    .and_then(|request| choose_bound(&request, settings));
+                return Ok(Leaf::LogLik(told(program, found, at)?));
+            }
             let weight = match kl_weight {
                 None => Schedule::Constant(1.0),
                 Some(argument) => read_schedule(argument, at)?,
@@ -551,28 +558,44 @@ pub fn choose_leaf(
 fn loglik(
     program: &Program,
     model: ModelId,
-    targets: &[VarId],
-    given: &[VarId],
+    scored: (&[VarId], &[VarId]),
     bound: &Bound,
     method: Option<&Method>,
+    learning: bool,
     at: Span,
 ) -> Result<LogLikPlan, Box<Diagnostic>> {
-    match try_loglik(program, model, targets, given, bound, method, at) {
-        Ok(plan) => Ok(plan),
-        Err(NoLogLik::Posterior(not)) => Err(Box::new(not.diagnostic(program, at))),
-        Err(NoLogLik::Told(problem)) => Err(problem),
-    }
+    told(program, try_loglik(program, model, scored, bound, method, learning, at), at)
+}
+
+fn told(program: &Program, found: Result<LogLikPlan, NoLogLik>, at: Span) -> Result<LogLikPlan, Box<Diagnostic>> {
+    found.map_err(|no| match no {
+        NoLogLik::Posterior(not) => Box::new(not.diagnostic(program, at)),
+        NoLogLik::Told(problem) => problem,
+    })
 }
 
 fn try_loglik(
     program: &Program,
     model: ModelId,
-    targets: &[VarId],
-    given: &[VarId],
+    scored: (&[VarId], &[VarId]),
     bound: &Bound,
     method: Option<&Method>,
+    learning: bool,
     at: Span,
 ) -> Result<LogLikPlan, NoLogLik> {
+    choose_loglik(&request(program, model, scored, bound, method, learning, at)?)
+}
+
+/// What a likelihood of A given B is asked of, where data bind some variables.
+fn request<'a>(
+    program: &'a Program,
+    model: ModelId,
+    (targets, given): (&[VarId], &[VarId]),
+    bound: &Bound,
+    method: Option<&'a Method>,
+    learning: bool,
+    at: Span,
+) -> Result<Request<'a>, NoLogLik> {
     let declared = &program.models[model];
     let ports = declared.vars.iter().copied().filter(|&v| program.vars[v].given);
     let b: BTreeSet<VarId> = given.iter().copied().chain(ports).collect();
@@ -592,12 +615,12 @@ fn try_loglik(
         return Err(NoLogLik::Told(Box::new(problem)));
     }
     let fixed = a.union(&b).copied().filter(|v| !partial.contains(v)).collect();
-    choose_loglik(&Request { program, model, fixed, partial, given: b, method, at })
+    Ok(Request { program, model, fixed, partial, given: b, method, learning, at })
 }
 
 /// Whether a line without an objective of its own has no exact likelihood to raise, so that only a bound is left.
 pub fn has_no_likelihood(program: &Program, line: &Line, bound: &Bound) -> bool {
-    let found = try_loglik(program, line.model, &[], &[], bound, None, line.span);
+    let found = try_loglik(program, line.model, (&[], &[]), bound, None, true, line.span);
     matches!(found, Err(NoLogLik::Posterior(_)))
 }
 
@@ -618,7 +641,7 @@ fn choose_default(
         Default::Leaf(Expr { node: Node::Objective(Box::new(objective)), ty, span: line.span }, Box::new(leaf))
     };
     let model = line.model;
-    match try_loglik(program, model, &[], &[], bound, method, line.span) {
+    match try_loglik(program, model, (&[], &[]), bound, method, true, line.span) {
         Ok(plan) => Ok(leaf(Objective::LogLik { model, targets: Vec::new(), given: Vec::new() }, Leaf::LogLik(plan))),
         Err(NoLogLik::Told(problem)) => Err(problem),
         Err(NoLogLik::Posterior(not)) => {

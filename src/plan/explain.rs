@@ -223,6 +223,11 @@ fn normaliser_told(normaliser: &Normaliser) -> Vec<Told> {
         Normalising::Exact(block) => {
             vec![base(block.engine.name().to_string(), block.kind.sign(), block.cost)]
         }
+        Normalising::Annealed(annealing) => {
+            let mut told = vec![base("annealed importance sampling".to_string(), "≈", None)];
+            told.extend(annealing.summed.iter().map(|b| block_told("in each run", b)));
+            told
+        }
         Normalising::Contrastive { steps, hidden, chains, .. } => {
             let engine = match chains {
                 None => format!("contrastive divergence CD-{steps}"),
@@ -369,11 +374,15 @@ fn answer_told(program: &Program, answer: &Answer) -> Vec<Told> {
             if vars.is_empty() {
                 return told;
             }
-            let engine = match draws.gibbs.first() {
-                Some((_, sweeps, _)) => format!("draws in order, block Gibbs({sweeps}) for undirected parts"),
+            let sweeps = draws.gibbs.first().map(|g| g.1).or(draws.potentials.as_ref().map(|s| s.sweeps));
+            let engine = match sweeps {
+                Some(sweeps) if draws.gibbs.is_empty() => {
+                    format!("block Gibbs({sweeps}) for potentials, then draws in order")
+                }
+                Some(sweeps) => format!("draws in order, block Gibbs({sweeps}) for undirected parts"),
                 None => "draws in order".to_string(),
             };
-            let kind = if draws.gibbs.is_empty() { "=" } else { "≈" };
+            let kind = if sweeps.is_none() { "=" } else { "≈" };
             told.push(Told {
                 of: String::new(),
                 vars,

@@ -104,6 +104,22 @@ impl Contrast {
     }
 }
 
+/// How finely annealed importance sampling goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Temperatures {
+    /// Runs, side by side.
+    pub chains: usize,
+    /// Temperatures.
+    pub betas: usize,
+}
+
+impl Default for Temperatures {
+    /// A hundred runs as Salakhutdinov & Murray 2008 take them, with about as many temperatures.
+    fn default() -> Temperatures {
+        Temperatures { chains: 100, betas: 10_000 }
+    }
+}
+
 /// An engine asked for with `by`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Method {
@@ -127,6 +143,8 @@ pub enum Method {
     Gradient,
     /// Contrastive divergence.
     Contrastive(Contrast),
+    /// Annealed importance sampling for log-partitions.
+    Annealing(Temperatures),
     /// Wake-sleep; named undirected parts by contrastive divergence.
     WakeSleep(Vec<(String, Schedule)>),
     /// An approximation of sums over discrete variables; Gibbs sampling is for draws of undirected parts too.
@@ -151,6 +169,7 @@ impl Method {
             Method::Em
             | Method::Gradient
             | Method::Contrastive(_)
+            | Method::Annealing(_)
             | Method::WakeSleep(_)
             | Method::Approximate(_)
             | Method::Ancestral
@@ -165,7 +184,7 @@ impl Method {
 }
 
 /// Words after `by` that are understood, for suggestions.
-const METHODS: [&str; 17] = [
+const METHODS: [&str; 18] = [
     "exact",
     "closed_form",
     "enumeration",
@@ -177,6 +196,7 @@ const METHODS: [&str; 17] = [
     "gradient",
     "cd",
     "pcd",
+    "ais",
     "sampling",
     "loopy_bp",
     "mean_field",
@@ -399,6 +419,13 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
             };
             Method::Contrastive(Contrast { steps, chains })
         }
+        "ais" => {
+            let usual = Temperatures::default();
+            Method::Annealing(Temperatures {
+                chains: settings.count("chains", true, MAX_STARTS)?.unwrap_or(usual.chains),
+                betas: settings.count("betas", false, MAX_SWEEPS)?.unwrap_or(usual.betas),
+            })
+        }
         "loopy_bp" => Method::Approximate(Approximate::LoopyBp(read_loopy_bp(&mut settings)?)),
         "mean_field" => Method::Approximate(Approximate::MeanField(read_mean_field(&mut settings)?)),
         "gibbs" => Method::Approximate(Approximate::Gibbs(read_gibbs(&mut settings)?)),
@@ -439,6 +466,7 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
     settings.finish(match &method {
         Method::Contrastive(Contrast { chains: Some(_), .. }) => &["steps", "chains"],
         Method::Contrastive(_) => &["steps"],
+        Method::Annealing(_) => &["chains", "betas"],
         Method::Approximate(Approximate::LoopyBp(_)) => &["schedule", "damping", "tolerance", "rounds"],
         Method::Approximate(Approximate::MeanField(_)) => &["clusters", "tolerance", "rounds", "starts"],
         Method::Approximate(Approximate::Gibbs(_)) => &["sweeps", "burn_in", "chains", "blocks"],

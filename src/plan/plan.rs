@@ -97,6 +97,16 @@ pub enum Engine {
     JunctionTree,
     /// A method that comes near, over the tables that a junction tree would sum: only where it is asked for.
     Approximate(Approximate),
+    /// Mean field over the summands as they stand, entries of a set settled at once (Saul, Jaakkola & Jordan 1996; Salakhutdinov &
+    /// Hinton 2009, equation 12): each entry's mean is what its conditional says at the others' means.
+    Settled {
+        /// What is settled at once, in order.
+        sweep: Vec<Resampled>,
+        /// It ends when no mean moved by more than this.
+        tolerance: f64,
+        /// Or after so many rounds.
+        rounds: usize,
+    },
     /// Integrate the variables of `summed`, in which log p̃ is quadratic, inside an enumeration of the joint states of `kept`: position
     /// by position along a plate (Kalman 1960; Rauch, Tung & Striebel 1965), or all entries at once.
     Gaussian {
@@ -118,6 +128,7 @@ impl Engine {
             Engine::ForwardBackward { .. } => "forward-backward",
             Engine::JunctionTree => "junction tree",
             Engine::Approximate(method) => method.name(),
+            Engine::Settled { .. } => super::rules::field::NAME,
             Engine::Gaussian { along: Some(_), .. } => super::rules::gaussian::CHAIN,
             Engine::Gaussian { along: None, .. } => super::rules::gaussian::DENSE,
         }
@@ -200,6 +211,23 @@ pub enum Normalising {
         /// Chains that go on from step to step (Younes 1989; Tieleman 2008); without them each starts from a row of the data.
         chains: Option<Chains>,
     },
+    /// An estimate of its value, by annealed importance sampling.
+    Annealed(Annealing),
+}
+
+/// Annealed importance sampling (Neal 2001; Salakhutdinov & Murray 2008) from independent entries to the part itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Annealing {
+    /// Runs, side by side.
+    pub chains: usize,
+    /// Temperatures between the start and the end.
+    pub betas: usize,
+    /// What is resampled at once at each temperature; the first is summed in closed form where `summed` is there.
+    pub sweep: Vec<Resampled>,
+    /// How the first set is summed.
+    pub summed: Option<Box<Block>>,
+    /// The name under which its value is handed to what needs it.
+    pub name: String,
 }
 
 /// What one move of block Gibbs resamples, given everything else.
@@ -465,6 +493,17 @@ pub struct TrainPlan {
     pub stages: Vec<StagePlan>,
 }
 
+/// Sweeps of block Gibbs over some summands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Swept {
+    /// How many.
+    pub sweeps: usize,
+    /// What is resampled at once, in order.
+    pub sweep: Vec<Resampled>,
+    /// The summands.
+    pub pieces: Vec<PieceRef>,
+}
+
 /// How draws are made: the model's factors in order, guide and Gibbs where conditioning asks for them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Draws {
@@ -476,6 +515,8 @@ pub struct Draws {
     pub order: Vec<usize>,
     /// Sweeps of block Gibbs for undirected parts, with the sets resampled together, by factor position.
     pub gibbs: Vec<(usize, usize, Vec<Resampled>)>,
+    /// Sweeps over what the model's own potentials tie together, where nothing draws it at once.
+    pub potentials: Option<Swept>,
     /// What is drawn first, from its posterior: variables with something fixed below them, or under potentials.
     pub posterior: Option<Partition>,
 }

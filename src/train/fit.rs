@@ -564,7 +564,7 @@ fn schedule_key(plan: &LinePlan, when: When) -> Vec<u64> {
         list.iter()
             .filter_map(|n| match &n.how {
                 crate::plan::Normalising::Contrastive { steps, .. } => Some(count(steps)),
-                crate::plan::Normalising::Exact(_) => None,
+                crate::plan::Normalising::Exact(_) | crate::plan::Normalising::Annealed(_) => None,
             })
             .collect()
     };

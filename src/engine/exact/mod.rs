@@ -2,6 +2,7 @@
 //! state, or a posterior sample, according to the semiring; their derivative in parameters is the expected statistic.
 
 mod enumeration;
+mod field;
 mod forward_backward;
 mod gaussian;
 mod gaussian_chain;
@@ -17,7 +18,7 @@ use crate::model::{Domain, Factor, VarId};
 use crate::plan::{Block, Engine, Partition, PieceRef};
 use crate::tensor::op::{Semiring, SiteId};
 
-pub use enumeration::{Slot, energy_with_slots};
+pub use enumeration::{Slot, energy_with_slots, normal_entries, sum_states};
 
 /// What the derivative of a log-partition is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +51,20 @@ pub enum Energy<'a> {
     Pieces(Vec<&'a Factor>),
     /// A potential of its own making.
     Own(&'a dyn Fn(&mut Scope<'_>) -> Result<Named, EmitError>),
+    /// A potential that multiplies no entries but those that some summands multiply.
+    Like {
+        /// The summands.
+        factors: Vec<&'a Factor>,
+        /// The potential.
+        potential: &'a dyn Fn(&mut Scope<'_>) -> Result<Named, EmitError>,
+    },
 }
 
 impl<'a> Energy<'a> {
-    /// The summands, where it is made of a model's.
+    /// The summands that say which entries are multiplied, where there are any.
     pub fn factors(&self) -> Option<&[&'a Factor]> {
         match self {
-            Energy::Pieces(factors) => Some(factors),
+            Energy::Pieces(factors) | Energy::Like { factors, .. } => Some(factors),
             Energy::Own(_) => None,
         }
     }
@@ -72,7 +80,7 @@ impl<'a> Energy<'a> {
                 }
                 Ok(sum)
             }
-            Energy::Own(f) => f(scope),
+            Energy::Own(f) | Energy::Like { potential: f, .. } => f(scope),
         }
     }
 }
@@ -106,6 +114,10 @@ pub fn log_partition(
                 return Err(EmitError::of("a junction tree is made of a model's summands", "use enumeration"));
             };
             tables::log_partition(scope, block, factors, tilts, mode)
+        }
+        Engine::Settled { sweep, tolerance, rounds } => {
+            let settling = field::Settling { sweep, tolerance: *tolerance, rounds: *rounds };
+            field::log_partition(scope, &settling, energy, tilts, mode)
         }
         Engine::Approximate(method) => {
             let Energy::Pieces(factors) = energy else {

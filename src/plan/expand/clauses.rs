@@ -7,7 +7,7 @@ use super::sums::word;
 use crate::model::{Factor, ModelId, ParamId, Program};
 use crate::plan::method::{Optimiser, Rule, Schedule, is_method};
 use crate::plan::plan::{
-    Answer, AskPlan, Block, Leaf, LinePlan, LogLikPlan, Normaliser, Normalising, ObjectivePlan, Update,
+    Annealing, Answer, AskPlan, Block, Leaf, LinePlan, LogLikPlan, Normaliser, Normalising, ObjectivePlan, Update,
 };
 use crate::syntax::ast::{ArgKind, Expr, ExprKind};
 
@@ -221,7 +221,7 @@ fn contrastive(leaves: &[Leaf]) -> Option<(String, &str)> {
                 };
                 Some((word, normaliser.reason.as_str()))
             }
-            Normalising::Exact(_) => None,
+            Normalising::Exact(_) | Normalising::Annealed(_) => None,
         })
         .collect();
     let mut all = all?;
@@ -249,11 +249,17 @@ pub fn answer_method(ask: &AskPlan) -> Option<(String, String)> {
             let mut blocks: Vec<&Block> = Vec::new();
             for leaf in leaves {
                 let Leaf::LogLik(plan) = leaf else { return None };
+                if let Some(told) = plan.normalisers.iter().find_map(|n| match &n.how {
+                    Normalising::Annealed(annealing) => Some((ais(annealing), n.reason.clone())),
+                    Normalising::Exact(_) | Normalising::Contrastive { .. } => None,
+                }) {
+                    return Some(told);
+                }
                 blocks.extend(&plan.clamped.blocks);
                 blocks.extend(plan.free.iter().flat_map(|p| &p.blocks));
                 blocks.extend(plan.normalisers.iter().filter_map(|n| match &n.how {
                     Normalising::Exact(block) => Some(block.as_ref()),
-                    Normalising::Contrastive { .. } => None,
+                    Normalising::Contrastive { .. } | Normalising::Annealed(_) => None,
                 }));
             }
             (!leaves.is_empty()).then(|| exact(&blocks, "nothing is latent"))
@@ -261,6 +267,7 @@ pub fn answer_method(ask: &AskPlan) -> Option<(String, String)> {
         Answer::Code { .. } | Answer::Compare { .. } => None,
         Answer::LogZ(normaliser) => match &normaliser.how {
             Normalising::Exact(block) => Some(exact(&[block.as_ref()], "")),
+            Normalising::Annealed(annealing) => Some((ais(annealing), normaliser.reason.clone())),
             Normalising::Contrastive { .. } => None,
         },
         Answer::Draws { draws, .. } if draws.posterior.is_some() => {
@@ -274,6 +281,11 @@ pub fn answer_method(ask: &AskPlan) -> Option<(String, String)> {
             None => ("ancestral".to_string(), "parents come before children".to_string()),
         }),
     }
+}
+
+/// Annealed importance sampling as a file asks for it.
+fn ais(annealing: &Annealing) -> String {
+    format!("ais(chains = {}, betas = {})", annealing.chains, annealing.betas)
 }
 
 /// The one word for how some blocks are summed, `exact` where they differ, with their reasons.

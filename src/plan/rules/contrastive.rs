@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::annealed;
 use super::junction::find_width;
 use super::partition::{MAX_LOG2_STATES, choose_block, names, refs};
 use super::sweep::{find_sweep, sweep_text};
@@ -9,7 +10,7 @@ use crate::analysis::{Component, Piece, Reason, Situation, find_coupling};
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{AxisKind, FactorKind, Program, VarId};
-use crate::plan::method::{Contrast, Method, Schedule};
+use crate::plan::method::{Contrast, Method, Schedule, Temperatures};
 use crate::plan::plan::{Block, Chains, Engine, Kind, Normaliser, NormaliserOf, Normalising, Refusal, Resampled};
 
 /// What is to be normalised: its variables and summands.
@@ -51,12 +52,14 @@ pub fn find_unguided(situation: &Situation<'_>, latent: &[VarId], parts: &[Undir
     latent.iter().copied().find(|&var| !summed(var) || read(var))
 }
 
-/// Plans a normaliser: `visible` are the variables whose values are at hand when it is learned.
+/// Plans a normaliser: `visible` are the variables whose values are at hand when it is learned. Where nothing is learned its value is
+/// wanted, exactly or estimated.
 pub fn choose_normaliser(
     situation: &Situation<'_>,
     part: &Undirected<'_>,
     visible: &BTreeSet<VarId>,
     asked: Option<&Method>,
+    learning: bool,
     at: Span,
 ) -> Result<Normaliser, Diagnostic> {
     let program = situation.program;
@@ -77,8 +80,21 @@ pub fn choose_normaliser(
         _ => None,
     };
     let wants_exact = asked.is_some_and(Method::sums);
+    let temperatures = match asked {
+        Some(Method::Annealing(asked)) => Some(*asked),
+        _ => None,
+    };
+    if let Some(temperatures) = temperatures {
+        let (annealing, reason) = annealed::choose(situation, part, temperatures, at)?;
+        rejected.push(Refusal {
+            engine: "exact",
+            reason: Reason::of("annealed importance sampling was asked for"),
+            mend: Some("leave out `by`".to_string()),
+        });
+        return Ok(make(Normalising::Annealed(annealing), reason, rejected));
+    }
     match choose_block(situation, &whole, asked) {
-        Ok(block) if steps.is_none() && (wants_exact || is_affordable(program, &whole, &block.engine)) => {
+        Ok(block) if steps.is_none() && (wants_exact || !learning || is_affordable(program, &whole, &block.engine)) => {
             let reason = match block.kind {
                 Kind::Exact => format!("log Z of {} exactly: {}", part.name, block.reason),
                 _ => format!("log Z of {}: {}", part.name, block.reason),
@@ -97,6 +113,10 @@ pub fn choose_normaliser(
             mend: Some("leave out `by`".to_string()),
         }),
         Err(not) => rejected.extend(not.refusals),
+    }
+    if !learning && steps.is_none() {
+        let (annealing, reason) = annealed::choose(situation, part, Temperatures::default(), at)?;
+        return Ok(make(Normalising::Annealed(annealing), reason, rejected));
     }
     let contrast = steps.cloned().unwrap_or(Contrast::from_data(Schedule::Constant(1.0)));
     let (how, reason) = choose_contrast(situation, part, visible, &contrast, at)?;
@@ -125,7 +145,7 @@ fn choose_contrast(
     if contrast.chains.is_some() {
         refuse_row_parts(situation, part, at)?;
     }
-    let sweep = find_sweep(program, part, &hidden).map_err(|reason| {
+    let sweep = find_sweep(program, &part.vars, &part.pieces, &hidden).map_err(|reason| {
         let mut d =
             Diagnostic::at(Code::NoEngine, at, format!("{} cannot be resampled", names(program, &part.vars)));
         if let Some(span) = reason.at {
@@ -178,7 +198,7 @@ fn choose_contrast(
 }
 
 /// How some variables of a part are summed given the others: exactly, or not at all.
-fn choose_summed(situation: &Situation<'_>, part: &Undirected<'_>, vars: &[VarId]) -> Option<Block> {
+pub(super) fn choose_summed(situation: &Situation<'_>, part: &Undirected<'_>, vars: &[VarId]) -> Option<Block> {
     let program = situation.program;
     let below = Component {
         vars: vars.to_vec(),
@@ -188,7 +208,7 @@ fn choose_summed(situation: &Situation<'_>, part: &Undirected<'_>, vars: &[VarId
     };
     let block = choose_block(situation, &below, None).ok()?;
     match &block.engine {
-        Engine::Approximate(_) => None,
+        Engine::Approximate(_) | Engine::Settled { .. } => None,
         // Numbers that are independent given the rest need no matrix.
         Engine::Gaussian { summed, kept, along: None } if kept.is_empty() => {
             let of: BTreeSet<VarId> = summed.iter().copied().collect();
@@ -205,7 +225,7 @@ fn choose_summed(situation: &Situation<'_>, part: &Undirected<'_>, vars: &[VarId
 }
 
 /// Chains that go on stand for one distribution: not for one that differs from row to row.
-fn refuse_row_parts(situation: &Situation<'_>, part: &Undirected<'_>, at: Span) -> Result<(), Diagnostic> {
+pub(super) fn refuse_row_parts(situation: &Situation<'_>, part: &Undirected<'_>, at: Span) -> Result<(), Diagnostic> {
     let program = situation.program;
     let outside = part.pieces.iter().flat_map(|p| p.factor.reads()).find(|r| !part.vars.contains(&r.var));
     let ragged = part.vars.iter().find(|&&v| {
@@ -221,10 +241,10 @@ fn refuse_row_parts(situation: &Situation<'_>, part: &Undirected<'_>, at: Span) 
     Err(Diagnostic::at(
         Code::OverrideRefused,
         at,
-        format!("chains that go on cannot learn {}: its log-partition differs from row to row", part.name),
+        format!("no one set of chains stands for {}: its log-partition differs from row to row", part.name),
     )
     .label(span, text)
-    .help("start them from the rows: `by cd(k)`"))
+    .help("it is learned by chains that start from the rows, `by cd(k)`"))
 }
 
 /// Cells of a junction tree that each step of learning may visit for a normaliser.
@@ -238,7 +258,7 @@ fn is_affordable(program: &Program, component: &Component<'_>, engine: &Engine) 
         }
         Engine::ForwardBackward { .. } | Engine::Gaussian { .. } => true,
         // It was asked for.
-        Engine::Approximate(_) => true,
+        Engine::Approximate(_) | Engine::Settled { .. } => true,
         Engine::JunctionTree => find_width(program, component).is_some_and(|w| w.cells <= MAX_CELLS_A_STEP),
     }
 }

@@ -84,6 +84,7 @@ pub fn choose_layer(
                 &part,
                 &known,
                 Some(&Method::Contrastive(Contrast::from_data(steps.clone()))),
+                true,
                 at,
             )?;
             Ok(LayerPlan {

@@ -56,7 +56,7 @@ pub fn choose_phases(
     for part in &undirected {
         let steps = parts.iter().find(|(n, _)| *n == part.name).map_or(Schedule::Constant(1.0), |(_, s)| s.clone());
         let method = Method::Contrastive(Contrast::from_data(steps));
-        normalisers.push(choose_normaliser(&situation, part, &known, Some(&method), at)?);
+        normalisers.push(choose_normaliser(&situation, part, &known, Some(&method), true, at)?);
     }
     let conditionals = order_factors(&declared.factors)
         .into_iter()

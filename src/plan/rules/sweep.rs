@@ -2,21 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use super::contrastive::Undirected;
-use crate::analysis::{Coupling, Reason, check_conditional, find_colours, find_coupling};
+use crate::analysis::{Coupling, Piece, Reason, check_conditional, find_colours, find_coupling};
 use crate::model::{Program, VarId};
 use crate::plan::plan::Resampled;
 
-/// The variables of an undirected part, gathered into sets whose entries are independent given the other sets: two for a bipartite part.
+/// Some variables, gathered into sets whose entries are independent given the other sets: two for a bipartite part.
 /// A variable that is coupled with itself stands alone, its entries in colours. `first` come first.
 ///
 /// # Errors
 /// A variable has no conditional that could be derived, with the statement that is the reason.
-pub fn find_sweep(program: &Program, part: &Undirected<'_>, first: &[VarId]) -> Result<Vec<Resampled>, Reason> {
-    let factors = || part.pieces.iter().map(|p| p.factor);
+pub fn find_sweep(
+    program: &Program,
+    vars: &[VarId],
+    pieces: &[Piece<'_>],
+    first: &[VarId],
+) -> Result<Vec<Resampled>, Reason> {
+    let factors = || pieces.iter().map(|p| p.factor);
     let coupling_of = |set: &BTreeSet<VarId>| -> Result<Coupling, Reason> { find_coupling(program, factors(), set) };
     let mut sets: Vec<(BTreeSet<VarId>, Option<Resampled>)> = Vec::new();
-    let rest = part.vars.iter().filter(|v| !first.contains(v));
+    let rest = vars.iter().filter(|v| !first.contains(v));
     for &var in first.iter().chain(rest) {
         let alone = BTreeSet::from([var]);
         let coupling = coupling_of(&alone)?;
@@ -45,7 +49,7 @@ pub fn find_sweep(program: &Program, part: &Undirected<'_>, first: &[VarId]) -> 
             None => sets.push((alone, None)),
         }
     }
-    let in_order = |set: BTreeSet<VarId>| part.vars.iter().copied().filter(|v| set.contains(v)).collect();
+    let in_order = |set: BTreeSet<VarId>| vars.iter().copied().filter(|v| set.contains(v)).collect();
     Ok(sets.into_iter().map(|(set, entries)| entries.unwrap_or_else(|| Resampled::Together(in_order(set)))).collect())
 }
 
