@@ -158,7 +158,7 @@ fn find_start(scope: &mut Scope<'_>, vars: &[VarId], factors: &[&Factor]) -> Res
     for (((&var, slot), slope), curve) in vars.iter().zip(&slots).zip(slopes).zip(curves) {
         let curve = curve.and_then(|_| found.next());
         let entries = match &curve {
-            Some(curve) => normal_entries(scope, &slope, curve),
+            Some(curve) => normal_entries(scope, &slope, curve, Mode::Marginals),
             None => sum_states(scope, slot, &slope, Mode::Marginals),
         };
         let entries = scope.space.align(&entries, &entry_axes(slot));
@@ -242,13 +242,15 @@ impl Runs<'_, '_> {
         then: impl FnOnce(&mut Scope<'_>, &Energy<'_>) -> Result<T, EmitError>,
     ) -> Result<T, EmitError> {
         let pieces = Energy::Pieces(self.factors.clone());
-        let potential = |scope: &mut Scope<'_>| -> Result<Named, EmitError> {
+        let potential = |scope: &mut Scope<'_>, given: &[Named]| -> Result<Named, EmitError> {
             let there = pieces.emit(scope, &[])?;
-            let here = start.energy(scope);
+            let Some((beta, arrays)) = given.split_first() else { return Ok(there) };
+            let here = self.start.with(arrays).energy(scope);
             let rest = scope.space.complement(beta);
             let (a, b) = (scope.space.mul(&here, &rest), scope.space.mul(&there, beta));
             Ok(scope.space.add(&a, &b))
         };
-        then(scope, &Energy::Like { factors: self.factors.clone(), potential: &potential })
+        let given = [beta.clone()].into_iter().chain(start.arrays()).collect();
+        then(scope, &Energy::Like { factors: self.factors.clone(), given, potential: &potential })
     }
 }

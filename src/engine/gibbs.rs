@@ -33,9 +33,11 @@ pub fn resample(scope: &mut Scope<'_>, set: &Resampled, energy: &Energy<'_>) -> 
                 }
                 return Ok(());
             }
-            repeat(scope, &vars, count, &[colours], &mut |scope, position, given| {
-                let mask = scope.space.zip(Binary::Eq, &given[0], position);
-                resample_where(scope, &vars, energy, Some(&mask))
+            let given: Vec<Named> = [colours].into_iter().chain(energy.given().iter().cloned()).collect();
+            repeat(scope, &vars, count, &given, &mut |scope, position, given| {
+                let Some((colours, rest)) = given.split_first() else { return Ok(()) };
+                let mask = scope.space.zip(Binary::Eq, colours, position);
+                resample_where(scope, &vars, &energy.inside(rest), Some(&mask))
             })
         }
     }

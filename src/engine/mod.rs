@@ -16,6 +16,7 @@ pub mod gibbs;
 pub mod junction;
 pub mod objective;
 pub mod phases;
+mod pseudo;
 mod recurrence;
 pub mod scope;
 pub mod update;

@@ -8,6 +8,7 @@ use super::contrastive::{Machine, negative_phase, persistent_phase};
 use super::error::EmitError;
 use super::exact::{Energy, Mode, Tilts, factors_of, log_partition, partition_value};
 use super::phases::{draw_grey, layer, phases, steps_at};
+use super::pseudo::pseudo_likelihood;
 use super::scope::Scope;
 use super::variational;
 use crate::dist::Named;
@@ -246,6 +247,12 @@ pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> R
     let data = scope.values.clone();
     if plan.normalisers.iter().any(|n| matches!(n.how, Normalising::Contrastive { .. })) {
         draw_grey(scope)?;
+    }
+    if let Some(vars) = &plan.each {
+        draw_grey(scope)?;
+        let value = pseudo_likelihood(scope, &plan.clamped, vars)?;
+        scope.values = data;
+        return Ok(value.into());
     }
     let mut value = partition_value(scope, &plan.clamped, &none, Mode::Marginals)?;
     let mut parts = vec![Part::new("log p̃", &value)];

@@ -162,6 +162,7 @@ fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result
         // A bound by the mean field that comes closest.
         Method::Approximate(Approximate::MeanField(_)) if value && is_bound(&ask.question) => true,
         Method::Annealing(_) => value && sums,
+        Method::PseudoLikelihood => matches!(&ask.question, Question::Value(_)) && sums,
         Method::Approximate(near) if draws || !sums => {
             let what = if draws { "draws" } else { "bounds under a guide" };
             return Err(Box::new(
@@ -354,7 +355,7 @@ impl Chooser<'_> {
                         },
                         // With a smaller weight on the divergence it bounds nothing.
                         Leaf::Variational(plan) => match plan.kl_weight {
-                            Schedule::Constant(weight) if weight >= 1.0 => Kind::LowerBound,
+                            Schedule::Constant(weight) if weight >= 1.0 && !plan.is_estimated() => Kind::LowerBound,
                             _ => Kind::Estimate,
                         },
                         Leaf::GuideDensity { .. } => Kind::Exact,

@@ -440,6 +440,9 @@ fn check_part(method: &Method, leaves: &[Leaf], at: Span) -> Result<(), Box<Diag
         Method::Contrastive(_) if !sums.any(|plan| plan.normalisers.iter().any(is_contrastive)) => {
             "contrastive divergence learns undirected parts, and this objective has none to normalise"
         }
+        Method::PseudoLikelihood if sums.next().is_none() => {
+            "pseudo-likelihood scores entries in place of a likelihood, and there is none in this objective"
+        }
         method if method.is_exact() && sums.next().is_none() => {
             "this objective sums nothing, so no engine has a part in it"
         }
@@ -683,7 +686,8 @@ fn choose_update(
             mend: None,
         }),
     };
-    let gradient_asked = optimiser.is_some() || matches!(method, Some(Method::Gradient | Method::Contrastive(_)));
+    let gradient_asked = optimiser.is_some()
+        || matches!(method, Some(Method::Gradient | Method::Contrastive(_) | Method::PseudoLikelihood));
     match claim {
         Ok(reason) if wants_em || !gradient_asked => Ok((Update::Em, reason)),
         Err(refusal) if wants_em => {

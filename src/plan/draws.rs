@@ -157,6 +157,10 @@ impl Chooser<'_> {
             if let Ok(partition) = choose_partition(&situation, Some(&chain)) {
                 return Ok((Some(partition), None));
             }
+            // Tables would be too large; the summands as they stand may do.
+            if let (true, Some(swept)) = (asked.is_empty(), self.choose_swept(&situation, sweeps)) {
+                return Ok((None, Some(swept)));
+            }
         }
         match choose_partition(&situation, self.method.filter(|m| m.is_exact())) {
             Ok(partition) => Ok((Some(partition), None)),

@@ -249,6 +249,15 @@ fn leaf_told(leaf: &Leaf) -> Vec<Told> {
                 told.extend(partition_told("log Z", free));
             }
             told.extend(plan.normalisers.iter().flat_map(normaliser_told));
+            told.extend(plan.each.iter().map(|vars| Told {
+                of: String::new(),
+                vars: vars.clone(),
+                engine: "pseudo-likelihood".to_string(),
+                kind: "≈".to_string(),
+                reason: "each entry is scored given all others, so that no log Z is needed".to_string(),
+                cost: None,
+                rejected: Vec::new(),
+            }));
             if told.is_empty() {
                 told.push(Told {
                     of: String::new(),
@@ -262,7 +271,7 @@ fn leaf_told(leaf: &Leaf) -> Vec<Told> {
             }
             told
         }
-        Leaf::Variational(plan) => vec![Told {
+        Leaf::Variational(plan) => std::iter::once(Told {
             of: String::new(),
             vars: plan.draws.iter().map(|d| d.0).collect(),
             engine: match plan.analytic.is_empty() {
@@ -273,7 +282,12 @@ fn leaf_told(leaf: &Leaf) -> Vec<Told> {
             reason: plan.reason.clone(),
             cost: None,
             rejected: plan.rejected.clone(),
-        }],
+        })
+        .chain(plan.joint.iter().flat_map(|joint| {
+            let below = partition_told("given the guide's", &joint.clamped);
+            below.into_iter().chain(joint.normalisers.iter().flat_map(normaliser_told))
+        }))
+        .collect(),
         Leaf::GuideDensity { fixed, .. } => vec![Told {
             of: "guide".to_string(),
             vars: fixed.clone(),

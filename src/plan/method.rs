@@ -114,9 +114,10 @@ pub struct Temperatures {
 }
 
 impl Default for Temperatures {
-    /// A hundred runs as Salakhutdinov & Murray 2008 take them, with about as many temperatures.
+    /// A hundred runs, as Salakhutdinov & Murray 2008 take them, through fewer temperatures than theirs: the way back tells where more are
+    /// needed.
     fn default() -> Temperatures {
-        Temperatures { chains: 100, betas: 10_000 }
+        Temperatures { chains: 100, betas: 2_000 }
     }
 }
 
@@ -145,6 +146,8 @@ pub enum Method {
     Contrastive(Contrast),
     /// Annealed importance sampling for log-partitions.
     Annealing(Temperatures),
+    /// Entries scored one by one given the others.
+    PseudoLikelihood,
     /// Wake-sleep; named undirected parts by contrastive divergence.
     WakeSleep(Vec<(String, Schedule)>),
     /// An approximation of sums over discrete variables; Gibbs sampling is for draws of undirected parts too.
@@ -170,6 +173,7 @@ impl Method {
             | Method::Gradient
             | Method::Contrastive(_)
             | Method::Annealing(_)
+            | Method::PseudoLikelihood
             | Method::WakeSleep(_)
             | Method::Approximate(_)
             | Method::Ancestral
@@ -184,7 +188,7 @@ impl Method {
 }
 
 /// Words after `by` that are understood, for suggestions.
-const METHODS: [&str; 18] = [
+const METHODS: [&str; 19] = [
     "exact",
     "closed_form",
     "enumeration",
@@ -197,6 +201,7 @@ const METHODS: [&str; 18] = [
     "cd",
     "pcd",
     "ais",
+    "pseudo_likelihood",
     "sampling",
     "loopy_bp",
     "mean_field",
@@ -411,6 +416,7 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         "gaussian" => Method::Gaussian,
         "em" => Method::Em,
         "gradient" => Method::Gradient,
+        "pseudo_likelihood" => Method::PseudoLikelihood,
         "cd" | "pcd" => {
             let steps = settings.schedule("steps", true, Schedule::Constant(1.0), Kind::Count(MAX_SWEEPS))?;
             let chains = match call.name == "pcd" {

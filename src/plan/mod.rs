@@ -26,7 +26,8 @@ pub use guides::{MissingGuide, missing_guides};
 pub use method::{Optimiser, Rule, Schedule};
 pub use missing::Missing;
 pub use plan::{
-    Annealing, Answer, AnswerShape, AskPlan, Block, Chains, Cost, Draws, Engine, Expectation, Kind, LayerPlan, Leaf,
-    LinePlan, LogLikPlan, Machine, Normaliser, NormaliserOf, Normalising, ObjectivePlan, Partition, PieceRef, Plan,
-    Refusal, Resampled, Side, StagePlan, Swept, TrainPlan, Update, VariationalPlan, WakeSleepPlan, partial_of,
+    Annealing, Answer, AnswerShape, AskPlan, Block, Chains, Cost, Draws, Engine, Expectation, JointPlan, Kind,
+    LayerPlan, Leaf, LinePlan, LogLikPlan, Machine, Normaliser, NormaliserOf, Normalising, ObjectivePlan, Partition,
+    PieceRef, Plan, Refusal, Resampled, Side, StagePlan, Swept, TrainPlan, Update, VariationalPlan, WakeSleepPlan,
+    partial_of,
 };

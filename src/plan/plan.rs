@@ -291,6 +291,8 @@ pub struct LogLikPlan {
     pub free: Option<Partition>,
     /// Normalisers of undirected parts.
     pub normalisers: Vec<Normaliser>,
+    /// Variables whose entries are scored one by one, each given all others, in place of all together (Besag 1975).
+    pub each: Option<Vec<VarId>>,
     /// What the value is; none if only the gradient is known.
     pub kind: Option<Kind>,
 }
@@ -304,6 +306,8 @@ pub struct VariationalPlan {
     pub draws: Vec<(VarId, Expectation)>,
     /// Variables whose Kullback–Leibler part is computed in closed form.
     pub analytic: Vec<VarId>,
+    /// Where the model has undirected parts: its joint density with what the guide does not draw summed out.
+    pub joint: Option<Box<JointPlan>>,
     /// Fixed variables.
     pub fixed: Vec<VarId>,
     /// Weight of the Kullback–Leibler part.
@@ -312,6 +316,15 @@ pub struct VariationalPlan {
     pub reason: String,
     /// Better engines that do not apply.
     pub rejected: Vec<Refusal>,
+}
+
+/// log p of what is known with the rest summed out, undirected parts normalised.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JointPlan {
+    /// log Z with data and guide variables fixed.
+    pub clamped: Partition,
+    /// What normalises undirected parts.
+    pub normalisers: Vec<Normaliser>,
 }
 
 /// How an expectation under a guide's conditional is taken.
@@ -413,6 +426,17 @@ pub enum ObjectivePlan {
     Layer(LayerPlan),
     /// Wake and sleep.
     WakeSleep(WakeSleepPlan),
+}
+
+impl VariationalPlan {
+    /// Whether a log-partition in it is an estimate, which bounds nothing.
+    pub fn is_estimated(&self) -> bool {
+        let estimated = |n: &Normaliser| match &n.how {
+            Normalising::Exact(block) => block.kind != Kind::Exact,
+            Normalising::Contrastive { .. } | Normalising::Annealed(_) => true,
+        };
+        self.joint.iter().flat_map(|j| &j.normalisers).any(estimated)
+    }
 }
 
 impl Leaf {

@@ -9,7 +9,7 @@ use super::events::Failure;
 use super::fit::run_program;
 use crate::engine::annealed::annealed;
 use crate::model::ModelId;
-use crate::plan::{Annealing, Leaf, LogLikPlan, Normaliser, Normalising};
+use crate::plan::{Annealing, Leaf, Normaliser, Normalising, VariationalPlan};
 use crate::runtime::States;
 
 /// Deviations on either side of an estimate that an interval of 95 % spans.
@@ -73,7 +73,11 @@ fn log_mean(logs: &[f64]) -> (f64, f64) {
 pub(super) fn estimated(leaves: &[Leaf]) -> Vec<(ModelId, &Normaliser, &Annealing)> {
     let mut found: Vec<(ModelId, &Normaliser, &Annealing)> = Vec::new();
     for leaf in leaves {
-        let Leaf::LogLik(LogLikPlan { clamped, normalisers, .. }) = leaf else { continue };
+        let (clamped, normalisers) = match leaf {
+            Leaf::LogLik(plan) => (&plan.clamped, &plan.normalisers),
+            Leaf::Variational(VariationalPlan { joint: Some(joint), .. }) => (&joint.clamped, &joint.normalisers),
+            Leaf::Variational(_) | Leaf::GuideDensity { .. } => continue,
+        };
         for normaliser in normalisers {
             if let Normalising::Annealed(plan) = &normaliser.how
                 && !found.iter().any(|(_, _, other)| other.name == plan.name)

@@ -9,7 +9,7 @@ use super::super::scope::Scope;
 use super::{Energy, Mode, Tilts, enumerate_states, keep_labels, with_own};
 use crate::dist::{Label, Named, Value};
 use crate::model::{AxisId, Domain, VarId};
-use crate::tensor::op::{Binary, Unary};
+use crate::tensor::op::{Binary, Law, Unary};
 
 /// log Σ over `kept` of exp of the closed-form sum over `summed`, repeated over plates: a number a row.
 pub fn log_partition(
@@ -87,9 +87,6 @@ pub fn sum_closed_form(
         pairs.push((slot.array.clone(), zeros));
     }
     let curves = curvatures(scope, summed, &slots, &slopes, None);
-    if mode != Mode::Marginals && curves.iter().any(Option::is_some) {
-        return Err(EmitError::of("numbers that are integrated in closed form have no states", "ask for their mean"));
-    }
     // Affine: the slope does not depend on the slot, and what the simplifier leaves of it is replaced all the same.
     let count = slopes.len();
     let mut roots = slopes;
@@ -104,7 +101,7 @@ pub fn sum_closed_form(
     for ((slot, slope), curve) in slots.iter().zip(roots).zip(curves) {
         let entries = match curve.and_then(|_| bent.next()) {
             Some(curve) => {
-                let entries = normal_entries(scope, &slope, &curve);
+                let entries = normal_entries(scope, &slope, &curve, mode);
                 scope.space.align(&entries, &slot.array.labels)
             }
             None => sum_states(scope, slot, &slope, mode),
@@ -162,16 +159,32 @@ pub fn energy_with_slots(
     Ok((f?, slots))
 }
 
-/// log ∫ exp(slope·x + ½ curvature·x²) dx for each entry: slope²/2λ + ½ log 2π/λ with the precision λ, minus the curvature.
-pub fn normal_entries(scope: &mut Scope<'_>, slope: &Named, curvature: &Named) -> Named {
+/// log ∫ exp(slope·x + ½ curvature·x²) dx for each entry: slope²/2λ + ½ log 2π/λ with the precision λ, minus the curvature. Its derivative
+/// in the slope is the mean, or a draw where the mode says so; the best value has no width.
+pub fn normal_entries(scope: &mut Scope<'_>, slope: &Named, curvature: &Named, mode: Mode) -> Named {
     let precision = scope.space.scale(curvature, -1.0);
     let square = scope.space.map(Unary::Square, slope);
     let lifted = scope.space.zip(Binary::Div, &square, &precision);
-    let log = scope.space.map(Unary::Log, &precision);
-    let turn = scope.space.scalar(std::f64::consts::TAU.ln());
-    let width = scope.space.sub(&turn, &log);
-    let both = scope.space.add(&lifted, &width);
-    scope.space.scale(&both, 0.5)
+    let mut value = scope.space.scale(&lifted, 0.5);
+    if mode != Mode::Best {
+        let log = scope.space.map(Unary::Log, &precision);
+        let turn = scope.space.scalar(std::f64::consts::TAU.ln());
+        let width = scope.space.sub(&turn, &log);
+        let width = scope.space.scale(&width, 0.5);
+        value = scope.space.add(&value, &width);
+    }
+    if mode == Mode::Sample {
+        // The term is 0, and its derivative in the slope the noise of a draw.
+        let noise = scope.space.random(Law::Normal, &slope.labels);
+        let root = scope.space.map(Unary::Sqrt, &precision);
+        let noise = scope.space.zip(Binary::Div, &noise, &root);
+        let noise = scope.space.stop(&noise);
+        let moved = scope.space.mul(slope, &noise);
+        let still = scope.space.stop(&moved);
+        let nothing = scope.space.sub(&moved, &still);
+        value = scope.space.add(&value, &nothing);
+    }
+    value
 }
 
 /// log Σ_k exp(s_k · slope) for each entry.

@@ -45,6 +45,9 @@ impl Mode {
 /// Potentials added to variables so that a derivative in them reads off posteriors: an array over row, axes and states.
 pub type Tilts = BTreeMap<VarId, Named>;
 
+/// A potential that is told the arrays it reads.
+pub type Potential<'a> = dyn Fn(&mut Scope<'_>, &[Named]) -> Result<Named, EmitError> + 'a;
+
 /// The summands of a block.
 pub enum Energy<'a> {
     /// Summands of a model.
@@ -55,8 +58,10 @@ pub enum Energy<'a> {
     Like {
         /// The summands.
         factors: Vec<&'a Factor>,
+        /// Arrays that the potential reads besides values and parameters, handed into the body of a loop with it.
+        given: Vec<Named>,
         /// The potential.
-        potential: &'a dyn Fn(&mut Scope<'_>) -> Result<Named, EmitError>,
+        potential: &'a Potential<'a>,
     },
 }
 
@@ -66,6 +71,25 @@ impl<'a> Energy<'a> {
         match self {
             Energy::Pieces(factors) | Energy::Like { factors, .. } => Some(factors),
             Energy::Own(_) => None,
+        }
+    }
+
+    /// The arrays it reads besides values and parameters.
+    pub fn given(&self) -> &[Named] {
+        match self {
+            Energy::Like { given, .. } => given,
+            Energy::Pieces(_) | Energy::Own(_) => &[],
+        }
+    }
+
+    /// The same inside the body of a loop, where those arrays have other nodes.
+    pub fn inside(&self, given: &[Named]) -> Energy<'a> {
+        match self {
+            Energy::Pieces(factors) => Energy::Pieces(factors.clone()),
+            Energy::Own(f) => Energy::Own(*f),
+            Energy::Like { factors, potential, .. } => {
+                Energy::Like { factors: factors.clone(), given: given.to_vec(), potential: *potential }
+            }
         }
     }
 
@@ -80,7 +104,8 @@ impl<'a> Energy<'a> {
                 }
                 Ok(sum)
             }
-            Energy::Own(f) | Energy::Like { potential: f, .. } => f(scope),
+            Energy::Own(f) => f(scope),
+            Energy::Like { given, potential, .. } => potential(scope, given),
         }
     }
 }

@@ -93,8 +93,11 @@ pub fn choose_normaliser(
         });
         return Ok(make(Normalising::Annealed(annealing), reason, rejected));
     }
-    match choose_block(situation, &whole, asked) {
-        Ok(block) if steps.is_none() && (wants_exact || !learning || is_affordable(program, &whole, &block.engine)) => {
+    match choose_block(situation, &whole, asked).map(|block| without_matrix(program, &part.pieces, block)) {
+        Ok(block)
+            if steps.is_none()
+                && (wants_exact || !learning && is_small(&block) || is_affordable(program, &whole, &block.engine)) =>
+        {
             let reason = match block.kind {
                 Kind::Exact => format!("log Z of {} exactly: {}", part.name, block.reason),
                 _ => format!("log Z of {}: {}", part.name, block.reason),
@@ -206,24 +209,27 @@ pub(super) fn choose_summed(situation: &Situation<'_>, part: &Undirected<'_>, va
         plates: Vec::new(),
         partial: Vec::new(),
     };
-    let block = choose_block(situation, &below, None).ok()?;
-    match &block.engine {
-        Engine::Approximate(_) | Engine::Settled { .. } => None,
-        // Numbers that are independent given the rest need no matrix.
-        Engine::Gaussian { summed, kept, along: None } if kept.is_empty() => {
-            let of: BTreeSet<VarId> = summed.iter().copied().collect();
-            let coupling = find_coupling(program, below.pieces.iter().map(|p| p.factor), &of).ok()?;
-            if coupling.across.is_some() || !coupling.within.is_empty() {
-                return Some(block);
-            }
-            let reason = format!("{} are normal, each entry on its own given the rest", names(program, summed));
-            let engine = Engine::Enumeration { summed: summed.clone(), kept: Vec::new() };
-            Some(Block { engine, reason, ..block })
-        }
-        _ => Some(block),
-    }
+    let block = without_matrix(program, &below.pieces, choose_block(situation, &below, None).ok()?);
+    let is_sampled = matches!(block.engine, Engine::Approximate(_) | Engine::Settled { .. });
+    (!is_sampled).then_some(block)
 }
 
+/// A block whose numbers are independent of each other given its states, each integrated on its own: that needs no matrix.
+fn without_matrix(program: &Program, pieces: &[Piece<'_>], block: Block) -> Block {
+    let Engine::Gaussian { summed, kept, along: None } = &block.engine else { return block };
+    let of: BTreeSet<VarId> = summed.iter().copied().collect();
+    match find_coupling(program, pieces.iter().map(|p| p.factor), &of) {
+        Ok(coupling) if coupling.across.is_none() && coupling.within.is_empty() => {}
+        _ => return block,
+    }
+    let told = names(program, summed);
+    let reason = match kept.is_empty() {
+        true => format!("{told} are normal, each entry on its own given the rest"),
+        false => format!("the joint states of {}, with {told} normal, each entry on its own", names(program, kept)),
+    };
+    let engine = Engine::Enumeration { summed: summed.clone(), kept: kept.clone() };
+    Block { engine, reason, ..block }
+}
 /// Chains that go on stand for one distribution: not for one that differs from row to row.
 pub(super) fn refuse_row_parts(situation: &Situation<'_>, part: &Undirected<'_>, at: Span) -> Result<(), Diagnostic> {
     let program = situation.program;
@@ -249,6 +255,14 @@ pub(super) fn refuse_row_parts(situation: &Situation<'_>, part: &Undirected<'_>,
 
 /// Cells of a junction tree that each step of learning may visit for a normaliser.
 const MAX_CELLS_A_STEP: f64 = 16384.0;
+
+/// Bytes above which a sum that is taken once is estimated instead, unless it is asked for.
+const MAX_BYTES_ONCE: f64 = (1 << 31) as f64;
+
+/// An exact normaliser that is computed once needs memory for its states.
+fn is_small(block: &Block) -> bool {
+    block.cost.is_none_or(|cost| cost.bytes <= MAX_BYTES_ONCE)
+}
 
 /// Exact normalisers are recomputed at every step, so they must be far cheaper than one answer may be.
 fn is_affordable(program: &Program, component: &Component<'_>, engine: &Engine) -> bool {

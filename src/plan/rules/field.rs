@@ -13,10 +13,9 @@ use crate::plan::plan::{Block, Engine, Kind, Partition, PieceRef, Refusal, Resam
 /// What the engine is called.
 pub const NAME: &str = "mean field";
 
-/// Mean field while parameters are learned: the means need not be right to more digits than a step moves them (Salakhutdinov & Hinton
-/// 2009 take 30 rounds).
+/// Mean field while parameters are learned: the means need not be right to more digits than a step moves them.
 pub fn learning() -> MeanField {
-    MeanField { tolerance: 1e-3, rounds: 30, ..MeanField::default() }
+    MeanField { tolerance: 1e-2, rounds: 15, ..MeanField::default() }
 }
 
 /// The engine with its reason, or why it does not apply.
@@ -55,32 +54,34 @@ pub fn claim(program: &Program, component: &Component<'_>, settings: &MeanField)
     Ok((Engine::Settled { sweep, tolerance: settings.tolerance, rounds: settings.rounds }, reason))
 }
 
-/// A log-partition with each block summed exactly where that can be done, else by mean field: a lower bound, and one with a derivative.
+/// A log-partition with a derivative that is a lower bound: each block summed exactly where that can be done, else by mean field; the
+/// other way round where that was `asked` for.
 ///
 /// # Errors
 /// A block that neither reaches, with every refusal.
-pub fn settle_partition(situation: &Situation<'_>, settings: &MeanField) -> Result<Partition, NotExact> {
+pub fn settle_partition(situation: &Situation<'_>, settings: &MeanField, asked: bool) -> Result<Partition, NotExact> {
     let mut blocks = Vec::new();
     let mut touched: BTreeSet<PieceRef> = BTreeSet::new();
     for component in find_components(situation) {
-        let block = match choose_block(situation, &component, None) {
-            Ok(block) => block,
-            Err(mut not) => match claim(situation.program, &component, settings) {
-                Ok((engine, reason)) => Block {
-                    vars: component.vars.clone(),
-                    pieces: refs(situation, &component.pieces),
-                    plates: Vec::new(),
-                    engine,
-                    kind: Kind::LowerBound,
-                    reason,
-                    cost: None,
-                    rejected: not.refusals,
-                },
-                Err(refusal) => {
-                    not.refusals.push(refusal);
-                    return Err(not);
-                }
-            },
+        let own = claim(situation.program, &component, settings);
+        let near = |engine: Engine, reason: String, rejected: Vec<Refusal>| Block {
+            vars: component.vars.clone(),
+            pieces: refs(situation, &component.pieces),
+            plates: Vec::new(),
+            engine,
+            kind: Kind::LowerBound,
+            reason,
+            cost: None,
+            rejected,
+        };
+        let block = match (choose_block(situation, &component, None), own) {
+            (_, Ok((engine, reason))) if asked => near(engine, reason, Vec::new()),
+            (Ok(block), _) => block,
+            (Err(not), Ok((engine, reason))) => near(engine, reason, not.refusals),
+            (Err(mut not), Err(refusal)) => {
+                not.refusals.push(refusal);
+                return Err(not);
+            }
         };
         touched.extend(&block.pieces);
         blocks.push(block);
