@@ -152,7 +152,9 @@ impl Walker<'_> {
                 let own = vec![Reading { var: target.var, at }];
                 match dist.family {
                     Family::Bernoulli | Family::Categorical => Some(vec![own]),
-                    Family::Normal if dist.arg(Arg::Cov).is_none() => Some(self.product(&[own.clone()], &[own])?),
+                    Family::Normal if dist.arg(Arg::Cov).is_none() => {
+                        self.product(std::slice::from_ref(&own), std::slice::from_ref(&own))
+                    }
                     _ => None,
                 }
             }

@@ -182,9 +182,11 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
     let weighted = scope.space.scale(&divergence, kl_weight);
     let value = scope.space.sub(&fit, &weighted);
     let whole = averaged(scope, &sums, value);
-    let parts = [(FIT, fit), (DIVERGENCE, divergence)]
-        .map(|(name, value)| Part { name: name.to_string(), value: averaged(scope, &sums, value) })
-        .to_vec();
+    let names = if plan.joint.is_some() { ["log p", "log q"] } else { [FIT, DIVERGENCE] };
+    let mut parts = Vec::new();
+    for (name, value) in names.into_iter().zip([fit, divergence]) {
+        parts.push(Part { name: name.to_string(), value: averaged(scope, &sums, value) });
+    }
     scope.values = before;
     Ok(Parted { whole, parts })
 }

@@ -8,8 +8,8 @@ use super::guides::form;
 use super::method::{Optimiser, Rule};
 use super::missing::Missing;
 use super::plan::{
-    Answer, AskPlan, Block, Cost, Leaf, LinePlan, Machine, Normaliser, Normalising, ObjectivePlan, Partition, Plan,
-    Refusal, Update,
+    Answer, AskPlan, Block, Cost, Expectation, Leaf, LinePlan, Machine, Normaliser, Normalising, ObjectivePlan,
+    Partition, Plan, Refusal, Update,
 };
 use super::rules::partition::names;
 use crate::base::span::{Sources, Span};
@@ -275,6 +275,9 @@ fn leaf_told(leaf: &Leaf) -> Vec<Told> {
             of: String::new(),
             vars: plan.draws.iter().map(|d| d.0).collect(),
             engine: match plan.analytic.is_empty() {
+                true if plan.draws.iter().all(|(_, how)| *how == Expectation::Enumerated) => {
+                    "variational bound, summed over the guide's states".to_string()
+                }
                 true => "reparameterised variational bound".to_string(),
                 false => "reparameterised variational bound, KL in closed form".to_string(),
             },

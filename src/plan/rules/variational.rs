@@ -131,7 +131,8 @@ pub fn choose_variational(
         } else {
             let own = if discrete { joint_states(program, var) } else { None };
             let all = own.and_then(|n| states.checked_mul(n)).filter(|&n| n <= MOST_STATES);
-            let enumerable = discrete && program.vars[var].axes().is_empty() || all.is_some();
+            // Where a sum stands at each state of the guide's anyway, few joint states of several entries are gone through.
+            let enumerable = discrete && program.vars[var].axes().is_empty() || joint.is_some() && all.is_some();
             if let (true, Some(own)) = (enumerable, own) {
                 states = states.saturating_mul(own);
             }

@@ -412,3 +412,35 @@ fn pseudo_likelihood_is_climbed() {
     assert!(after > before + 0.5, "{before} to {after}");
     assert!(history[0].epochs.iter().all(|e| e.objectives[0].is_some()), "its value is known");
 }
+
+#[test]
+fn log_z_of_a_machine_that_has_learned_digits_is_found_to_half_a_nat() {
+    let text = "data digits = dataset(\"digits\") { x: Bool[Pixel] = binarise(image) }
+axis Hidden = 15
+model m {
+  param W: Real[Pixel, Hidden], b: Real[Pixel], c: Real[Hidden]
+  var x: Bool[Pixel], h: Bool[Hidden]
+  factor x @ W @ h + b @ x + c @ h
+}
+train m on digits.train {
+  init W from Normal(0, sd = 0.01)
+  maximise loglik by pcd(1, chains = 50) with sgd(0.05, batch = 50)
+  epochs 15
+}
+query exact = logZ of m by exact
+query runs = logZ of m by ais(chains = 50, betas = 300)
+evaluate first = loglik of m on digits.test by exact
+";
+    let compiled = compiled(text, 1, &[]);
+    let start = drawn(&compiled, 0.01, 2);
+    let (end, _) = learn(&compiled, 1, &start);
+    let before = figure(&answers(&compiled, &start), "first");
+    let found = told(&compiled, &end);
+    let number = |name: &str| match found.iter().find(|a| a.name == name).map(|a| &a.value) {
+        Some(ghmc::train::AnswerValue::Number(v)) => *v,
+        other => panic!("{name}: {other:?}"),
+    };
+    assert!(number("first") > before + 15.0, "{before} to {}: it has learned nothing", number("first"));
+    let (exact, runs) = (number("exact"), estimate(&found, "runs"));
+    assert!((runs.value - exact).abs() < 0.5 && (runs.reverse - exact).abs() < 1.0, "{runs:?}, exactly {exact}");
+}
