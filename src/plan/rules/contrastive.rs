@@ -166,16 +166,19 @@ fn choose_contrast(
         .filter(|vars| !vars.is_empty() && (contrast.chains.is_some() || vars.iter().all(|v| hidden.contains(v))))
         .find_map(|vars| choose_summed(situation, part, vars));
     if inner.is_none() && contrast.chains.is_none() && !hidden.is_empty() && first != hidden {
-        return Err(Diagnostic::at(
-            Code::NoEngine,
-            at,
-            format!(
-                "no chain of {} can start from a row: {} have no exact posterior",
-                part.name,
-                names(program, &hidden)
-            ),
-        )
-        .help("let chains go on from step to step instead: `by pcd(k)`"));
+        let text = format!(
+            "no chain of {} can start from a row: {} have no exact posterior",
+            part.name,
+            names(program, &hidden)
+        );
+        let mut d = Diagnostic::at(Code::NoEngine, at, text);
+        let of: BTreeSet<VarId> = hidden.iter().copied().collect();
+        if let Ok(coupling) = find_coupling(program, part.pieces.iter().map(|p| p.factor), &of) {
+            for span in coupling.within.values().map(|(_, span)| *span).chain(coupling.across) {
+                d = d.label(span, "this couples them given the rest");
+            }
+        }
+        return Err(d.help("let chains go on from step to step instead: `by pcd(k)`"));
     }
     let moves = sweep_text(program, &sweep);
     let steps = &contrast.steps;
