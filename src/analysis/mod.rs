@@ -5,12 +5,14 @@
 //! a chain, which variables can be summed in closed form. Reasons for a "no" are values that name a place.
 
 mod chain;
+mod coupling;
 mod degree;
 mod parts;
 mod quadratic;
 mod situation;
 
 pub use chain::{ChainFact, find_chain};
+pub use coupling::{Apart, Coupling, check_conditional, find_colours, find_coupling};
 pub use degree::{Degree, find_degree, find_factor_degree};
 pub use parts::{Parts, find_parts};
 pub use quadratic::find_quadratic;

@@ -29,6 +29,11 @@ pub fn answer_json(answered: &Answered) -> Value {
     if let Some(rows) = answered.rows {
         object.insert("n".into(), json!(rows));
     }
+    if let Some(estimate) = &answered.estimate {
+        let (low, high) = estimate.interval;
+        let log_z = json!({ "value": estimate.value, "interval": [low, high], "reverse": estimate.reverse });
+        object.insert("log_z".into(), log_z);
+    }
     fill(&mut object, &answered.value);
     Value::Object(object)
 }

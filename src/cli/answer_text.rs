@@ -1,9 +1,10 @@
 //! Answers for people: figures with sign, n and seed in one table, other answers a line each, sampled pictures as shades.
 
 use ghmc::diag::Diagnostic;
-use ghmc::model::{DataRef, DataSource, Metric, Program, Transform, Verb};
+use ghmc::model::{DataRef, DataSource, Metric, Node, Program, Transform, Verb};
 use ghmc::plan::{Answer, AskPlan, Kind};
 use ghmc::report::{Figure, Sign, shade_row, short, table};
+use ghmc::train::annealed::Estimate;
 use ghmc::train::answers::{Drawn, Entries};
 use ghmc::train::{AnswerValue, Answered, Compared};
 
@@ -52,16 +53,39 @@ pub fn figure(program: &Program, answered: &Answered, plan: &AskPlan, seed: Opti
         kind: sign(answered.kind),
         value,
         unit: unit.to_string(),
-        interval: None,
+        interval: interval(answered, &plan.answer, value),
         n: answered.rows.map(|n| n as u64),
         seed,
         data: plan.on.as_ref().map_or_else(String::new, |on| data_text(program, on)),
         note: {
+            let note = match answered.unset.first() {
+                None if answered.estimate.is_some() => estimate_note(answered, note),
+                _ => note.to_string(),
+            };
             let start = answered.unset.first().map(|name| format!("`{name}` at its start")).unwrap_or_default();
-            let all = [note.to_string(), start, near_text(answered)];
+            let all = [note, start, near_text(answered)];
             all.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
         },
     })
+}
+
+/// The interval of an estimated log-partition, and of a likelihood that it is taken from once.
+fn interval(answered: &Answered, answer: &Answer, value: f64) -> Option<(f64, f64)> {
+    let (low, high) = answered.estimate.as_ref()?.interval;
+    match answer {
+        Answer::LogZ(_) => Some((low, high)),
+        Answer::Value { expr, .. } if matches!(expr.node, Node::Objective(_)) => {
+            let half = (high - low) / 2.0;
+            Some((value - half, value + half))
+        }
+        _ => None,
+    }
+}
+
+/// What is said about a figure with how its log-partition was estimated.
+fn estimate_note(answered: &Answered, note: &str) -> String {
+    let told = answered.estimate.as_ref().map(Estimate::note).unwrap_or_default();
+    if note.is_empty() { told } else { format!("{note}; {told}") }
 }
 
 /// A data set by its name, with what was done to grey values and labels on the way: `digits.test, x soft`.

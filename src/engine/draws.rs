@@ -10,7 +10,7 @@ use super::update::Opening;
 use super::variational::{Conditional, entry_labels, lifted_args, no_sampler};
 use crate::dist::{Label, Named, Value, draw, mean};
 use crate::model::{AxisId, Factor, FactorKind, Program, VarId};
-use crate::plan::{Draws, Partition, PieceRef};
+use crate::plan::{Block, Draws, Partition, PieceRef, Resampled};
 use crate::tensor::graph::Graph;
 use crate::tensor::op::SiteId;
 
@@ -26,6 +26,12 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
     let model = &program.models[plan.model];
     if let Some(partition) = &plan.posterior {
         draw_posterior(&mut scope, partition)?;
+    }
+    if let Some(swept) = &plan.potentials {
+        let free: Vec<VarId> = swept.sweep.iter().flat_map(Resampled::vars).copied().collect();
+        draw_start(&mut scope, &free)?;
+        let energy = Energy::Pieces(factors_of(&scope, plan.model, &swept.pieces));
+        sweep_many(&mut scope, &swept.sweep, &energy, swept.sweeps)?;
     }
     let recurrences = find_recurrences(&model.factors, &plan.order);
     for &position in &plan.order {
@@ -43,7 +49,7 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
             }
             FactorKind::Undirected { .. } => {
                 let Some((_, sweeps, sets)) = plan.gibbs.iter().find(|g| g.0 == position) else { continue };
-                let free: Vec<VarId> = sets.iter().flatten().copied().collect();
+                let free: Vec<VarId> = sets.iter().flat_map(Resampled::vars).copied().collect();
                 draw_start(&mut scope, &free)?;
                 let refs: Vec<PieceRef> = (0..factor.leaves().len()).map(|leaf| PieceRef { position, leaf }).collect();
                 let energy = Energy::Pieces(factors_of(&scope, plan.model, &refs));
@@ -71,36 +77,42 @@ pub fn draws(program: &Program, plan: &Draws, rows: usize, keep: &[VarId]) -> Re
     Ok(scope.space.graph)
 }
 
-/// Draws the latent variables of a partition: what its log-partition's derivative in their tilts is when every sum is one draw.
+/// Draws the latent variables of a partition, block after block.
 fn draw_posterior(scope: &mut Scope<'_>, partition: &Partition) -> Result<(), EmitError> {
-    let program = scope.program;
     for block in &partition.blocks {
-        let mut tilts = Tilts::new();
-        let defines =
-            |f: &&Factor, var: VarId| matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var);
-        let factors = factors_of(scope, partition.model, &block.pieces);
-        // What is defined is computed from the draws of the others.
-        let vars: Vec<VarId> = block.vars.iter().copied().filter(|&v| !factors.iter().any(|f| defines(f, v))).collect();
-        for &var in &vars {
-            let labels = tilt_labels(scope, var)?;
-            let tilt = scope.space.input(&format!("tilt.{}", program.vars[var].name), &labels);
-            tilts.insert(var, tilt);
-        }
-        let energy = Energy::Pieces(factors);
-        let value = log_partition(scope, block, &energy, &tilts, Mode::Sample)?;
-        let wrt: Vec<Named> = vars.iter().map(|v| tilts[v].clone()).collect();
-        let found = scope.space.gradient(&value, &wrt);
-        let pairs: Vec<(Named, Named)> =
-            wrt.iter().map(|tilt| (tilt.clone(), scope.space.full(&tilt.labels, 0.0))).collect();
-        let found = scope.space.replace(&found, &pairs);
-        for (&var, drawn) in vars.iter().zip(&found) {
-            let drawn = scope.space.stop(drawn);
-            let value = match scope.class(var)? {
-                Some(class) => Value::State { hot: drawn, class, along: None },
-                None => Value::Number(drawn),
-            };
-            scope.values.insert(var, value);
-        }
+        let energy = Energy::Pieces(factors_of(scope, partition.model, &block.pieces));
+        draw_block(scope, block, &energy)?;
+    }
+    Ok(())
+}
+
+/// Draws the variables of a block: what its log-partition's derivative in their tilts is when every sum is one draw.
+pub(super) fn draw_block(scope: &mut Scope<'_>, block: &Block, energy: &Energy<'_>) -> Result<(), EmitError> {
+    let program = scope.program;
+    let mut tilts = Tilts::new();
+    let defines =
+        |f: &&Factor, var: VarId| matches!(&f.kind, FactorKind::Deterministic { target, .. } if target.var == var);
+    let factors = energy.factors().unwrap_or_default();
+    // What is defined is computed from the draws of the others.
+    let vars: Vec<VarId> = block.vars.iter().copied().filter(|&v| !factors.iter().any(|f| defines(f, v))).collect();
+    for &var in &vars {
+        let labels = tilt_labels(scope, var)?;
+        let tilt = scope.space.input(&format!("tilt.{}", program.vars[var].name), &labels);
+        tilts.insert(var, tilt);
+    }
+    let value = log_partition(scope, block, energy, &tilts, Mode::Sample)?;
+    let wrt: Vec<Named> = vars.iter().map(|v| tilts[v].clone()).collect();
+    let found = scope.space.gradient(&value, &wrt);
+    let pairs: Vec<(Named, Named)> =
+        wrt.iter().map(|tilt| (tilt.clone(), scope.space.full(&tilt.labels, 0.0))).collect();
+    let found = scope.space.replace(&found, &pairs);
+    for (&var, drawn) in vars.iter().zip(&found) {
+        let drawn = scope.space.stop(drawn);
+        let value = match scope.class(var)? {
+            Some(class) => Value::State { hot: drawn, class, along: None },
+            None => Value::Number(drawn),
+        };
+        scope.values.insert(var, value);
     }
     Ok(())
 }

@@ -1,38 +1,147 @@
-//! Block Gibbs sampling on conditionals that are derived, not written: where an energy is affine in a set of variables, an
-//! entry's conditional is the sigmoid or softmax of the derivative (Geman & Geman 1984 for the sampler).
+//! Block Gibbs sampling on conditionals that are derived, not written (Geman & Geman 1984 for the sampler). Given all else log p̃ is in
+//! one entry a polynomial of degree two at most, a + b·x + c·x²: a yes or no has the log-odds b + c, which is the slope at one half; a
+//! state has the slopes of its indicators for log-probabilities; a number is normal with the precision −2c and the mean b over that.
 
 use std::collections::BTreeMap;
 
 use super::error::EmitError;
-use super::exact::{Energy, Slot, energy_with_slots, keep_labels};
+use super::exact::{Energy, Slot, energy_with_slots, keep_labels, tilt_labels};
 use super::scope::Scope;
-use crate::dist::{Named, Value};
-use crate::model::VarId;
+use crate::analysis::{find_colours, find_coupling};
+use crate::dist::{Label, Named, Value};
+use crate::model::{Domain, VarId};
+use crate::plan::Resampled;
 use crate::tensor::graph::NodeId;
 use crate::tensor::op::{Binary, Law, Unary};
 
-/// Draws a set of variables given all others and sets them in the scope. The energy must be affine in the set.
-pub fn resample(scope: &mut Scope<'_>, set: &[VarId], energy: &Energy<'_>) -> Result<(), EmitError> {
+/// Colours beyond which the turns of a variable are a loop of the graph and not written out.
+const UNROLLED: usize = 2;
+
+/// Draws what a move resamples given all else, and sets it in the scope. Entries that are coupled with each other have values there
+/// already, and are drawn colour by colour.
+pub fn resample(scope: &mut Scope<'_>, set: &Resampled, energy: &Energy<'_>) -> Result<(), EmitError> {
+    match set {
+        Resampled::Together(vars) => resample_where(scope, vars, energy, None),
+        Resampled::Entries { var, .. } => {
+            let (colours, count) = colours_of(scope, *var, energy)?;
+            let vars = [*var];
+            if count <= UNROLLED {
+                for colour in 0..count {
+                    let colour = scope.space.scalar(colour as f64);
+                    let mask = scope.space.zip(Binary::Eq, &colours, &colour);
+                    resample_where(scope, &vars, energy, Some(&mask))?;
+                }
+                return Ok(());
+            }
+            let given: Vec<Named> = [colours].into_iter().chain(energy.given().iter().cloned()).collect();
+            repeat(scope, &vars, count, &given, &mut |scope, position, given| {
+                let Some((colours, rest)) = given.split_first() else { return Ok(()) };
+                let mask = scope.space.zip(Binary::Eq, colours, position);
+                resample_where(scope, &vars, &energy.inside(rest), Some(&mask))
+            })
+        }
+    }
+}
+
+/// The colour of each entry of a variable as an array over its axes, and how many there are.
+fn colours_of(scope: &mut Scope<'_>, var: VarId, energy: &Energy<'_>) -> Result<(Named, usize), EmitError> {
+    let labels = scope.axis_labels(&scope.program.vars[var].axes())?;
+    let Some(factors) = energy.factors() else {
+        return Err(EmitError::of("a potential of its own making has no colours", "report this"));
+    };
+    let coupling = find_coupling(scope.program, factors.iter().copied(), &[var].into())
+        .map_err(|reason| EmitError::at(scope.program.vars[var].span, reason.text, "write it as a polynomial"))?;
+    let apart = coupling.within.get(&var).map(|(apart, _)| apart.as_slice()).unwrap_or_default();
+    let Some(colours) = find_colours(scope.program, var, apart) else {
+        return Err(EmitError::at(
+            scope.program.vars[var].span,
+            "this has no size",
+            "bind data, or give its axes a size",
+        ));
+    };
+    let count = colours.iter().max().map_or(0, |most| most + 1);
+    let data = colours.into_iter().map(|c| c as f64).collect();
+    Ok((scope.space.constant(&labels, data), count))
+}
+
+/// Draws the entries of some variables where the mask holds, or all of them, each from its conditional at the others' values.
+fn resample_where(
+    scope: &mut Scope<'_>,
+    vars: &[VarId],
+    energy: &Energy<'_>,
+    mask: Option<&Named>,
+) -> Result<(), EmitError> {
     let keep = keep_labels(scope, &[], &[])?;
-    let (f, slots) = energy_with_slots(scope, set, &keep, &mut |scope| energy.emit(scope, &[]))?;
+    let (f, slots) = energy_with_slots(scope, vars, &keep, &mut |scope| energy.emit(scope, &[]))?;
     let arrays: Vec<Named> = slots.iter().map(|s| s.array.clone()).collect();
     let slopes = scope.space.gradient(&f, &arrays);
+    let curvatures = curvatures(scope, vars, &slots, &slopes, mask);
     let mut pairs = Vec::new();
-    for array in &arrays {
-        let zeros = scope.space.full(&array.labels, 0.0);
-        pairs.push((array.clone(), zeros));
+    for (&var, slot) in vars.iter().zip(&slots) {
+        let middle = if scope.program.vars[var].domain == Domain::Bool { 0.5 } else { 0.0 };
+        let mut point = scope.space.full(&slot.array.labels, middle);
+        if let (Some(mask), Some(now)) = (mask, scope.values.get(&var).cloned()) {
+            point = scope.space.select(mask, &point, now.array());
+            point = scope.space.align(&point, &slot.array.labels);
+        }
+        pairs.push((slot.array.clone(), point));
     }
-    let slopes = scope.space.replace(&slopes, &pairs);
-    for ((&var, slot), slope) in set.iter().zip(&slots).zip(slopes) {
-        let value = draw_entries(scope, slot, &slope);
+    let roots: Vec<Named> = slopes.into_iter().chain(curvatures.iter().flatten().cloned()).collect();
+    let mut found = scope.space.replace(&roots, &pairs);
+    let mut curved = found.split_off(slots.len()).into_iter();
+    for (((&var, slot), slope), curvature) in vars.iter().zip(&slots).zip(found).zip(curvatures) {
+        let curvature = curvature.and_then(|_| curved.next());
+        let drawn = draw_entries(scope, slot, &slope, curvature.as_ref());
+        let value = match (mask, scope.values.get(&var).cloned()) {
+            (Some(mask), Some(now)) => {
+                let both = scope.space.select(mask, drawn.array(), now.array());
+                let both = scope.space.align(&both, &slot.array.labels);
+                drawn.through(|_| both)
+            }
+            _ => drawn,
+        };
         scope.values.insert(var, value);
     }
     Ok(())
 }
 
-/// A draw for each entry from its log-odds, or its unnormalised log-probabilities.
-fn draw_entries(scope: &mut Scope<'_>, slot: &Slot, slope: &Named) -> Value {
+/// ∂²f/∂x² of each entry of the numbers among some variables; none for what has states. The entries are independent of each other, so
+/// that the derivative of the slopes' sum is each entry's own.
+pub(super) fn curvatures(
+    scope: &mut Scope<'_>,
+    vars: &[VarId],
+    slots: &[Slot],
+    slopes: &[Named],
+    mask: Option<&Named>,
+) -> Vec<Option<Named>> {
+    let mut found = Vec::new();
+    for ((&var, slot), slope) in vars.iter().zip(slots).zip(slopes) {
+        if scope.program.vars[var].domain.is_discrete() {
+            found.push(None);
+            continue;
+        }
+        let slope = match mask {
+            Some(mask) => scope.space.mul(slope, mask),
+            None => slope.clone(),
+        };
+        found.extend(scope.space.gradient(&slope, std::slice::from_ref(&slot.array)).into_iter().map(Some));
+    }
+    found
+}
+
+/// A draw for each entry from its log-odds, its unnormalised log-probabilities, or its slope and curvature.
+fn draw_entries(scope: &mut Scope<'_>, slot: &Slot, slope: &Named, curvature: Option<&Named>) -> Value {
     let labels = &slot.array.labels;
+    if let Some(curvature) = curvature {
+        let precision = scope.space.scale(curvature, -1.0);
+        let mean = scope.space.zip(Binary::Div, slope, &precision);
+        let root = scope.space.map(Unary::Sqrt, &precision);
+        let noise = scope.space.random(Law::Normal, labels);
+        let noise = scope.space.zip(Binary::Div, &noise, &root);
+        let drawn = scope.space.add(&noise, &mean);
+        let drawn = scope.space.align(&drawn, labels);
+        return Value::Number(scope.space.stop(&drawn));
+    }
     if let Some(class) = slot.class {
         let noise = scope.space.random(Law::Gumbel, labels);
         let noisy = scope.space.zip(Binary::Add, &noise, slope);
@@ -55,14 +164,27 @@ fn draw_entries(scope: &mut Scope<'_>, slot: &Slot, slope: &Named) -> Value {
     Value::Number(scope.space.stop(&value))
 }
 
-/// Fair coin tosses for each entry of some variables: where a chain without data starts.
+/// Draws a variable's entries from their slopes and curvatures, which have all of its axes, and sets it in the scope.
+pub fn draw_from(scope: &mut Scope<'_>, var: VarId, slope: &Named, curvature: Option<&Named>) -> Result<(), EmitError> {
+    let class = scope.class(var)?;
+    let spin = scope.program.vars[var].domain == Domain::Spin;
+    let value = draw_entries(scope, &Slot { array: slope.clone(), class, spin }, slope, curvature);
+    scope.values.insert(var, value);
+    Ok(())
+}
+
+/// States drawn evenly, and standard normal numbers, for each entry of some variables: where a chain without data starts.
 pub fn draw_start(scope: &mut Scope<'_>, vars: &[VarId]) -> Result<(), EmitError> {
     let keep = keep_labels(scope, &[], &[])?;
     let mut zero = |scope: &mut Scope<'_>| Ok(scope.space.scalar(0.0));
     let (_, slots) = energy_with_slots(scope, vars, &keep, &mut zero)?;
     for (&var, slot) in vars.iter().zip(&slots) {
         let flat = scope.space.full(&slot.array.labels, 0.0);
-        let value = draw_entries(scope, slot, &flat);
+        let unit = match scope.program.vars[var].domain.is_discrete() {
+            true => None,
+            false => Some(scope.space.full(&slot.array.labels, -1.0)),
+        };
+        let value = draw_entries(scope, slot, &flat, unit.as_ref());
         scope.values.insert(var, value);
     }
     Ok(())
@@ -72,35 +194,78 @@ pub fn draw_start(scope: &mut Scope<'_>, vars: &[VarId]) -> Result<(), EmitError
 /// become the end.
 pub fn sweep_many(
     scope: &mut Scope<'_>,
-    sets: &[Vec<VarId>],
+    sets: &[Resampled],
     energy: &Energy<'_>,
     sweeps: usize,
 ) -> Result<(), EmitError> {
-    let vars: Vec<VarId> = sets.iter().flatten().copied().collect();
+    let vars: Vec<VarId> = sets.iter().flat_map(|s| s.vars()).copied().collect();
+    repeat(scope, &vars, sweeps, &[], &mut |scope, _, _| sets.iter().try_for_each(|set| resample(scope, set, energy)))
+}
+
+/// What one turn of a loop does: it is told its position and the arrays handed in, and sets the variables anew.
+pub(super) type Turn<'t> = dyn FnMut(&mut Scope<'_>, &Named, &[Named]) -> Result<(), EmitError> + 't;
+
+/// A loop of the graph that carries the values of some variables; the scope's values are the start and become the end. The turns also
+/// read the arrays of `given`.
+pub(super) fn repeat(
+    scope: &mut Scope<'_>,
+    vars: &[VarId],
+    length: usize,
+    given: &[Named],
+    turn: &mut Turn<'_>,
+) -> Result<(), EmitError> {
+    fold(scope, vars, length, given, None, &mut |scope, position, given, _| {
+        turn(scope, position, given)?;
+        Ok(None)
+    })?;
+    Ok(())
+}
+
+/// A turn that adds a number a row to a running sum as well.
+pub(super) type Adding<'t> =
+    dyn FnMut(&mut Scope<'_>, &Named, &[Named], Option<&Named>) -> Result<Option<Named>, EmitError> + 't;
+
+/// As [`repeat`], with a running value that each turn is told and gives anew.
+pub(super) fn fold(
+    scope: &mut Scope<'_>,
+    vars: &[VarId],
+    length: usize,
+    given: &[Named],
+    start: Option<&Named>,
+    turn: &mut Adding<'_>,
+) -> Result<Option<Named>, EmitError> {
     let mut carried = Vec::new();
-    for &var in &vars {
+    for &var in vars {
         let value = scope.values.get(&var).cloned().ok_or_else(|| {
             EmitError::at(scope.program.vars[var].span, "a chain has no start for this", "bind it, or draw it first")
         })?;
         // Each carry has the full axes of its variable, row first.
-        let labels = super::exact::tilt_labels(scope, var)?;
+        let labels = tilt_labels(scope, var)?;
         let array = scope.space.align(value.array(), &labels);
         carried.push(value.through(|_| array));
     }
-    let outer = Frame::of(scope, &vars);
-    let carry: Vec<NodeId> = carried.iter().map(|v| v.array().node).collect();
-    let constants = outer.nodes();
+    let outer = Frame::of(scope, vars);
+    let carry: Vec<NodeId> = carried.iter().map(|v| v.array()).chain(start).map(|a| a.node).collect();
+    let mut constants = outer.nodes();
+    let around = constants.len();
+    constants.extend(given.iter().map(|g| g.node));
     let mut graph = std::mem::take(&mut scope.space.graph);
     let mut failure = None;
-    let end = graph.scan_with(sweeps, false, &carry, &[], &constants, |body, _, c, _, k| {
+    let end = graph.scan_with(length, false, &carry, &[], &constants, |body, t, c, _, k| {
         std::mem::swap(&mut scope.space.graph, body);
         outer.enter(scope, k);
         for ((&var, value), &node) in vars.iter().zip(&carried).zip(c) {
             let labels = value.array().labels.clone();
             scope.values.insert(var, value.through(|_| Named { node, labels }));
         }
-        for set in sets {
-            if let Err(error) = resample(scope, set, energy) {
+        let position = Named { node: t, labels: Vec::new() };
+        let inner: Vec<Named> =
+            given.iter().zip(&k[around..]).map(|(g, &node)| Named { node, labels: g.labels.clone() }).collect();
+        let running = start.map(|s| Named { node: c[vars.len()], labels: s.labels.clone() });
+        let mut new = running.clone();
+        match turn(scope, &position, &inner, running.as_ref()) {
+            Ok(value) => new = value.or(new),
+            Err(error) => {
                 failure.get_or_insert(error);
             }
         }
@@ -108,6 +273,9 @@ pub fn sweep_many(
         for (var, value) in vars.iter().zip(&carried) {
             let new = scope.values.get(var).map(|v| v.array().clone()).unwrap_or_else(|| value.array().clone());
             after.push(scope.space.align(&new, &value.array().labels).node);
+        }
+        if let (Some(new), Some(start)) = (new, start) {
+            after.push(scope.space.align(&new, &start.labels).node);
         }
         std::mem::swap(&mut scope.space.graph, body);
         (after, Vec::new())
@@ -117,12 +285,12 @@ pub fn sweep_many(
     if let Some(error) = failure {
         return Err(error);
     }
-    for ((&var, value), node) in vars.iter().zip(&carried).zip(end) {
-        let labels = value.array().labels.clone();
+    for ((&var, value), &node) in vars.iter().zip(&carried).zip(&end) {
+        let labels: Vec<Label> = value.array().labels.clone();
         let array = scope.space.stop(&Named { node, labels });
         scope.values.insert(var, value.through(|_| array));
     }
-    Ok(())
+    Ok(start.map(|s| Named { node: end[vars.len()], labels: s.labels.clone() }))
 }
 
 /// What a loop's body reads from around it: parameters, values that stand still, lengths.

@@ -2,10 +2,11 @@
 //!
 //! `scope` evaluates a program's expressions with some variables given values, `recurrence` those that read their own past,
 //! `conditional` the densities that they are arguments of, and `seen` holds what rows tell of variables that some rows lack. The
-//! engines in `exact`, `gibbs`, `contrastive`, `variational` and `phases` build on it, and `objective`, `answer`, `draws`, `update` and
+//! engines in `exact`, `gibbs`, `contrastive`, `annealed`, `variational` and `phases` build on it, and `objective`, `answer`, `draws`, `update` and
 //! `expectation` put their pieces together into the programs that `train`
 //! runs. No gradient is written by hand: every one is a derivative of a graph.
 
+pub mod annealed;
 pub mod answer;
 mod conditional;
 pub mod contrastive;
@@ -17,6 +18,7 @@ pub mod gibbs;
 pub mod junction;
 pub mod objective;
 pub mod phases;
+mod pseudo;
 mod recurrence;
 mod regression;
 pub mod scope;

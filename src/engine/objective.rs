@@ -4,10 +4,11 @@
 //! A part is a named number a row that the objective is made of: the terms of a sum, the two sides of a bound, a log-density and the
 //! log-partition that normalises it. It is computed on the way to the whole and drawn beside it; nothing is learned from it.
 
-use super::contrastive::{Machine, negative_phase};
+use super::contrastive::{Machine, negative_phase, persistent_phase};
 use super::error::EmitError;
 use super::exact::{Energy, Mode, Tilts, factors_of, log_partition, partition_value};
 use super::phases::{draw_grey, layer, phases, steps_at};
+use super::pseudo::pseudo_likelihood;
 use super::scope::Scope;
 use super::variational;
 use crate::dist::Named;
@@ -247,6 +248,12 @@ pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> R
     if plan.normalisers.iter().any(|n| matches!(n.how, Normalising::Contrastive { .. })) {
         draw_grey(scope)?;
     }
+    if let Some(vars) = &plan.each {
+        draw_grey(scope)?;
+        let value = pseudo_likelihood(scope, &plan.clamped, vars)?;
+        scope.values = data;
+        return Ok(value.into());
+    }
     let mut value = partition_value(scope, &plan.clamped, &none, Mode::Marginals)?;
     let mut parts = vec![Part::new("log p̃", &value)];
     if let Some(free) = &plan.free {
@@ -270,10 +277,19 @@ pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> R
                 parts.push(Part::new(name, &log_z));
                 scope.space.scale(&log_z, -1.0)
             }
-            Normalising::Contrastive { .. } => match Machine::of(scope, plan.clamped.model, normaliser) {
-                Some(machine) => negative_phase(scope, &machine, steps_at(normaliser, when.epoch, when.epochs), false)?,
-                None => scope.space.scalar(0.0),
-            },
+            Normalising::Annealed(_) => {
+                let log_z = log_normaliser(scope, plan.clamped.model, normaliser)?;
+                parts.push(Part::new(format!("log Z of {}", normaliser.name), &log_z));
+                scope.space.scale(&log_z, -1.0)
+            }
+            Normalising::Contrastive { chains, .. } => {
+                let steps = steps_at(normaliser, when.epoch, when.epochs);
+                match (Machine::of(scope, plan.clamped.model, normaliser), chains) {
+                    (Some(machine), None) => negative_phase(scope, &machine, steps, false)?,
+                    (Some(machine), Some(chains)) => persistent_phase(scope, &machine, chains, steps)?,
+                    (None, _) => scope.space.scalar(0.0),
+                }
+            }
         };
         value = scope.space.add(&value, &minus);
     }
@@ -284,14 +300,19 @@ pub fn log_likelihood(scope: &mut Scope<'_>, plan: &LogLikPlan, when: When) -> R
     Ok(Parted { whole: value, parts })
 }
 
-/// log Z of an undirected part whose plan is exact.
+/// log Z of an undirected part whose plan is exact, or the input that tells its estimate.
 pub fn log_normaliser(
     scope: &mut Scope<'_>,
     model: crate::model::ModelId,
     normaliser: &Normaliser,
 ) -> Result<Named, EmitError> {
-    let Normalising::Exact(block) = &normaliser.how else {
-        return Err(EmitError::of("this log-partition has only a gradient", "ask for a conditional instead"));
+    let block = match &normaliser.how {
+        Normalising::Exact(block) => block,
+        // Estimated beforehand, once for all rows.
+        Normalising::Annealed(plan) => return Ok(scope.space.input(&plan.name, &[])),
+        Normalising::Contrastive { .. } => {
+            return Err(EmitError::of("this log-partition has only a gradient", "ask for a conditional instead"));
+        }
     };
     // What rows tell has no part in what normalises.
     let saved = (scope.values.clone(), std::mem::take(&mut scope.seen));

@@ -11,14 +11,14 @@ use super::scope::Scope;
 use super::variational::{Conditional, conditional_of, draw_var, guide_of, lifted, set_mean};
 use crate::dist::{Named, Value};
 use crate::model::{Arg, Domain, Factor, FactorKind, VarId};
-use crate::plan::{self, Block, Engine, Kind, LayerPlan, Normalising, WakeSleepPlan};
+use crate::plan::{self, Block, Engine, Kind, LayerPlan, Normalising, Resampled, WakeSleepPlan};
 use crate::tensor::op::{Binary, Law};
 
 /// Sweeps of contrastive divergence in an epoch, for a normaliser.
 pub fn steps_at(normaliser: &plan::Normaliser, epoch: usize, epochs: usize) -> usize {
     match &normaliser.how {
         Normalising::Contrastive { steps, .. } => steps.count_at(epoch, epochs),
-        Normalising::Exact(_) => 0,
+        Normalising::Exact(_) | Normalising::Annealed(_) => 0,
     }
 }
 
@@ -162,7 +162,7 @@ pub fn layer(scope: &mut Scope<'_>, plan: &LayerPlan, epoch: usize, epochs: usiz
             };
             let machine = Machine {
                 energy: Energy::Own(&energy),
-                sweep: vec![vec![hidden], vec![visible]],
+                sweep: vec![Resampled::Together(vec![hidden]), Resampled::Together(vec![visible])],
                 visible: vec![visible],
                 hidden: Some(block),
                 settled: Energy::Pieces(Vec::new()),

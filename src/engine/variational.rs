@@ -2,11 +2,12 @@
 //! the rewrite the plan chose: a closed-form divergence, a sum over states, a reparameterised draw.
 
 use super::error::EmitError;
-use super::objective::{Part, Parted};
+use super::exact::{Mode, Tilts, partition_value};
+use super::objective::{Part, Parted, log_normaliser};
 use super::scope::Scope;
 use crate::dist::{Args, Label, Named, Value, draw, kl_divergence, log_density, mean};
 use crate::model::{Dist, Factor, FactorKind, ModelId, VarId};
-use crate::plan::{Expectation, VariationalPlan};
+use crate::plan::{Expectation, JointPlan, VariationalPlan};
 
 /// The name of the expected log-density of what is observed, as a part of a bound.
 pub const FIT: &str = "reconstruction";
@@ -135,6 +136,9 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
                 scope.values.extend(values);
                 let value = scope.values[var].clone();
                 let log_q = log_density(&mut scope.space, form, &args, &value);
+                // The states of several entries are gone through jointly.
+                let axes = scope.axis_labels(&program.vars[*var].axes())?;
+                let log_q = scope.space.total(&log_q, &axes);
                 let weights = scope.space.map(crate::tensor::op::Unary::Exp, &log_q);
                 sums.push((along, weights));
                 guide_args.push((*var, args));
@@ -143,7 +147,10 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
     }
     let mut fit = scope.space.scalar(0.0);
     let mut divergence = scope.space.scalar(0.0);
-    for factor in &model.factors {
+    if let Some(joint) = &plan.joint {
+        fit = log_joint(scope, joint, &sums)?;
+    }
+    for factor in model.factors.iter().filter(|_| plan.joint.is_none()) {
         let FactorKind::Conditional { target, dist } = &factor.kind else { continue };
         let is_latent = plan.draws.iter().any(|(v, _)| *v == target.var);
         if plan.analytic.contains(&target.var) {
@@ -175,11 +182,57 @@ pub fn bound(scope: &mut Scope<'_>, plan: &VariationalPlan, kl_weight: f64) -> R
     let weighted = scope.space.scale(&divergence, kl_weight);
     let value = scope.space.sub(&fit, &weighted);
     let whole = averaged(scope, &sums, value);
-    let parts = [(FIT, fit), (DIVERGENCE, divergence)]
-        .map(|(name, value)| Part { name: name.to_string(), value: averaged(scope, &sums, value) })
-        .to_vec();
+    let names = if plan.joint.is_some() { ["log p", "log q"] } else { [FIT, DIVERGENCE] };
+    let mut parts = Vec::new();
+    for (name, value) in names.into_iter().zip([fit, divergence]) {
+        parts.push(Part { name: name.to_string(), value: averaged(scope, &sums, value) });
+    }
     scope.values = before;
     Ok(Parted { whole, parts })
+}
+
+/// log p of data and guide variables at the scope's values, the rest summed out: over the rows and the states that are gone through, which
+/// are rows like any other while blocks are summed.
+fn log_joint(scope: &mut Scope<'_>, joint: &JointPlan, sums: &[(Label, Named)]) -> Result<Named, EmitError> {
+    let lead: Vec<Label> = scope.row.into_iter().chain(sums.iter().map(|s| s.0)).collect();
+    let (values, lengths, row) = (scope.values.clone(), scope.lengths.clone(), scope.row);
+    let count = lead.iter().map(|&l| scope.space.extent(l)).product();
+    let whole = scope.space.label(count);
+    let spread = |scope: &mut Scope<'_>, array: &Named| {
+        if !lead.iter().any(|&l| array.has(l)) {
+            return array.clone();
+        }
+        let flat = scope.space.flatten(array, &lead, whole);
+        let labels: Vec<Label> =
+            [whole].into_iter().chain(flat.labels.iter().copied().filter(|&l| l != whole)).collect();
+        scope.space.align(&flat, &labels)
+    };
+    if !sums.is_empty() {
+        for (var, value) in &values {
+            let value = value.through(|a| spread(scope, a));
+            scope.values.insert(*var, value);
+        }
+        for (axis, length) in &lengths {
+            let length = spread(scope, length);
+            scope.lengths.insert(*axis, length);
+        }
+        scope.row = Some(whole);
+    }
+    let value = partition_value(scope, &joint.clamped, &Tilts::new(), Mode::Marginals);
+    let (inner, mut value) = (scope.row, value?);
+    scope.row = row;
+    scope.values = values;
+    scope.lengths = lengths;
+    if !sums.is_empty() {
+        let aligned = scope.space.align(&value, &inner.into_iter().collect::<Vec<_>>());
+        let shape = scope.space.shape(&lead);
+        value = Named { node: scope.space.graph.reshape(aligned.node, &shape), labels: lead };
+    }
+    for normaliser in &joint.normalisers {
+        let log_z = log_normaliser(scope, joint.clamped.model, normaliser)?;
+        value = scope.space.sub(&value, &log_z);
+    }
+    Ok(value)
 }
 
 /// The mean over enumerated states: along each axis, the sum with its weights.

@@ -159,6 +159,10 @@ fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result
                 .help("`loopy_bp` estimates it, `mean_field` bounds it from below"),
             ));
         }
+        // A bound by the mean field that comes closest.
+        Method::Approximate(Approximate::MeanField(_)) if value && is_bound(&ask.question) => true,
+        Method::Annealing(_) => value && sums,
+        Method::PseudoLikelihood => matches!(&ask.question, Question::Value(_)) && sums,
         Method::Approximate(near) if draws || !sums => {
             let what = if draws { "draws" } else { "bounds under a guide" };
             return Err(Box::new(
@@ -179,13 +183,19 @@ fn check_method(ask: &Ask, method: &Method, call: &crate::model::Call) -> Result
             "draws are made in order, `ancestral`, at once by an `exact` engine, or with `gibbs(1000)` for undirected parts"
         }
         (_, true) => {
-            "an answer is made by `exact`, `closed_form`, `enumeration`, `forward_backward`, `junction_tree`, near enough by `loopy_bp`, `mean_field`, `gibbs(1000)`, or by draws of a `guide`"
+            "an answer is made by `exact`, `closed_form`, `enumeration`, `forward_backward`, `junction_tree`, near enough by `loopy_bp`, `mean_field`, `gibbs(1000)`, a likelihood or log Z by `ais`, or by draws of a `guide`"
         }
         _ => "this is a bound under the guide, and no other engine has a part in it",
     };
     Err(Box::new(
         Diagnostic::at(Code::OverrideRefused, call.span, format!("`{}` does not answer this", call.name)).help(help),
     ))
+}
+
+/// Whether the question is for a bound alone, without weights.
+fn is_bound(question: &Question) -> bool {
+    let Question::Value(expr) = question else { return false };
+    objectives(expr).iter().all(|o| matches!(o, Objective::Bound { kl_weight: None, .. }))
 }
 
 /// All that counts in a model with potentials of its own, as one part: log Z is that of everything, and what is distributed below sums
@@ -342,15 +352,15 @@ impl Chooser<'_> {
                                     Diagnostic::at(
                                         Code::TooExpensive,
                                         span,
-                                        format!("the log-partition of {name} is out of reach, and the likelihood with it"),
+                                        format!("the log-partition of {name} has only a gradient by chains, and the likelihood with it"),
                                     )
-                                    .help("annealed importance sampling is not built yet; evaluate an error or a conditional instead"),
+                                    .help("leave out `by`, or estimate it: `by ais`"),
                                 ));
                             }
                         },
                         // With a smaller weight on the divergence it bounds nothing.
                         Leaf::Variational(plan) => match plan.kl_weight {
-                            Schedule::Constant(weight) if weight >= 1.0 => Kind::LowerBound,
+                            Schedule::Constant(weight) if weight >= 1.0 && !plan.is_estimated() => Kind::LowerBound,
                             _ => Kind::Estimate,
                         },
                         Leaf::GuideDensity { .. } => Kind::Exact,
@@ -397,26 +407,16 @@ impl Chooser<'_> {
                     .help("name it where it is used: `~ sub(..) as memory`"),
             ));
         };
-        let normaliser = choose_normaliser(&situation, part, &empty, self.method, span).map_err(|told| {
-            // An engine that was asked for says itself why it does not apply.
-            if self.method.is_some() {
-                return told;
-            }
-            Diagnostic::at(
-                Code::TooExpensive,
-                span,
-                format!("log Z of {} is out of reach of the exact engines", part.name),
-            )
-            .help("annealed importance sampling is not built yet")
-        })?;
+        let normaliser = choose_normaliser(&situation, part, &empty, self.method, false, span)?;
         match normaliser.how {
             Normalising::Exact(ref block) => {
                 let kind = block.kind;
                 Ok((Answer::LogZ(normaliser), kind))
             }
+            Normalising::Annealed(_) => Ok((Answer::LogZ(normaliser), Kind::Estimate)),
             Normalising::Contrastive { .. } => Err(Box::new(
                 Diagnostic::at(Code::TooExpensive, span, "this log-partition has only its gradient")
-                    .help("annealed importance sampling is not built yet"),
+                    .help("leave out `by`, or estimate it: `by ais`"),
             )),
         }
     }
@@ -664,8 +664,7 @@ impl Chooser<'_> {
         }
         let program = self.program;
         let touched: Vec<_> = partition.blocks.iter().filter(|b| b.vars.iter().any(|v| asked.contains(v))).collect();
-        let near =
-            touched.iter().find_map(|b| if let Engine::Approximate(near) = &b.engine { Some(near) } else { None });
+        let near = touched.iter().find(|b| matches!(b.engine, Engine::Approximate(_) | Engine::Settled { .. }));
         if near.is_none() && touched.iter().all(|b| b.vars.iter().all(|v| asked.contains(v))) {
             return Ok(AnswerShape::JointArgmax);
         }
@@ -677,7 +676,7 @@ impl Chooser<'_> {
             return Ok(AnswerShape::EachArgmax);
         }
         if let Some(near) = near {
-            let text = format!("the best joint state by {} is not built yet", near.name());
+            let text = format!("the best joint state by {} is not built yet", near.engine.name());
             return Err(Box::new(
                 Diagnostic::at(Code::NotSupported, self.ask.span, text)
                     .help("ask for `argmax_each`, or leave out `by`"),

@@ -12,12 +12,13 @@ use super::plan::{
 };
 use super::rules::em;
 use super::rules::layer::choose_layer;
-use super::rules::loglik::{NoLogLik, Request, choose_loglik};
+use super::rules::loglik::{NoLogLik, Request, choose_bound, choose_loglik};
 use super::rules::partition::{refuse_coupled_groups, refuse_row_loops};
 use super::rules::phases::choose_phases;
 use super::rules::variational::choose_variational;
 use super::warnings::warn;
 use crate::analysis::Reason;
+use crate::base::approximate::Approximate;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic, Problems};
 use crate::model::{
@@ -250,6 +251,7 @@ fn choose_stage<'a>(program: &Program, stage: &'a Stage, bound: &Bound) -> Resul
         batch = batch.or(rows.map(|rows| (rows, line.span)));
         lines.push(chosen);
     }
+    name_chains(&mut lines, batch.map(|(rows, _)| rows));
     let gentle = |line: &LinePlan| match &line.objective {
         ObjectivePlan::Expression { leaves, .. } => is_small(program, leaves, &line.group),
         ObjectivePlan::Layer(_) | ObjectivePlan::WakeSleep(_) => false,
@@ -306,6 +308,26 @@ fn are_phases(wake: &Line, sleep: &Line) -> bool {
         }
 }
 
+/// Tells the chains of a stage apart, and how many there are where the file does not say: as many as a step has rows.
+fn name_chains(lines: &mut [LinePlan], batch: Option<Batch>) {
+    let rows = match batch {
+        Some(Batch::Rows(rows)) => rows,
+        Some(Batch::All) | None => BATCH,
+    };
+    for (at, line) in lines.iter_mut().enumerate() {
+        let ObjectivePlan::Expression { leaves, .. } = &mut line.objective else { continue };
+        let sums = leaves.iter_mut().filter_map(|leaf| if let Leaf::LogLik(plan) = leaf { Some(plan) } else { None });
+        for (number, normaliser) in sums.flat_map(|plan| &mut plan.normalisers).enumerate() {
+            if let Normalising::Contrastive { chains: Some(chains), .. } = &mut normaliser.how {
+                chains.name = format!("chains.{at}.{number}");
+                if chains.count == 0 {
+                    chains.count = rows;
+                }
+            }
+        }
+    }
+}
+
 /// Errors: a stage stops by an objective whose value nobody knows.
 fn verify_patience(stage: &StagePlan) -> Result<(), Box<Diagnostic>> {
     match (&stage.patience, stage.lines.last()) {
@@ -350,7 +372,7 @@ fn choose_line(
     {
         let steps = match &method {
             None => Schedule::Constant(1.0),
-            Some(Method::Contrastive(steps)) => steps.clone(),
+            Some(Method::Contrastive(contrast)) if contrast.chains.is_none() => contrast.steps.clone(),
             Some(_) => {
                 let problem = Diagnostic::at(Code::NotSupported, line.span, "layers are learned by `cd(k)` so far");
                 return Err(Box::new(problem.help("write `by cd(1)`")));
@@ -377,7 +399,7 @@ fn choose_line(
             let plan = choose_phases(program, line.model, &own, parts, Vec::new(), line.span)?;
             return Ok((phases_line(program, line, plan, optimiser), batch));
         }
-        Some(Method::Ancestral | Method::Guide(_)) => {
+        Some(Method::Ancestral | Method::Guide(_) | Method::Annealing(_)) => {
             return Err(Box::new(
                 Diagnostic::at(Code::OverrideRefused, line.span, "this engine makes answers and learns nothing")
                     .help("leave out `by`: `ghmc explain` says what is chosen"),
@@ -424,6 +446,9 @@ fn check_part(method: &Method, leaves: &[Leaf], at: Span) -> Result<(), Box<Diag
     let text = match method {
         Method::Contrastive(_) if !sums.any(|plan| plan.normalisers.iter().any(is_contrastive)) => {
             "contrastive divergence learns undirected parts, and this objective has none to normalise"
+        }
+        Method::PseudoLikelihood if sums.next().is_none() => {
+            "pseudo-likelihood scores entries in place of a likelihood, and there is none in this objective"
         }
         method if method.is_exact() && sums.next().is_none() => {
             "this objective sums nothing, so no engine has a part in it"
@@ -475,10 +500,10 @@ pub fn choose_leaf(
 ) -> Result<Leaf, Box<Diagnostic>> {
     match objective {
         Objective::LogLik { model, targets, given } => {
-            Ok(Leaf::LogLik(loglik(program, *model, targets, given, bound, method, at)?))
+            Ok(Leaf::LogLik(loglik(program, *model, (targets, given), bound, method, learning, at)?))
         }
         Objective::LogDensity { of: Subject::Model(model), targets, given } => {
-            Ok(Leaf::LogLik(loglik(program, *model, targets, given, bound, method, at)?))
+            Ok(Leaf::LogLik(loglik(program, *model, (targets, given), bound, method, learning, at)?))
         }
         Objective::LogDensity { of: Subject::Guide(model), targets, .. } => {
             let Some(guide) = &program.models[*model].guide else {
@@ -508,6 +533,12 @@ pub fn choose_leaf(
         )),
         Objective::Bound { model, kl_weight } => {
             refuse_partial(program, *model, bound, at)?;
+            // Without a guide the mean field that comes closest to the posterior is one.
+            if let (Some(Method::Approximate(Approximate::MeanField(settings))), None) = (method, kl_weight) {
+                let found = request(program, *model, (&[], &[]), bound, None, learning, at)
+                    .and_then(|request| choose_bound(&request, settings));
+                return Ok(Leaf::LogLik(told(program, found, at)?));
+            }
             let weight = match kl_weight {
                 None => Schedule::Constant(1.0),
                 Some(argument) => read_schedule(argument, at)?,
@@ -537,28 +568,44 @@ pub fn choose_leaf(
 fn loglik(
     program: &Program,
     model: ModelId,
-    targets: &[VarId],
-    given: &[VarId],
+    scored: (&[VarId], &[VarId]),
     bound: &Bound,
     method: Option<&Method>,
+    learning: bool,
     at: Span,
 ) -> Result<LogLikPlan, Box<Diagnostic>> {
-    match try_loglik(program, model, targets, given, bound, method, at) {
-        Ok(plan) => Ok(plan),
-        Err(NoLogLik::Posterior(not)) => Err(Box::new(not.diagnostic(program, at))),
-        Err(NoLogLik::Told(problem)) => Err(problem),
-    }
+    told(program, try_loglik(program, model, scored, bound, method, learning, at), at)
+}
+
+fn told(program: &Program, found: Result<LogLikPlan, NoLogLik>, at: Span) -> Result<LogLikPlan, Box<Diagnostic>> {
+    found.map_err(|no| match no {
+        NoLogLik::Posterior(not) => Box::new(not.diagnostic(program, at)),
+        NoLogLik::Told(problem) => problem,
+    })
 }
 
 fn try_loglik(
     program: &Program,
     model: ModelId,
-    targets: &[VarId],
-    given: &[VarId],
+    scored: (&[VarId], &[VarId]),
     bound: &Bound,
     method: Option<&Method>,
+    learning: bool,
     at: Span,
 ) -> Result<LogLikPlan, NoLogLik> {
+    choose_loglik(&request(program, model, scored, bound, method, learning, at)?)
+}
+
+/// What a likelihood of A given B is asked of, where data bind some variables.
+fn request<'a>(
+    program: &'a Program,
+    model: ModelId,
+    (targets, given): (&[VarId], &[VarId]),
+    bound: &Bound,
+    method: Option<&'a Method>,
+    learning: bool,
+    at: Span,
+) -> Result<Request<'a>, NoLogLik> {
     let declared = &program.models[model];
     let ports = declared.vars.iter().copied().filter(|&v| program.vars[v].given);
     let b: BTreeSet<VarId> = given.iter().copied().chain(ports).collect();
@@ -577,12 +624,12 @@ fn try_loglik(
         return Err(NoLogLik::Told(Box::new(problem)));
     }
     let fixed = a.union(&b).copied().filter(|v| !partial.contains(v)).collect();
-    choose_loglik(&Request { program, model, fixed, partial, given: b, method, at })
+    Ok(Request { program, model, fixed, partial, given: b, method, learning, at })
 }
 
 /// Whether a line without an objective of its own has no exact likelihood to raise, so that only a bound is left.
 pub fn has_no_likelihood(program: &Program, line: &Line, bound: &Bound) -> bool {
-    let found = try_loglik(program, line.model, &[], &[], bound, None, line.span);
+    let found = try_loglik(program, line.model, (&[], &[]), bound, None, true, line.span);
     matches!(found, Err(NoLogLik::Posterior(_)))
 }
 
@@ -603,7 +650,7 @@ fn choose_default(
         Default::Leaf(Expr { node: Node::Objective(Box::new(objective)), ty, span: line.span }, Box::new(leaf))
     };
     let model = line.model;
-    match try_loglik(program, model, &[], &[], bound, method, line.span) {
+    match try_loglik(program, model, (&[], &[]), bound, method, true, line.span) {
         Ok(plan) => Ok(leaf(Objective::LogLik { model, targets: Vec::new(), given: Vec::new() }, Leaf::LogLik(plan))),
         Err(NoLogLik::Told(problem)) => Err(problem),
         Err(NoLogLik::Posterior(not)) => {
@@ -647,7 +694,8 @@ fn choose_update(
             mend: None,
         }),
     };
-    let gradient_asked = optimiser.is_some() || matches!(method, Some(Method::Gradient | Method::Contrastive(_)));
+    let gradient_asked = optimiser.is_some()
+        || matches!(method, Some(Method::Gradient | Method::Contrastive(_) | Method::PseudoLikelihood));
     match claim {
         Ok((steps, reason)) if wants_em || !gradient_asked => Ok((Update::Em(steps), reason)),
         Err(refusal) if wants_em => {

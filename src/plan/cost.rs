@@ -60,7 +60,7 @@ pub fn find_cost(program: &Program, component: &Component<'_>, engine: &Engine) 
             Some(Cost { flops: once + 8.0 * width.cells, bytes: 16.0 * width.cells })
         }
         // How many rounds it takes only the numbers tell.
-        Engine::Approximate(_) => None,
+        Engine::Approximate(_) | Engine::Settled { .. } => None,
         Engine::ForwardBackward { along, .. } => {
             let length = program.axes.extent(*along)? as f64;
             let mut states = 1.0;

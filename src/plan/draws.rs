@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use super::ask::Chooser;
 use super::method::{Method, SWEEPS};
-use super::plan::{Answer, AnswerShape, Draws, Kind, NormaliserOf, Partition};
-use super::rules::contrastive::{find_sweep, find_undirected};
-use super::rules::partition::choose_partition;
-use crate::analysis::Situation;
+use super::plan::{Answer, AnswerShape, Draws, Kind, NormaliserOf, Partition, Resampled, Swept};
+use super::rules::contrastive::find_undirected;
+use super::rules::partition::{choose_partition, refs};
+use super::rules::sweep::find_sweep;
+use crate::analysis::{Situation, find_components};
 use crate::base::approximate::{Approximate, Gibbs};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Evidence, FactorKind, VarId, order_factors};
@@ -37,9 +38,10 @@ impl Chooser<'_> {
         };
         let order = order_factors(&declared.factors);
         let tied = declared.factors.iter().any(|f| hangs(f) || matches!(f.kind, FactorKind::Potential(_)));
-        let posterior = self.choose_tied(&fixed, &cut, tied)?;
+        let (posterior, potentials) = self.choose_tied(&fixed, &cut, tied, sweeps)?;
+        let swept = potentials.iter().flat_map(|s| &s.sweep).flat_map(|s| s.vars());
         let first: BTreeSet<VarId> =
-            posterior.iter().flat_map(|p| &p.blocks).flat_map(|b| b.vars.iter().copied()).collect();
+            posterior.iter().flat_map(|p| &p.blocks).flat_map(|b| &b.vars).chain(swept).copied().collect();
         let known = |v: &VarId| fixed.contains(v) || first.contains(v);
         let mut gibbs = Vec::new();
         for &position in &order {
@@ -66,7 +68,7 @@ impl Chooser<'_> {
                     if free.is_empty() {
                         continue;
                     }
-                    let sweep = match find_sweep(program, &part, &[]) {
+                    let sweep = match find_sweep(program, &part.vars, &part.pieces, &[]) {
                         Ok(sweep) => sweep,
                         Err(reason) => {
                             let text = format!("{} cannot be drawn in blocks", part.name);
@@ -81,17 +83,22 @@ impl Chooser<'_> {
                     };
                     let sweep = sweep
                         .into_iter()
-                        .map(|set| set.into_iter().filter(|v| !known(v)).collect::<Vec<_>>())
-                        .filter(|set| !set.is_empty())
+                        .map(|set| match set {
+                            Resampled::Together(vars) => {
+                                Resampled::Together(vars.into_iter().filter(|v| !known(v)).collect())
+                            }
+                            entries => entries,
+                        })
+                        .filter(|set| set.vars().iter().any(|v| !known(v)))
                         .collect();
                     gibbs.push((position, sweeps, sweep));
                 }
                 FactorKind::Conditional { .. } | FactorKind::Deterministic { .. } | FactorKind::Potential(_) => {}
             }
         }
-        let by_chains = posterior.as_ref().is_some_and(|p| p.kind() != Kind::Exact);
+        let by_chains = potentials.is_some() || posterior.as_ref().is_some_and(|p| p.kind() != Kind::Exact);
         let refused = match self.method {
-            Some(Method::Ancestral) if !gibbs.is_empty() || posterior.is_some() => {
+            Some(Method::Ancestral) if !gibbs.is_empty() || posterior.is_some() || potentials.is_some() => {
                 Some("something here is not drawn in order: potentials, an undirected part, or what is fixed below")
             }
             Some(method) if method.is_exact() && *method != Method::Exact && posterior.is_none() => {
@@ -106,7 +113,8 @@ impl Chooser<'_> {
             return Err(Box::new(Diagnostic::at(Code::OverrideRefused, span, text).help("leave out `by`")));
         }
         let kind = if gibbs.is_empty() && !by_chains { Kind::Exact } else { Kind::Estimate };
-        let draws = Draws { model: self.model, fixed: fixed.into_iter().collect(), order, gibbs, posterior };
+        let draws =
+            Draws { model: self.model, fixed: fixed.into_iter().collect(), order, gibbs, potentials, posterior };
         let times = self.ask.times.unwrap_or(1);
         Ok((Answer::Draws { draws, targets: targets.to_vec(), evidence, times }, kind))
     }
@@ -118,37 +126,67 @@ impl Chooser<'_> {
         fixed: &BTreeSet<VarId>,
         cut: &BTreeSet<VarId>,
         tied: bool,
-    ) -> Result<Option<Partition>, Box<Diagnostic>> {
+        sweeps: usize,
+    ) -> Result<(Option<Partition>, Option<Swept>), Box<Diagnostic>> {
         let program = self.program;
         let mut asked = BTreeSet::new();
+        // Whether sweeps would do for every undirected part that is better drawn at once.
+        let mut sweeps_do = true;
         if !matches!(self.method, Some(Method::Approximate(_))) {
             for factor in &program.models[self.model].factors {
                 let FactorKind::Undirected { vars, .. } = &factor.kind else { continue };
                 let whole: BTreeSet<VarId> = vars.iter().copied().collect();
                 let parts = find_undirected(&Situation::new(program, self.model, &whole));
-                if parts.iter().any(|part| find_sweep(program, part, &[]).is_err()) {
-                    asked.extend(whole.difference(fixed).copied());
+                for part in &parts {
+                    let sweep = find_sweep(program, &part.vars, &part.pieces, &[]);
+                    let apart = |sets: &Vec<Resampled>| sets.iter().all(|s| matches!(s, Resampled::Together(_)));
+                    if !sweep.as_ref().is_ok_and(apart) {
+                        asked.extend(whole.difference(fixed).copied());
+                        sweeps_do &= sweep.is_ok();
+                    }
                 }
             }
         }
         if !tied && asked.is_empty() {
-            return Ok(None);
+            return Ok((None, None));
         }
         let situation = Situation { cut, asked: &asked, ..Situation::new(program, self.model, fixed) };
         // Each draw is the last state of a chain of its own. What a chain cannot draw is drawn exactly.
         if let Some(Method::Approximate(Approximate::Gibbs(gibbs))) = self.method {
             let chain = Method::Approximate(Approximate::Gibbs(Gibbs { chains: 1, ..gibbs.clone() }));
             if let Ok(partition) = choose_partition(&situation, Some(&chain)) {
-                return Ok(Some(partition));
+                return Ok((Some(partition), None));
+            }
+            // Tables would be too large; the summands as they stand may do.
+            if let (true, Some(swept)) = (asked.is_empty(), self.choose_swept(&situation, sweeps)) {
+                return Ok((None, Some(swept)));
             }
         }
         match choose_partition(&situation, self.method.filter(|m| m.is_exact())) {
-            Ok(partition) => Ok(Some(partition)),
+            Ok(partition) => Ok((Some(partition), None)),
+            Err(_) if !tied && sweeps_do && self.method.is_none() => Ok((None, None)),
             Err(not) => {
+                let swept = if asked.is_empty() { self.choose_swept(&situation, sweeps) } else { None };
+                if let Some(swept) = swept.filter(|_| !self.method.is_some_and(Method::is_exact)) {
+                    return Ok((None, Some(swept)));
+                }
                 let mut told = not.diagnostic(program, self.ask.span);
                 told.message = format!("{}, and draws of it must be joint", told.message);
                 Err(Box::new(told))
             }
         }
+    }
+
+    /// Sweeps over what the model's own potentials leave latent; none where conditionals cannot be derived, or an undirected part has a
+    /// say in it.
+    fn choose_swept(&self, situation: &Situation<'_>, sweeps: usize) -> Option<Swept> {
+        let components = find_components(situation);
+        let vars: Vec<VarId> = components.iter().flat_map(|c| c.vars.iter().copied()).collect();
+        let pieces: Vec<_> = components.iter().flat_map(|c| c.pieces.iter().copied()).collect();
+        if pieces.iter().any(|p| p.inside) {
+            return None;
+        }
+        let sweep = find_sweep(self.program, &vars, &pieces, &[]).ok()?;
+        Some(Swept { sweeps, sweep, pieces: refs(situation, &pieces) })
     }
 }

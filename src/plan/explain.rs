@@ -8,8 +8,8 @@ use super::guides::form;
 use super::method::{Optimiser, Rule};
 use super::missing::Missing;
 use super::plan::{
-    Answer, AskPlan, Block, Cost, Leaf, LinePlan, Machine, Normaliser, Normalising, ObjectivePlan, Partition, Plan,
-    Refusal, Update,
+    Answer, AskPlan, Block, Cost, Expectation, Leaf, LinePlan, Machine, Normaliser, Normalising, ObjectivePlan,
+    Partition, Plan, Refusal, Update,
 };
 use super::rules::partition::names;
 use crate::base::span::{Sources, Span};
@@ -241,9 +241,19 @@ fn normaliser_told(normaliser: &Normaliser) -> Vec<Told> {
         Normalising::Exact(block) => {
             vec![base(block.engine.name().to_string(), block.kind.sign(), block.cost)]
         }
-        Normalising::Contrastive { steps, hidden, .. } => {
-            let mut told = vec![base(format!("contrastive divergence CD-{steps}"), "≈", None)];
-            told.extend(hidden.iter().map(|b| block_told("given the visible", b)));
+        Normalising::Annealed(annealing) => {
+            let mut told = vec![base("annealed importance sampling".to_string(), "≈", None)];
+            told.extend(annealing.summed.iter().map(|b| block_told("in each run", b)));
+            told
+        }
+        Normalising::Contrastive { steps, hidden, chains, .. } => {
+            let engine = match chains {
+                None => format!("contrastive divergence CD-{steps}"),
+                Some(chains) => format!("persistent contrastive divergence PCD-{steps}, {} chains", chains.count),
+            };
+            let given = if chains.is_some() { "where a chain stands" } else { "given the visible" };
+            let mut told = vec![base(engine, "≈", None)];
+            told.extend(hidden.iter().map(|b| block_told(given, b)));
             told
         }
     }
@@ -257,6 +267,15 @@ fn leaf_told(leaf: &Leaf) -> Vec<Told> {
                 told.extend(partition_told("log Z", free));
             }
             told.extend(plan.normalisers.iter().flat_map(normaliser_told));
+            told.extend(plan.each.iter().map(|vars| Told {
+                of: String::new(),
+                vars: vars.clone(),
+                engine: "pseudo-likelihood".to_string(),
+                kind: "≈".to_string(),
+                reason: "each entry is scored given all others, so that no log Z is needed".to_string(),
+                cost: None,
+                rejected: Vec::new(),
+            }));
             if told.is_empty() {
                 told.push(Told {
                     of: String::new(),
@@ -270,10 +289,13 @@ fn leaf_told(leaf: &Leaf) -> Vec<Told> {
             }
             told
         }
-        Leaf::Variational(plan) => vec![Told {
+        Leaf::Variational(plan) => std::iter::once(Told {
             of: String::new(),
             vars: plan.draws.iter().map(|d| d.0).collect(),
             engine: match plan.analytic.is_empty() {
+                true if plan.draws.iter().all(|(_, how)| *how == Expectation::Enumerated) => {
+                    "variational bound, summed over the guide's states".to_string()
+                }
                 true => "reparameterised variational bound".to_string(),
                 false => "reparameterised variational bound, KL in closed form".to_string(),
             },
@@ -281,7 +303,12 @@ fn leaf_told(leaf: &Leaf) -> Vec<Told> {
             reason: plan.reason.clone(),
             cost: None,
             rejected: plan.rejected.clone(),
-        }],
+        })
+        .chain(plan.joint.iter().flat_map(|joint| {
+            let below = partition_told("given the guide's", &joint.clamped);
+            below.into_iter().chain(joint.normalisers.iter().flat_map(normaliser_told))
+        }))
+        .collect(),
         Leaf::GuideDensity { fixed, .. } => vec![Told {
             of: "guide".to_string(),
             vars: fixed.clone(),
@@ -382,11 +409,15 @@ fn answer_told(program: &Program, answer: &Answer) -> Vec<Told> {
             if vars.is_empty() {
                 return told;
             }
-            let engine = match draws.gibbs.first() {
-                Some((_, sweeps, _)) => format!("draws in order, block Gibbs({sweeps}) for undirected parts"),
+            let sweeps = draws.gibbs.first().map(|g| g.1).or(draws.potentials.as_ref().map(|s| s.sweeps));
+            let engine = match sweeps {
+                Some(sweeps) if draws.gibbs.is_empty() => {
+                    format!("block Gibbs({sweeps}) for potentials, then draws in order")
+                }
+                Some(sweeps) => format!("draws in order, block Gibbs({sweeps}) for undirected parts"),
                 None => "draws in order".to_string(),
             };
-            let kind = if draws.gibbs.is_empty() { "=" } else { "≈" };
+            let kind = if sweeps.is_none() { "=" } else { "≈" };
             told.push(Told {
                 of: String::new(),
                 vars,

@@ -88,6 +88,39 @@ pub enum Rule {
     },
 }
 
+/// Contrastive divergence as it is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contrast {
+    /// Sweeps a step.
+    pub steps: Schedule,
+    /// Chains that go on from step to step: so many, or as many as a step has rows. Without them each starts from a row.
+    pub chains: Option<Option<usize>>,
+}
+
+impl Contrast {
+    /// From the rows of the data, by so many sweeps.
+    pub fn from_data(steps: Schedule) -> Contrast {
+        Contrast { steps, chains: None }
+    }
+}
+
+/// How finely annealed importance sampling goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Temperatures {
+    /// Runs, side by side.
+    pub chains: usize,
+    /// Temperatures.
+    pub betas: usize,
+}
+
+impl Default for Temperatures {
+    /// A hundred runs, as Salakhutdinov & Murray 2008 take them, through fewer temperatures than theirs: the way back tells where more are
+    /// needed.
+    fn default() -> Temperatures {
+        Temperatures { chains: 100, betas: 2_000 }
+    }
+}
+
 /// An engine asked for with `by`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Method {
@@ -110,7 +143,11 @@ pub enum Method {
     /// Gradient ascent, where EM would be chosen.
     Gradient,
     /// Contrastive divergence.
-    Contrastive(Schedule),
+    Contrastive(Contrast),
+    /// Annealed importance sampling for log-partitions.
+    Annealing(Temperatures),
+    /// Entries scored one by one given the others.
+    PseudoLikelihood,
     /// Wake-sleep; named undirected parts by contrastive divergence.
     WakeSleep(Vec<(String, Schedule)>),
     /// An approximation of sums over discrete variables; Gibbs sampling is for draws of undirected parts too.
@@ -135,6 +172,8 @@ impl Method {
             Method::Em
             | Method::Gradient
             | Method::Contrastive(_)
+            | Method::Annealing(_)
+            | Method::PseudoLikelihood
             | Method::WakeSleep(_)
             | Method::Approximate(_)
             | Method::Ancestral
@@ -149,7 +188,7 @@ impl Method {
 }
 
 /// Words after `by` that are understood, for suggestions.
-const METHODS: [&str; 16] = [
+const METHODS: [&str; 19] = [
     "exact",
     "closed_form",
     "enumeration",
@@ -160,6 +199,9 @@ const METHODS: [&str; 16] = [
     "em",
     "gradient",
     "cd",
+    "pcd",
+    "ais",
+    "pseudo_likelihood",
     "sampling",
     "loopy_bp",
     "mean_field",
@@ -374,8 +416,21 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         "gaussian" => Method::Gaussian,
         "em" => Method::Em,
         "gradient" => Method::Gradient,
-        "cd" => {
-            Method::Contrastive(settings.schedule("steps", true, Schedule::Constant(1.0), Kind::Count(MAX_SWEEPS))?)
+        "pseudo_likelihood" => Method::PseudoLikelihood,
+        "cd" | "pcd" => {
+            let steps = settings.schedule("steps", true, Schedule::Constant(1.0), Kind::Count(MAX_SWEEPS))?;
+            let chains = match call.name == "pcd" {
+                true => Some(settings.count("chains", false, MAX_STARTS)?),
+                false => None,
+            };
+            Method::Contrastive(Contrast { steps, chains })
+        }
+        "ais" => {
+            let usual = Temperatures::default();
+            Method::Annealing(Temperatures {
+                chains: settings.count("chains", true, MAX_STARTS)?.unwrap_or(usual.chains),
+                betas: settings.count("betas", false, MAX_SWEEPS)?.unwrap_or(usual.betas),
+            })
         }
         "loopy_bp" => Method::Approximate(Approximate::LoopyBp(read_loopy_bp(&mut settings)?)),
         "mean_field" => Method::Approximate(Approximate::MeanField(read_mean_field(&mut settings)?)),
@@ -395,7 +450,7 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
                     .help("write `memory = cd(3)`"));
                 };
                 match read_method(inner)? {
-                    Method::Contrastive(steps) => parts.push((name.to_string(), steps)),
+                    Method::Contrastive(Contrast { steps, chains: None }) => parts.push((name.to_string(), steps)),
                     _ => {
                         return Err(Diagnostic::at(
                             Code::NotSupported,
@@ -415,6 +470,9 @@ pub fn read_method(call: &Call) -> Result<Method, Diagnostic> {
         _ => return Err(unknown(call, "engine", &METHODS)),
     };
     settings.finish(match &method {
+        Method::Contrastive(Contrast { chains: Some(_), .. }) => &["steps", "chains"],
+        Method::Contrastive(_) => &["steps"],
+        Method::Annealing(_) => &["chains", "betas"],
         Method::Approximate(Approximate::LoopyBp(_)) => &["schedule", "damping", "tolerance", "rounds"],
         Method::Approximate(Approximate::MeanField(_)) => &["clusters", "tolerance", "rounds", "starts"],
         Method::Approximate(Approximate::Gibbs(_)) => &["sweeps", "burn_in", "chains", "blocks"],
@@ -432,7 +490,7 @@ pub fn read_learning(call: &Call) -> Result<Method, Diagnostic> {
         _ => return read_method(call),
     };
     Err(Diagnostic::at(Code::NotSupported, call.span, format!("learning by {name} is not built yet")).help(
-        "a question may be answered by it: write `by` there; for learning use an exact engine, `cd(k)` or a guide",
+        "a question may be answered by it: write `by` there; for learning use an exact engine, `cd(k)`, `pcd(k)` or a guide",
     ))
 }
 

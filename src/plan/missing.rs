@@ -61,12 +61,9 @@ pub struct Unplanned<'a> {
 }
 
 /// Engines that files may ask for and that are not built, with what they are called and what their numbers are.
-const PLANNED: [(&str, &str, Kind); 17] = [
+const PLANNED: [(&str, &str, Kind); 14] = [
     ("mean_field", "mean field", Kind::LowerBound),
     ("loopy_bp", "loopy belief propagation", Kind::Estimate),
-    ("ais", "annealed importance sampling", Kind::Estimate),
-    ("pcd", "persistent contrastive divergence", Kind::Estimate),
-    ("pseudo_likelihood", "pseudo-likelihood", Kind::Estimate),
     ("means", "propagated means", Kind::Estimate),
     ("score_function", "score function with control variates", Kind::LowerBound),
     ("importance", "importance sampling", Kind::Estimate),

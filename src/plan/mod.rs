@@ -26,7 +26,8 @@ pub use guides::{MissingGuide, missing_guides};
 pub use method::{Optimiser, Rule, Schedule};
 pub use missing::Missing;
 pub use plan::{
-    Answer, AnswerShape, AskPlan, Block, Coefficients, Cost, Draws, Engine, Expectation, Fitted, Kind, LayerPlan, Leaf,
-    LinePlan, LogLikPlan, MSteps, Machine, Normaliser, NormaliserOf, Normalising, ObjectivePlan, Partition, PieceRef,
-    Plan, Refusal, Regression, Side, StagePlan, TrainPlan, Update, VariationalPlan, WakeSleepPlan, partial_of,
+    Annealing, Answer, AnswerShape, AskPlan, Block, Chains, Coefficients, Cost, Draws, Engine, Expectation, Fitted,
+    JointPlan, Kind, LayerPlan, Leaf, LinePlan, LogLikPlan, MSteps, Machine, Normaliser, NormaliserOf, Normalising,
+    ObjectivePlan, Partition, PieceRef, Plan, Refusal, Regression, Resampled, Side, StagePlan, Swept, TrainPlan,
+    Update, VariationalPlan, WakeSleepPlan, partial_of,
 };

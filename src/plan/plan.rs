@@ -98,6 +98,16 @@ pub enum Engine {
     JunctionTree,
     /// A method that comes near, over the tables that a junction tree would sum: only where it is asked for.
     Approximate(Approximate),
+    /// Mean field over the summands as they stand, entries of a set settled at once (Saul, Jaakkola & Jordan 1996; Salakhutdinov &
+    /// Hinton 2009, equation 12): each entry's mean is what its conditional says at the others' means.
+    Settled {
+        /// What is settled at once, in order.
+        sweep: Vec<Resampled>,
+        /// It ends when no mean moved by more than this.
+        tolerance: f64,
+        /// Or after so many rounds.
+        rounds: usize,
+    },
     /// Integrate the variables of `summed`, in which log p̃ is quadratic, inside an enumeration of the joint states of `kept`: position
     /// by position along a plate (Kalman 1960; Rauch, Tung & Striebel 1965), or all entries at once.
     Gaussian {
@@ -119,6 +129,7 @@ impl Engine {
             Engine::ForwardBackward { .. } => "forward-backward",
             Engine::JunctionTree => "junction tree",
             Engine::Approximate(method) => method.name(),
+            Engine::Settled { .. } => super::rules::field::NAME,
             Engine::Gaussian { along: Some(_), .. } => super::rules::gaussian::CHAIN,
             Engine::Gaussian { along: None, .. } => super::rules::gaussian::DENSE,
         }
@@ -189,17 +200,70 @@ pub enum NormaliserOf {
 pub enum Normalising {
     /// Computed.
     Exact(Box<Block>),
-    /// Only its gradient, by contrastive divergence (Hinton 2002): `steps` sweeps of block Gibbs from the data.
+    /// Only its gradient, by contrastive divergence (Hinton 2002): `steps` sweeps of block Gibbs from the data, or from where the
+    /// chains were left at the step before.
     Contrastive {
         /// Sweeps, perhaps scheduled over epochs.
         steps: Schedule,
-        /// Variables resampled together, in the order of a sweep; the first is resampled first.
-        sweep: Vec<Vec<VarId>>,
-        /// Variables whose value starts the chain and whose sample ends it; the rest is summed in closed form.
+        /// What is resampled at once, in the order of a sweep; the first is resampled first.
+        sweep: Vec<Resampled>,
+        /// Variables whose value is at hand where the chain starts from data.
         visible: Vec<VarId>,
-        /// Given a visible state: how the other variables are summed.
+        /// How some of the others are summed where the chain ends; without it the chain's own state is scored.
         hidden: Option<Box<Block>>,
+        /// Chains that go on from step to step (Younes 1989; Tieleman 2008); without them each starts from a row of the data.
+        chains: Option<Chains>,
     },
+    /// An estimate of its value, by annealed importance sampling.
+    Annealed(Annealing),
+}
+
+/// Annealed importance sampling (Neal 2001; Salakhutdinov & Murray 2008) from independent entries to the part itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Annealing {
+    /// Runs, side by side.
+    pub chains: usize,
+    /// Temperatures between the start and the end.
+    pub betas: usize,
+    /// What is resampled at once at each temperature; the first is summed in closed form where `summed` is there.
+    pub sweep: Vec<Resampled>,
+    /// How the first set is summed.
+    pub summed: Option<Box<Block>>,
+    /// The name under which its value is handed to what needs it.
+    pub name: String,
+}
+
+/// What one move of block Gibbs resamples, given everything else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Resampled {
+    /// All entries of some variables at once: they are independent given the rest.
+    Together(Vec<VarId>),
+    /// The entries of one variable that are coupled with each other: in turn those of each colour.
+    Entries {
+        /// The variable.
+        var: VarId,
+        /// How many colours, where the extents are known.
+        colours: Option<usize>,
+    },
+}
+
+impl Resampled {
+    /// The variables.
+    pub fn vars(&self) -> &[VarId] {
+        match self {
+            Resampled::Together(vars) => vars,
+            Resampled::Entries { var, .. } => std::slice::from_ref(var),
+        }
+    }
+}
+
+/// Chains that live as long as a stage does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Chains {
+    /// How many; 0 until the stage's batch is known.
+    pub count: usize,
+    /// The name under which their state is kept: no other chains of the stage have it.
+    pub name: String,
 }
 
 /// A log-partition that stands with a minus in the objective.
@@ -230,6 +294,8 @@ pub struct LogLikPlan {
     pub free: Option<Partition>,
     /// Normalisers of undirected parts.
     pub normalisers: Vec<Normaliser>,
+    /// Variables whose entries are scored one by one, each given all others, in place of all together (Besag 1975).
+    pub each: Option<Vec<VarId>>,
     /// What the value is; none if only the gradient is known.
     pub kind: Option<Kind>,
 }
@@ -243,6 +309,8 @@ pub struct VariationalPlan {
     pub draws: Vec<(VarId, Expectation)>,
     /// Variables whose Kullback–Leibler part is computed in closed form.
     pub analytic: Vec<VarId>,
+    /// Where the model has undirected parts: its joint density with what the guide does not draw summed out.
+    pub joint: Option<Box<JointPlan>>,
     /// Fixed variables.
     pub fixed: Vec<VarId>,
     /// Weight of the Kullback–Leibler part.
@@ -251,6 +319,15 @@ pub struct VariationalPlan {
     pub reason: String,
     /// Better engines that do not apply.
     pub rejected: Vec<Refusal>,
+}
+
+/// log p of what is known with the rest summed out, undirected parts normalised.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JointPlan {
+    /// log Z with data and guide variables fixed.
+    pub clamped: Partition,
+    /// What normalises undirected parts.
+    pub normalisers: Vec<Normaliser>,
 }
 
 /// How an expectation under a guide's conditional is taken.
@@ -352,6 +429,17 @@ pub enum ObjectivePlan {
     Layer(LayerPlan),
     /// Wake and sleep.
     WakeSleep(WakeSleepPlan),
+}
+
+impl VariationalPlan {
+    /// Whether a log-partition in it is an estimate, which bounds nothing.
+    pub fn is_estimated(&self) -> bool {
+        let estimated = |n: &Normaliser| match &n.how {
+            Normalising::Exact(block) => block.kind != Kind::Exact,
+            Normalising::Contrastive { .. } | Normalising::Annealed(_) => true,
+        };
+        self.joint.iter().flat_map(|j| &j.normalisers).any(estimated)
+    }
 }
 
 impl Leaf {
@@ -460,6 +548,17 @@ pub struct TrainPlan {
     pub stages: Vec<StagePlan>,
 }
 
+/// Sweeps of block Gibbs over some summands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Swept {
+    /// How many.
+    pub sweeps: usize,
+    /// What is resampled at once, in order.
+    pub sweep: Vec<Resampled>,
+    /// The summands.
+    pub pieces: Vec<PieceRef>,
+}
+
 /// How draws are made: the model's factors in order, guide and Gibbs where conditioning asks for them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Draws {
@@ -470,7 +569,9 @@ pub struct Draws {
     /// Positions of factors, parents first.
     pub order: Vec<usize>,
     /// Sweeps of block Gibbs for undirected parts, with the sets resampled together, by factor position.
-    pub gibbs: Vec<(usize, usize, Vec<Vec<VarId>>)>,
+    pub gibbs: Vec<(usize, usize, Vec<Resampled>)>,
+    /// Sweeps over what the model's own potentials tie together, where nothing draws it at once.
+    pub potentials: Option<Swept>,
     /// What is drawn first, from its posterior: variables with something fixed below them, or under potentials.
     pub posterior: Option<Partition>,
 }

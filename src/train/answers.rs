@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::annealed::{Estimate, estimated};
 use super::binding::DataSets;
 use super::compared::{Compared, compare};
 use super::compiled::{Cache, Growth, compile};
@@ -25,7 +26,7 @@ use crate::engine::update::input_name;
 use crate::model::{
     Axis, AxisId, Domain, Evidence, EvidenceValue, Factor, Metric, ParamId, Program, Subject, VarId, Verb,
 };
-use crate::plan::{Answer, AnswerShape, AskPlan, Kind, Leaf, Plan};
+use crate::plan::{Answer, AnswerShape, AskPlan, Kind, Leaf, Normalising, Plan};
 use crate::runtime::States;
 use crate::tensor::graph::Graph;
 
@@ -50,6 +51,8 @@ pub struct Answered {
     pub rows: Option<usize>,
     /// The log-partition with the evidence held fixed, where one posterior was computed.
     pub log_mass: Option<f64>,
+    /// The estimate of a log-partition that it is or rests on.
+    pub estimate: Option<Estimate>,
     /// Parameters it rests on that nothing has set: no training, no prior, no simulation, no file. The answer is one of the model
     /// at starting values, whatever its kind says.
     pub unset: Vec<String>,
@@ -167,7 +170,7 @@ pub fn answer_one<T: Scalar>(
     terms: &Terms,
 ) -> Result<Answered, Failure> {
     let asker = Asker { program, ask, data, terms, near: Cell::new(None) };
-    let mut log_mass = None;
+    let (mut log_mass, mut estimate) = (None, None);
     let (value, rows) = match &ask.answer {
         Answer::Posterior { metric: Some(_), .. } | Answer::Conditionals { metric: Some(_), .. } => {
             let (value, rows) = asker.metric(states)?;
@@ -188,7 +191,8 @@ pub fn answer_one<T: Scalar>(
             (AnswerValue::Compared(value), rows)
         }
         Answer::Value { .. } => {
-            let (value, rows) = asker.value(&mut doubled(states))?;
+            let (value, rows, rests_on) = asker.value(&mut doubled(states))?;
+            estimate = rests_on;
             (value, Some(rows))
         }
         Answer::Draws { .. } => (asker.draws(states)?, None),
@@ -196,6 +200,11 @@ pub fn answer_one<T: Scalar>(
             let (Subject::Model(model) | Subject::Guide(model)) = ask.of else {
                 return Ok(asker.answered(AnswerValue::Settings(Vec::new()), None, None));
             };
+            if let Normalising::Annealed(plan) = &normaliser.how {
+                let found = asker.annealed(model, normaliser, plan, &mut doubled(states))?;
+                let answered = asker.answered(AnswerValue::Number(found.value), None, None);
+                return Ok(Answered { estimate: Some(found), ..answered });
+            }
             let limit = asker.limit();
             let mut compiled = compile::<f64>(&answer::log_z(program, model, normaliser)?, &limit.as_limit())?;
             let mut exact = doubled(states);
@@ -204,7 +213,7 @@ pub fn answer_one<T: Scalar>(
             (AnswerValue::Number(scalar_output(&compiled, "value")), None)
         }
     };
-    Ok(asker.answered(value, rows, log_mass))
+    Ok(Answered { estimate, ..asker.answered(value, rows, log_mass) })
 }
 
 /// Buffers in double precision.
@@ -249,7 +258,8 @@ impl Asker<'_> {
 
     fn answered(&self, value: AnswerValue, rows: Option<usize>, log_mass: Option<f64>) -> Answered {
         let (verb, name, kind) = (self.ask.verb, self.ask.name.clone(), self.ask.kind);
-        Answered { verb, name, kind, value, rows, log_mass, unset: self.unset(), near: self.near.get() }
+        let near = self.near.get();
+        Answered { verb, name, kind, value, rows, log_mass, estimate: None, unset: self.unset(), near }
     }
 
     /// The names of the parameters that the answer rests on and nothing has set.
@@ -709,13 +719,21 @@ impl Asker<'_> {
         Ok((value, counted))
     }
 
-    fn value(&self, states: &mut States<f64>) -> Result<(AnswerValue, usize), Failure> {
+    /// The figure, the rows it is over, and the estimate of a log-partition that it rests on.
+    fn value(&self, states: &mut States<f64>) -> Result<(AnswerValue, usize, Option<Estimate>), Failure> {
         let Answer::Value { expr, leaves } = &self.ask.answer else {
-            return Ok((AnswerValue::Settings(Vec::new()), 0));
+            return Ok((AnswerValue::Settings(Vec::new()), 0, None));
         };
         let (Some(on), Subject::Model(model) | Subject::Guide(model)) = (&self.ask.on, self.ask.of) else {
-            return Ok((AnswerValue::Settings(Vec::new()), 0));
+            return Ok((AnswerValue::Settings(Vec::new()), 0, None));
         };
+        let mut estimates: Vec<(String, Vec<f64>)> = Vec::new();
+        let mut rests_on = None;
+        for (model, normaliser, plan) in estimated(leaves) {
+            let found = self.annealed(model, normaliser, plan, states)?;
+            estimates.push((plan.name.clone(), vec![found.value]));
+            rests_on = Some(found);
+        }
         let inputs: Vec<VarId> = self.program.models[model]
             .vars
             .iter()
@@ -738,7 +756,8 @@ impl Asker<'_> {
         let mut cache = Cache::new();
         for (step, chunk) in rows.chunks(size).enumerate() {
             let program = cache.get(chunk.len(), &limit.as_limit(), || emit(chunk.len()))?;
-            let values = gather_inputs::<f64>(self.program, self.data, on.data, &inputs, chunk, self.terms.seed, 0);
+            let mut values = gather_inputs::<f64>(self.program, self.data, on.data, &inputs, chunk, self.terms.seed, 0);
+            values.extend(estimates.iter().cloned());
             run_program(program, states, &values, self.terms.seed, step as u64).map_err(|e| self.failed(&e, chunk))?;
             if let Some((_, data)) = program.output("value") {
                 for (i, &v) in data.iter().enumerate() {
@@ -752,7 +771,7 @@ impl Asker<'_> {
                 }
             }
         }
-        Ok((AnswerValue::Number(sum / rows.len().max(1) as f64), rows.len()))
+        Ok((AnswerValue::Number(sum / rows.len().max(1) as f64), rows.len(), rests_on))
     }
 
     fn draws<T: Scalar>(&self, states: &mut States<T>) -> Result<AnswerValue, Failure> {

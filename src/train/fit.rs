@@ -166,6 +166,11 @@ const CONVERGED: f64 = 1e-10;
 /// Buffers that begin so hold the best parameters by the objective that early stopping watches; no name in a file has the stroke.
 const BEST: &str = "best/";
 
+/// Whether a buffer lives as long as a stage and begins at zero: an optimiser's, expected counts, chains that go on.
+fn is_of_stage(name: &str) -> bool {
+    ["optimiser.", "counts.", "chains."].iter().any(|prefix| name.starts_with(prefix))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Step,
@@ -256,12 +261,8 @@ impl<'a, T: Scalar> Fit<'a, T> {
     }
 
     fn start_stage(&mut self, stage: &StagePlan) -> Result<(), Failure> {
-        let stale: Vec<String> = self
-            .states
-            .iter()
-            .map(|(name, _, _)| name.to_string())
-            .filter(|n| n.starts_with("optimiser.") || n.starts_with("counts."))
-            .collect();
+        let stale: Vec<String> =
+            self.states.iter().map(|(name, _, _)| name.to_string()).filter(|n| is_of_stage(n)).collect();
         for name in stale {
             self.states.remove(&name);
         }
@@ -563,7 +564,7 @@ fn schedule_key(plan: &LinePlan, when: When) -> Vec<u64> {
         list.iter()
             .filter_map(|n| match &n.how {
                 crate::plan::Normalising::Contrastive { steps, .. } => Some(count(steps)),
-                crate::plan::Normalising::Exact(_) => None,
+                crate::plan::Normalising::Exact(_) | crate::plan::Normalising::Annealed(_) => None,
             })
             .collect()
     };
@@ -622,7 +623,7 @@ pub fn run_program<T: Scalar>(
     step: u64,
 ) -> Result<(), crate::runtime::RunError> {
     for (name, shape) in program.states() {
-        if states.get(name).is_none() && (name.starts_with("optimiser.") || name.starts_with("counts.")) {
+        if states.get(name).is_none() && is_of_stage(name) {
             states.insert(name.clone(), shape, vec![T::ZERO; shape.iter().product()]);
         }
     }

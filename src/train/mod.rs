@@ -1,6 +1,7 @@
 //! Carrying out a plan: data bound to variables, parameters started, stages run epoch by epoch, questions answered;
 //! checkpointed so that an interrupted run goes on to the same bits.
 
+pub mod annealed;
 pub mod answers;
 pub mod binding;
 pub mod checkpoint;

@@ -4,11 +4,12 @@
 //! own, so that a harmonium's free energy needs no code.
 
 use super::super::error::EmitError;
+use super::super::gibbs::curvatures;
 use super::super::scope::Scope;
 use super::{Energy, Mode, Tilts, enumerate_states, keep_labels, with_own};
 use crate::dist::{Label, Named, Value};
 use crate::model::{AxisId, Domain, VarId};
-use crate::tensor::op::Unary;
+use crate::tensor::op::{Binary, Law, Unary};
 
 /// log Σ over `kept` of exp of the closed-form sum over `summed`, repeated over plates: a number a row.
 pub fn log_partition(
@@ -57,7 +58,7 @@ pub fn sum_plates(scope: &mut Scope<'_>, plates: &[AxisId], mut value: Named) ->
         let label = scope.axis(plate)?;
         if let Some(length) = scope.lengths.get(&plate).cloned() {
             let position = scope.space.positions(label);
-            let inside = scope.space.zip(crate::tensor::op::Binary::Lt, &position, &length);
+            let inside = scope.space.zip(Binary::Lt, &position, &length);
             let zero = scope.space.scalar(0.0);
             value = scope.space.select(&inside, &value, &zero);
         }
@@ -85,16 +86,26 @@ pub fn sum_closed_form(
         let zeros = scope.space.full(&slot.array.labels, 0.0);
         pairs.push((slot.array.clone(), zeros));
     }
+    let curves = curvatures(scope, summed, &slots, &slopes, None);
     // Affine: the slope does not depend on the slot, and what the simplifier leaves of it is replaced all the same.
+    let count = slopes.len();
     let mut roots = slopes;
     roots.push(f);
+    roots.extend(curves.iter().flatten().cloned());
     let mut roots = scope.space.replace(&roots, &pairs);
+    let mut bent = roots.split_off(count + 1).into_iter();
     let mut total = match roots.pop() {
         Some(at_zero) => at_zero,
         None => scope.space.scalar(0.0),
     };
-    for (slot, slope) in slots.iter().zip(roots) {
-        let entries = sum_states(scope, slot, &slope, mode);
+    for ((slot, slope), curve) in slots.iter().zip(roots).zip(curves) {
+        let entries = match curve.and_then(|_| bent.next()) {
+            Some(curve) => {
+                let entries = normal_entries(scope, &slope, &curve, mode);
+                scope.space.align(&entries, &slot.array.labels)
+            }
+            None => sum_states(scope, slot, &slope, mode),
+        };
         let part = scope.space.sum_to(&entries, keep);
         total = scope.space.add(&total, &part);
     }
@@ -148,8 +159,36 @@ pub fn energy_with_slots(
     Ok((f?, slots))
 }
 
+/// log ∫ exp(slope·x + ½ curvature·x²) dx for each entry: slope²/2λ + ½ log 2π/λ with the precision λ, minus the curvature. Its derivative
+/// in the slope is the mean, or a draw where the mode says so; the best value has no width.
+pub fn normal_entries(scope: &mut Scope<'_>, slope: &Named, curvature: &Named, mode: Mode) -> Named {
+    let precision = scope.space.scale(curvature, -1.0);
+    let square = scope.space.map(Unary::Square, slope);
+    let lifted = scope.space.zip(Binary::Div, &square, &precision);
+    let mut value = scope.space.scale(&lifted, 0.5);
+    if mode != Mode::Best {
+        let log = scope.space.map(Unary::Log, &precision);
+        let turn = scope.space.scalar(std::f64::consts::TAU.ln());
+        let width = scope.space.sub(&turn, &log);
+        let width = scope.space.scale(&width, 0.5);
+        value = scope.space.add(&value, &width);
+    }
+    if mode == Mode::Sample {
+        // The term is 0, and its derivative in the slope the noise of a draw.
+        let noise = scope.space.random(Law::Normal, &slope.labels);
+        let root = scope.space.map(Unary::Sqrt, &precision);
+        let noise = scope.space.zip(Binary::Div, &noise, &root);
+        let noise = scope.space.stop(&noise);
+        let moved = scope.space.mul(slope, &noise);
+        let still = scope.space.stop(&moved);
+        let nothing = scope.space.sub(&moved, &still);
+        value = scope.space.add(&value, &nothing);
+    }
+    value
+}
+
 /// log Σ_k exp(s_k · slope) for each entry.
-fn sum_states(scope: &mut Scope<'_>, slot: &Slot, slope: &Named, mode: Mode) -> Named {
+pub fn sum_states(scope: &mut Scope<'_>, slot: &Slot, slope: &Named, mode: Mode) -> Named {
     if let Some(class) = slot.class {
         let semiring = mode.semiring(|| scope.space.site());
         return scope.space.log_sum_exp(slope, class, semiring);

@@ -2,6 +2,7 @@
 //! state, or a posterior sample, according to the semiring; their derivative in parameters is the expected statistic.
 
 mod enumeration;
+mod field;
 mod forward_backward;
 mod gaussian;
 mod gaussian_chain;
@@ -18,7 +19,7 @@ use crate::model::{Domain, Factor, VarId};
 use crate::plan::{Block, Engine, Partition, PieceRef};
 use crate::tensor::op::{Semiring, SiteId, Unary};
 
-pub use enumeration::{Slot, energy_with_slots};
+pub use enumeration::{Slot, energy_with_slots, normal_entries, sum_states};
 
 /// What the derivative of a log-partition is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,15 +46,54 @@ impl Mode {
 /// Potentials added to variables so that a derivative in them reads off posteriors: an array over row, axes and states.
 pub type Tilts = BTreeMap<VarId, Named>;
 
+/// A potential that is told the arrays it reads.
+pub type Potential<'a> = dyn Fn(&mut Scope<'_>, &[Named]) -> Result<Named, EmitError> + 'a;
+
 /// The summands of a block.
 pub enum Energy<'a> {
     /// Summands of a model.
     Pieces(Vec<&'a Factor>),
     /// A potential of its own making.
     Own(&'a dyn Fn(&mut Scope<'_>) -> Result<Named, EmitError>),
+    /// A potential that multiplies no entries but those that some summands multiply.
+    Like {
+        /// The summands.
+        factors: Vec<&'a Factor>,
+        /// Arrays that the potential reads besides values and parameters, handed into the body of a loop with it.
+        given: Vec<Named>,
+        /// The potential.
+        potential: &'a Potential<'a>,
+    },
 }
 
-impl Energy<'_> {
+impl<'a> Energy<'a> {
+    /// The summands that say which entries are multiplied, where there are any.
+    pub fn factors(&self) -> Option<&[&'a Factor]> {
+        match self {
+            Energy::Pieces(factors) | Energy::Like { factors, .. } => Some(factors),
+            Energy::Own(_) => None,
+        }
+    }
+
+    /// The arrays it reads besides values and parameters.
+    pub fn given(&self) -> &[Named] {
+        match self {
+            Energy::Like { given, .. } => given,
+            Energy::Pieces(_) | Energy::Own(_) => &[],
+        }
+    }
+
+    /// The same inside the body of a loop, where those arrays have other nodes.
+    pub fn inside(&self, given: &[Named]) -> Energy<'a> {
+        match self {
+            Energy::Pieces(factors) => Energy::Pieces(factors.clone()),
+            Energy::Own(f) => Energy::Own(*f),
+            Energy::Like { factors, potential, .. } => {
+                Energy::Like { factors: factors.clone(), given: given.to_vec(), potential: *potential }
+            }
+        }
+    }
+
     /// Their sum, over every plate but those named.
     pub fn emit(&self, scope: &mut Scope<'_>, keep: &[crate::model::AxisId]) -> Result<Named, EmitError> {
         match self {
@@ -66,6 +106,7 @@ impl Energy<'_> {
                 Ok(sum)
             }
             Energy::Own(f) => f(scope),
+            Energy::Like { given, potential, .. } => potential(scope, given),
         }
     }
 }
@@ -99,6 +140,10 @@ pub fn log_partition(
                 return Err(EmitError::of("a junction tree is made of a model's summands", "use enumeration"));
             };
             tables::log_partition(scope, block, factors, tilts, mode)
+        }
+        Engine::Settled { sweep, tolerance, rounds } => {
+            let settling = field::Settling { sweep, tolerance: *tolerance, rounds: *rounds };
+            field::log_partition(scope, &settling, energy, tilts, mode)
         }
         Engine::Approximate(method) => {
             let Energy::Pieces(factors) = energy else {

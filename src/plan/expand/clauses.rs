@@ -6,7 +6,9 @@ use super::edits::Edits;
 use super::sums::word;
 use crate::model::{Factor, ModelId, ParamId, Program};
 use crate::plan::method::{Optimiser, Rule, Schedule, is_method};
-use crate::plan::plan::{Answer, AskPlan, Block, Leaf, LinePlan, LogLikPlan, Normaliser, Normalising, ObjectivePlan};
+use crate::plan::plan::{
+    Annealing, Answer, AskPlan, Block, Leaf, LinePlan, LogLikPlan, Normaliser, Normalising, ObjectivePlan,
+};
 use crate::syntax::ast::{ArgKind, Expr, ExprKind};
 
 /// Reasons of more blocks than this are not all told.
@@ -189,8 +191,8 @@ pub fn line_method(line: &LinePlan) -> (String, String) {
             if line.update.is_em() {
                 return ("em".to_string(), line.reason.clone());
             }
-            if let Some((steps, reason)) = contrastive(leaves) {
-                return (format!("cd({steps})"), reason.to_string());
+            if let Some((word, reason)) = contrastive(leaves) {
+                return (word, reason.to_string());
             }
             let reason = match leaves.as_slice() {
                 [Leaf::Variational(plan)] => &plan.reason,
@@ -201,24 +203,30 @@ pub fn line_method(line: &LinePlan) -> (String, String) {
     }
 }
 
-/// The sweeps of contrastive divergence, where it deals with every normaliser alike.
-fn contrastive(leaves: &[Leaf]) -> Option<(&Schedule, &str)> {
+/// Contrastive divergence as a file asks for it, where it deals with every normaliser alike.
+fn contrastive(leaves: &[Leaf]) -> Option<(String, &str)> {
     let sums: Vec<&LogLikPlan> =
         leaves.iter().filter_map(|leaf| if let Leaf::LogLik(plan) = leaf { Some(plan) } else { None }).collect();
     if sums.iter().any(|plan| plan.free.is_some()) {
         return None;
     }
-    let all: Option<Vec<(&Schedule, &str)>> = sums
+    let all: Option<Vec<(String, &str)>> = sums
         .iter()
         .flat_map(|plan| &plan.normalisers)
         .map(|normaliser| match &normaliser.how {
-            Normalising::Contrastive { steps, .. } => Some((steps, normaliser.reason.as_str())),
-            Normalising::Exact(_) => None,
+            Normalising::Contrastive { steps, chains, .. } => {
+                let word = match chains {
+                    None => format!("cd({steps})"),
+                    Some(chains) => format!("pcd({steps}, chains = {})", chains.count),
+                };
+                Some((word, normaliser.reason.as_str()))
+            }
+            Normalising::Exact(_) | Normalising::Annealed(_) => None,
         })
         .collect();
-    let all = all?;
-    let first = *all.first()?;
-    all.iter().all(|(steps, _)| *steps == first.0).then_some(first)
+    let mut all = all?;
+    let alike = all.iter().all(|(word, _)| *word == all[0].0);
+    (alike && !all.is_empty()).then(|| all.remove(0))
 }
 
 /// What to write after `by` in a question that says nothing there, and why; none where no word has a part in it.
@@ -241,11 +249,17 @@ pub fn answer_method(ask: &AskPlan) -> Option<(String, String)> {
             let mut blocks: Vec<&Block> = Vec::new();
             for leaf in leaves {
                 let Leaf::LogLik(plan) = leaf else { return None };
+                if let Some(told) = plan.normalisers.iter().find_map(|n| match &n.how {
+                    Normalising::Annealed(annealing) => Some((ais(annealing), n.reason.clone())),
+                    Normalising::Exact(_) | Normalising::Contrastive { .. } => None,
+                }) {
+                    return Some(told);
+                }
                 blocks.extend(&plan.clamped.blocks);
                 blocks.extend(plan.free.iter().flat_map(|p| &p.blocks));
                 blocks.extend(plan.normalisers.iter().filter_map(|n| match &n.how {
                     Normalising::Exact(block) => Some(block.as_ref()),
-                    Normalising::Contrastive { .. } => None,
+                    Normalising::Contrastive { .. } | Normalising::Annealed(_) => None,
                 }));
             }
             (!leaves.is_empty()).then(|| exact(&blocks, "nothing is latent"))
@@ -253,6 +267,7 @@ pub fn answer_method(ask: &AskPlan) -> Option<(String, String)> {
         Answer::Code { .. } | Answer::Compare { .. } => None,
         Answer::LogZ(normaliser) => match &normaliser.how {
             Normalising::Exact(block) => Some(exact(&[block.as_ref()], "")),
+            Normalising::Annealed(annealing) => Some((ais(annealing), normaliser.reason.clone())),
             Normalising::Contrastive { .. } => None,
         },
         Answer::Draws { draws, .. } if draws.posterior.is_some() => {
@@ -266,6 +281,11 @@ pub fn answer_method(ask: &AskPlan) -> Option<(String, String)> {
             None => ("ancestral".to_string(), "parents come before children".to_string()),
         }),
     }
+}
+
+/// Annealed importance sampling as a file asks for it.
+fn ais(annealing: &Annealing) -> String {
+    format!("ais(chains = {}, betas = {})", annealing.chains, annealing.betas)
 }
 
 /// The one word for how some blocks are summed, `exact` where they differ, with their reasons.

@@ -27,6 +27,7 @@ pub fn word(engine: &Engine) -> &'static str {
         Engine::ForwardBackward { .. } => "forward_backward",
         Engine::JunctionTree => "junction_tree",
         Engine::Approximate(method) => method.word(),
+        Engine::Settled { .. } => "mean_field",
         Engine::Gaussian { along: Some(_), .. } => "kalman",
         Engine::Gaussian { along: None, .. } => "gaussian",
     }
@@ -76,6 +77,7 @@ impl Found {
         match &normaliser.how {
             Normalising::Exact(block) => self.block(block, true),
             Normalising::Contrastive { hidden, .. } => hidden.iter().for_each(|b| self.block(b, true)),
+            Normalising::Annealed(annealing) => annealing.summed.iter().for_each(|b| self.block(b, true)),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Engines that would fit where none of those built does, in the order in which they are preferred: conjugate mean field, variational
 //! bounds with a made guide, wake-sleep, pseudo-likelihood.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::partition::names;
-use crate::analysis::{Component, Degree, Situation, find_components, find_degree, find_factor_degree, find_quadratic};
-use crate::model::{Arg, Expr, Factor, FactorKind, Family, ModelId, Program, VarId};
+use crate::analysis::{Component, Degree, Situation, find_components, find_degree, find_quadratic};
+use crate::model::{Arg, Expr, FactorKind, Family, ModelId, Program, VarId};
 use crate::plan::plan::Kind;
 
 /// What sampling from conditionals is called.
@@ -80,12 +80,9 @@ fn fit(situation: &Situation<'_>, component: &Component<'_>, learning: bool) -> 
         }
         (true, false) => (GIBBS.into(), Kind::Estimate, "discrete and directed, and too many for tables"),
         (false, false) => (BELIEFS.into(), Kind::Estimate, "discrete, coupled in loops, and too wide for tables"),
-        (false, true) if is_layered(component) => {
-            let engine = "mean field in the clamped phase, PCD in the free one".into();
-            (engine, Kind::Estimate, "in layers that couple only neighbours")
-        }
         (false, true) => {
-            ("pseudo-likelihood".into(), Kind::Estimate, "discrete, coupled in loops, and too wide for tables")
+            let engine = "Gibbs sampling in both phases".into();
+            (engine, Kind::Estimate, "discrete, coupled in loops, and too wide for tables")
         }
     };
     let why = format!("{told} are {how}");
@@ -138,33 +135,4 @@ fn is_conjugate(program: &Program, component: &Component<'_>) -> bool {
         FactorKind::Deterministic { value, .. } => find_degree(value, &continuous) <= Degree::Poly(1),
         FactorKind::Potential(_) | FactorKind::Undirected { .. } => false,
     })
-}
-
-/// Whether no variable is coupled with itself and the couplings of variables make no odd circle: layers.
-fn is_layered(component: &Component<'_>) -> bool {
-    let mut side: BTreeMap<VarId, bool> = BTreeMap::new();
-    let couples = |f: &Factor, a: VarId, b: VarId| {
-        let scope = f.scope();
-        scope.contains(&a) && scope.contains(&b) && !find_factor_degree(f, &BTreeSet::from([a, b])).is_affine()
-    };
-    for &start in &component.vars {
-        let mut stack = vec![(start, *side.get(&start).unwrap_or(&false))];
-        while let Some((var, is)) = stack.pop() {
-            match side.insert(var, is) {
-                Some(was) if was != is => return false,
-                Some(_) => continue,
-                None => {}
-            }
-            let alone = BTreeSet::from([var]);
-            if component.pieces.iter().any(|p| !find_factor_degree(p.factor, &alone).is_affine()) {
-                return false;
-            }
-            for &other in component.vars.iter().filter(|&&o| o != var) {
-                if component.pieces.iter().any(|p| couples(p.factor, var, other)) {
-                    stack.push((other, !is));
-                }
-            }
-        }
-    }
-    true
 }

@@ -27,6 +27,9 @@ pub fn claim(
     if let Some(normaliser) = plan.normalisers.first() {
         return Err(refuse(Reason::of(format!("{} has a log-partition of its own", normaliser.name))));
     }
+    if plan.each.is_some() {
+        return Err(refuse(Reason::of("entries are scored one by one")));
+    }
     if plan.free.is_some() {
         return Err(refuse(Reason::of("the likelihood is conditional")));
     }

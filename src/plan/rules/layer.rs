@@ -11,7 +11,7 @@ use crate::diag::{Code, Diagnostic};
 use crate::model::{
     Above, Arg, Expr, Factor, FactorKind, Family, ModelId, Node, Operator, Param, ParamId, Program, VarId,
 };
-use crate::plan::method::{Method, Schedule};
+use crate::plan::method::{Contrast, Method, Schedule};
 use crate::plan::plan::{LayerPlan, Machine};
 
 /// The logit of a Bernoulli or categorical conditional.
@@ -79,8 +79,14 @@ pub fn choose_layer(
             let Some(part) = find_undirected(&situation).into_iter().find(|p| &p.name == name) else {
                 return Err(Diagnostic::at(Code::NoEngine, at, format!("nothing of `{name}` is left to learn")));
             };
-            let normaliser =
-                choose_normaliser(&situation, &part, &known, Some(&Method::Contrastive(steps.clone())), at)?;
+            let normaliser = choose_normaliser(
+                &situation,
+                &part,
+                &known,
+                Some(&Method::Contrastive(Contrast::from_data(steps.clone()))),
+                true,
+                at,
+            )?;
             Ok(LayerPlan {
                 model,
                 fixed: fixed.iter().copied().collect(),

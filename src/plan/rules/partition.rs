@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::gaussian;
+use super::{field, gaussian};
 use crate::analysis::{
     Component, Piece, Reason, Situation, find_chain, find_components, find_factor_degree, find_loose, find_parts,
     find_pieces,
@@ -80,7 +80,7 @@ pub fn choose_block(
         plates: component.plates.clone(),
         cost: find_cost(program, component, &engine),
         kind: match &engine {
-            Engine::Approximate(Approximate::MeanField(_)) => Kind::LowerBound,
+            Engine::Approximate(Approximate::MeanField(_)) | Engine::Settled { .. } => Kind::LowerBound,
             Engine::Approximate(Approximate::LoopyBp(_) | Approximate::Gibbs(_)) => Kind::Estimate,
             _ => Kind::Exact,
         },
@@ -105,19 +105,28 @@ pub fn choose_block(
         return Err(NotExact { vars: component.vars.clone(), refusals });
     }
     if let Some(Method::Approximate(method)) = asked {
-        let refused = match find_largest(program, component) {
-            Some(largest) if largest > MAX_LOG2_STATES => Refusal {
+        let refused = match (find_largest(program, component), method) {
+            // Tables that would be too large are not needed where sets of entries are independent given the others.
+            (Some(largest), Approximate::MeanField(settings)) if largest > MAX_LOG2_STATES => {
+                match field::claim(program, component, settings) {
+                    Ok((engine, reason)) => {
+                        return Ok(Block { plates: Vec::new(), ..block(engine, reason, refusals) });
+                    }
+                    Err(refusal) => refusal,
+                }
+            }
+            (Some(largest), _) if largest > MAX_LOG2_STATES => Refusal {
                 engine: method.name(),
                 reason: Reason::of(format!(
                     "some table spans 2^{largest:.0} joint states, and 2^{MAX_LOG2_STATES:.0} is the limit"
                 )),
                 mend: Some("fewer variables in one statement".to_string()),
             },
-            Some(_) => {
+            (Some(_), _) => {
                 let reason = format!("asked for by name, for {}", names(program, &component.vars));
                 return Ok(block(Engine::Approximate(method.clone()), reason, refusals));
             }
-            None => unknown_size(method.name()),
+            (None, _) => unknown_size(method.name()),
         };
         return Err(NotExact { vars: component.vars.clone(), refusals: vec![refused] });
     }

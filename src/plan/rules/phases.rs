@@ -9,7 +9,7 @@ use crate::analysis::Situation;
 use crate::base::span::Span;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{FactorKind, ModelId, Program, VarId, order_factors};
-use crate::plan::method::{Method, Schedule};
+use crate::plan::method::{Contrast, Method, Schedule};
 use crate::plan::plan::{Refusal, WakeSleepPlan};
 
 /// Plans wake-sleep for a model on data that binds `fixed`.
@@ -55,8 +55,8 @@ pub fn choose_phases(
     }
     for part in &undirected {
         let steps = parts.iter().find(|(n, _)| *n == part.name).map_or(Schedule::Constant(1.0), |(_, s)| s.clone());
-        let method = Method::Contrastive(steps);
-        normalisers.push(choose_normaliser(&situation, part, &known, Some(&method), at)?);
+        let method = Method::Contrastive(Contrast::from_data(steps));
+        normalisers.push(choose_normaliser(&situation, part, &known, Some(&method), true, at)?);
     }
     let conditionals = order_factors(&declared.factors)
         .into_iter()

@@ -25,6 +25,7 @@ fn divergence(sd_of_guide: f64, analytic: bool, length: usize) -> f64 {
     let plan = VariationalPlan {
         model,
         draws: vec![(z, Expectation::Reparameterised)],
+        joint: None,
         analytic: if analytic { vec![z] } else { vec![] },
         fixed: vec![x],
         kl_weight: Schedule::Constant(1.0),

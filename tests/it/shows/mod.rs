@@ -3,6 +3,7 @@
 mod absent;
 mod bound;
 mod chain;
+mod chains;
 mod codes;
 mod em;
 mod gaps;

@@ -335,7 +335,7 @@ fn an_edge_more_changes_the_plan_and_is_named() {
     let engines: Vec<&str> = blocks.iter().filter_map(|b| b["engine"].as_str()).collect();
     assert_eq!(
         engines,
-        ["pseudo-likelihood", "loopy belief propagation"],
+        ["Gibbs sampling in both phases", "loopy belief propagation"],
         "no engine that is built is left for a large one"
     );
     // Between variables that a statement each holds apart from the rest: the statement before does not hide the new one.
