@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ghmc::diag::{Code, Diagnostic, nearest};
 use ghmc::model::{Domain, Evidence, EvidenceValue, ModelId, Program, VarId};
-use ghmc::train::answers::state_labels;
+use ghmc::train::labels::state_labels;
 use serde_json::{Map, Value};
 
 use super::open::read_text;

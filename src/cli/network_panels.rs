@@ -11,7 +11,7 @@ use ghmc::plan::choose_ask;
 use ghmc::report::NetworkFigure;
 use ghmc::report::drawing::{BarNode, bars};
 use ghmc::train::AnswerValue;
-use ghmc::train::answers::state_labels;
+use ghmc::train::labels::state_labels;
 
 /// Networks that are drawn, the first ones asked about.
 const DRAWN: usize = 4;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ghmc::model::{AxisId, Domain, Owner, Program};
 use ghmc::pipeline::{Trained, picture_side};
 use ghmc::report::{Bar, BarTable, Chart, Confusion, Curve, ImageGrid, Panel, Shading, TextBlock, short, table};
-use ghmc::train::answers::{Drawn, Entries, state_labels};
+use ghmc::train::answers::{Drawn, Entries};
+use ghmc::train::labels::state_labels;
 use ghmc::train::{AnswerValue, Answered};
 
 use super::answer_text::{answer_lines, near_text};

@@ -12,7 +12,7 @@ use ghmc::model::{
 use ghmc::pipeline::{Compiled, Trained};
 use ghmc::plan::{AskPlan, Kind, Plan, choose_ask, explain_json};
 use ghmc::report::{short, table};
-use ghmc::train::answers::state_labels;
+use ghmc::train::labels::state_labels;
 use ghmc::train::{AnswerValue, Answered};
 use serde_json::{Map, Value, json};
 

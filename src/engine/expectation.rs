@@ -61,11 +61,17 @@ impl Scope<'_> {
         let mut sum: Option<Named> = None;
         for (role, expr) in &dist.args {
             let fit = dist.family.fit(*role);
-            for param in expr.params() {
+            let own: Vec<(ParamId, Named)> =
+                expr.params().into_iter().filter_map(|id| Some((id, self.params.get(&id)?.clone()))).collect();
+            for &(param, _) in &own {
                 let Some(weight) = self.weights.get(&param).cloned() else { continue };
-                let Some(value) = self.params.insert(param, weight) else { continue };
+                // What stands in other branches of a condition is no weight of this one.
+                for (id, value) in &own {
+                    let still = self.space.stop(value);
+                    self.params.insert(*id, if *id == param { weight.clone() } else { still });
+                }
                 let read = self.number(expr);
-                self.params.insert(param, value);
+                self.params.extend(own.iter().cloned());
                 let mut read = read?;
                 if let (Some(Fit::Mean), Some(sd)) = (fit, args.get(Arg::Sd)) {
                     let sd = self.space.stop(sd);

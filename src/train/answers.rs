@@ -10,12 +10,12 @@ use super::compared::{Compared, compare};
 use super::compiled::{Cache, Growth, compile};
 use super::events::{Failure, run_error};
 use super::fit::{Scalar, gather_inputs, run_program, scalar_output};
+use super::labels::{codes, snap, state_labels, state_number, state_shares};
 use super::memory::{self, Limit};
 use super::metric::Tally;
 use super::places::Asked;
 use super::rows::{Scored, all_absent, numbered};
 use crate::base::approximate::Nearness;
-use crate::base::id::Arena;
 use crate::base::span::Span;
 use crate::data::Element;
 use crate::diag::{Code, Diagnostic};
@@ -23,9 +23,7 @@ use crate::engine::EmitError;
 use crate::engine::answer::{self, ConditionalsSpec, PosteriorSpec, square_name};
 use crate::engine::draws::draws;
 use crate::engine::update::input_name;
-use crate::model::{
-    Axis, AxisId, Domain, Evidence, EvidenceValue, Factor, Metric, ParamId, Program, Subject, VarId, Verb,
-};
+use crate::model::{AxisId, Domain, Evidence, EvidenceValue, Factor, Metric, ParamId, Program, Subject, VarId, Verb};
 use crate::plan::{Answer, AnswerShape, AskPlan, Kind, Leaf, Normalising, Plan};
 use crate::runtime::States;
 use crate::tensor::graph::Graph;
@@ -837,64 +835,9 @@ impl Asker<'_> {
     }
 }
 
-/// Expectations of one variable's entries turned into their likeliest states.
-fn snap(means: &mut [f64], domain: &Domain, axes: &Arena<AxisId, Axis>) {
-    match domain {
-        Domain::Cat(axis) => {
-            let states = axes.extent(*axis).unwrap_or(1);
-            let best = codes(means, states);
-            for (entry, best) in means.chunks_mut(states.max(1)).zip(best) {
-                entry.iter_mut().enumerate().for_each(|(state, v)| *v = f64::from(u8::from(state as f64 == best)));
-            }
-        }
-        Domain::Spin => means.iter_mut().for_each(|m| *m = if *m > 0.0 { 1.0 } else { -1.0 }),
-        Domain::Bool => means.iter_mut().for_each(|m| *m = f64::from(u8::from(*m > 0.5))),
-        _ => {}
-    }
-}
-
 /// The log-mass of the evidence in each row of a posterior.
 pub(super) fn evidence_of(outputs: &Outputs) -> Vec<f64> {
     outputs.get("evidence").into_iter().flatten().flatten().copied().collect()
-}
-
-/// Positions of the largest entry in each stretch of `k`.
-fn codes(hot: &[f64], k: usize) -> Vec<f64> {
-    hot.chunks(k.max(1))
-        .map(|c| {
-            c.iter().enumerate().fold((0, f64::NEG_INFINITY), |b, (i, &v)| if v > b.1 { (i, v) } else { b }).0 as f64
-        })
-        .collect()
-}
-
-/// Probabilities of a variable's states from its expectation.
-fn state_shares(program: &Program, var: VarId, raw: &[f64]) -> Vec<f64> {
-    match program.vars[var].domain {
-        Domain::Cat(_) => raw.to_vec(),
-        Domain::Spin => vec![(1.0 - raw[0]) / 2.0, (1.0 + raw[0]) / 2.0],
-        _ => vec![1.0 - raw[0], raw[0]],
-    }
-}
-
-/// The number by which an input tells a state.
-fn state_number(program: &Program, var: VarId, state: usize) -> f64 {
-    match program.vars[var].domain {
-        Domain::Spin => 2.0 * state as f64 - 1.0,
-        _ => state as f64,
-    }
-}
-
-/// The states' labels, as printed.
-pub fn state_labels(program: &Program, domain: &Domain) -> Vec<String> {
-    match domain {
-        Domain::Bool => vec!["no".into(), "yes".into()],
-        Domain::Spin => vec!["down".into(), "up".into()],
-        Domain::Cat(axis) => match program.axes.labels(*axis) {
-            Some(labels) => labels.to_vec(),
-            None => (1..=program.axes.extent(*axis).unwrap_or(0)).map(|k| k.to_string()).collect(),
-        },
-        _ => Vec::new(),
-    }
 }
 
 pub(super) fn extents(program: &Program, axes: &[AxisId]) -> Vec<usize> {

@@ -9,6 +9,7 @@ mod compared;
 mod compiled;
 pub mod events;
 pub mod fit;
+pub mod labels;
 pub mod memory;
 pub mod metric;
 mod places;

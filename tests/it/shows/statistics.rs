@@ -245,3 +245,21 @@ fn a_mean_that_is_not_affine_is_left_to_the_gradient() {
     let told = compiled(&text, 1, &[("rows", data(&observed))]).explain().to_string();
     assert!(told.contains("is not affine in its parameters"), "{told}");
 }
+
+#[test]
+fn parameters_in_branches_of_a_condition_are_fitted_apart() {
+    let text = mixture("param low: Unit[Dim], high: Unit[Dim]", "Bernoulli(if z is first then low else high)", "Bool")
+        .replace("axis Part = 2", "axis Part = first, second");
+    let observed = rows(9, |s, many| f64::from(u8::from(s.unit() < if many { 0.85 } else { 0.25 })));
+    let rate = [[0.3, 0.25, 0.35], [0.8, 0.7, 0.6]];
+    let start = started(vec![("low", array(&[DIM], &rate[0])), ("high", array(&[DIM], &rate[1]))]);
+    let found = round(&text, &observed, &start);
+    let density = |k: usize, d: usize, x: f64| if x > 0.5 { rate[k][d].ln() } else { (1.0 - rate[k][d]).ln() };
+    let r = responsibilities(&observed, &SHARE, &density);
+    for (k, name) in ["mixture.low", "mixture.high"].into_iter().enumerate() {
+        let n = weighed(&r, k, |_| 1.0);
+        let want: Vec<f64> = (0..DIM).map(|d| weighed(&r, k, |row| observed[row][d]) / n).collect();
+        close(&found[name], &want, name);
+    }
+    climbs(&text, &observed, &start);
+}
