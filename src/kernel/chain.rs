@@ -361,10 +361,10 @@ tiered! {
 fn load_inner<T: Real>(row: &Row<'_, T>, width: usize, stride: Stride, first: &mut [T], to: &mut [T], log: &mut f64) {
     let states = row.start.len();
     for t in 0..to.len() / stride.step {
-        let (to, beyond) = to[stride.at(t)..][..width].split_at_mut(states);
-        beyond.fill(T::ZERO);
+        let to = &mut to[stride.at(t)..][..width];
         if t >= row.length {
-            to.fill(T::ONE);
+            to[..states].fill(T::ONE);
+            to[states..].fill(T::ZERO);
             continue;
         }
         let mut from = &row.local[t * states..][..states];
@@ -374,18 +374,24 @@ fn load_inner<T: Real>(row: &Row<'_, T>, width: usize, stride: Stride, first: &m
             }
             from = &*first;
         }
-        let mut lanes = [T::NEG_INFINITY; 8];
-        let (chunks, rest) = from.as_chunks::<8>();
-        for chunk in chunks {
-            for (lane, &v) in lanes.iter_mut().zip(chunk) {
-                *lane = lane.larger(v);
+        // Eight at a time, those behind the last state as if they were impossible, so that none is computed by itself.
+        let mut top = [T::NEG_INFINITY; 8];
+        let (lanes, _) = to.as_chunks_mut::<8>();
+        for (i, lanes) in lanes.iter_mut().enumerate() {
+            let from = &from[(8 * i).min(states)..(8 * i + 8).min(states)];
+            *lanes = [T::NEG_INFINITY; 8];
+            lanes[..from.len()].copy_from_slice(from);
+            for (top, &v) in top.iter_mut().zip(&*lanes) {
+                *top = top.larger(v);
             }
         }
-        let top = largest(&lanes).larger(largest(rest));
+        let top = largest(&top);
         let shift = if top.is_finite() { top } else { T::ZERO };
         *log += shift.to_f64();
-        for (to, &v) in to.iter_mut().zip(from) {
-            *to = (v - shift).vector_exp();
+        for lanes in lanes {
+            for v in lanes {
+                *v = (*v - shift).vector_exp();
+            }
         }
     }
 }
