@@ -573,7 +573,7 @@ fn settle_inner<T: Real>(
         *sure &= whole > least && whole.is_finite();
         let share = T::ONE / whole;
         for v in behind {
-            *v = *v * share;
+            *v *= share;
         }
     }
 }
@@ -630,7 +630,7 @@ fn write<T: Real>(
     }
     for (to, table) in moves.chunks_exact_mut(n).zip(weights.ahead.chunks_exact(width)) {
         for (to, &weight) in to.iter_mut().zip(table) {
-            *to = *to * weight;
+            *to *= weight;
         }
     }
 }

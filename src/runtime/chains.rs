@@ -102,7 +102,8 @@ impl ChainStep {
                 sum(self.form, &rows, shared, answers, work);
             }
         };
-        let mut parts: Vec<(usize, &mut [Answer<'_, T>], &mut Work<T>)> = answers
+        type Part<'a, 'b, T> = (usize, &'a mut [Answer<'b, T>], &'a mut Work<T>);
+        let mut parts: Vec<Part<'_, '_, T>> = answers
             .chunks_mut(each)
             .zip(&mut spare.work)
             .enumerate()

@@ -93,7 +93,7 @@ pub fn find_regressions(
             let text = format!("`{}` does not range over all that its normal's M-step may give", name(bounded));
             return Err(Reason::at(program.params[bounded].span, text));
         }
-        if !degree(mean, &of_mean).is_some_and(|d| d <= 1) {
+        if degree(mean, &of_mean).is_none_or(|d| d > 1) {
             let text = format!("the mean of `{}` is not affine in its parameters", program.vars[target.var].name);
             return Err(Reason::at(mean.span, text));
         }

@@ -169,7 +169,9 @@ fn a_mean_shared_by_several_precisions_is_weighed_by_them_and_by_its_prior() {
 fn rates_and_shares_are_weighted_means() {
     type Density = fn(f64, f64) -> f64;
     type Step = fn(f64, f64) -> f64;
-    let cases: [(&str, &str, &str, Density, Step, [f64; 2]); 6] = [
+    // What is declared, what is drawn and over what domain, its density, its M-step, and where the components start.
+    type Case = (&'static str, &'static str, &'static str, Density, Step, [f64; 2]);
+    let cases: [Case; 6] = [
         ("rate[Part]: Positive[Dim]", "Poisson(rate[z])", "Count", |x, l| x * l.ln() - l, |n, s| s / n, [1.5, 6.0]),
         (
             "rate[Part]: Positive[Dim] prior Gamma(3, rate = 2)",
