@@ -217,7 +217,8 @@ mod tests {
         for i in 0..1 << 20 {
             let x = -745.0 + 1455.0 * f64::from(i) / f64::from(1 << 20);
             let (got, want) = (exp_double(x), x.exp());
-            assert!((got - want).abs() <= 4.5e-16 * want + f64::from_bits(1), "e^{x}: {got:e}, not {want:e}");
+            let near = (got - want).abs() <= 4.5e-16 * want + f64::from_bits(1);
+            assert!(got == want || near, "e^{x}: {got:e}, not {want:e}");
         }
         assert_eq!(exp_double(f64::NEG_INFINITY), 0.0);
         assert_eq!(exp_double(f64::INFINITY), f64::INFINITY);
