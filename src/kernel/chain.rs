@@ -243,30 +243,17 @@ fn some<T: Real, const G: usize>(
         backwards: true,
         low: &mut spare_low,
     };
-    if all && G == 1 && steps * n * n >= APART {
-        rayon::join(|| sweep::<T>(&mut ahead, G), || sweep::<T>(&mut back, G));
-    } else {
-        sweep::<T>(&mut ahead, G);
-        if all {
-            sweep::<T>(&mut back, G);
+    let at_once = all && G == 1 && steps * n * n >= APART;
+    match at_once {
+        true => {
+            rayon::join(|| sweep::<T>(&mut ahead, G), || sweep::<T>(&mut back, G));
         }
+        false => sweep::<T>(&mut ahead, G),
     }
     // Where no state ever had next to no weight, nothing was lost; else the way from behind tells what it would have been worth.
     let least = least::<T>();
     let clear = low.iter().all(|&low| low > least);
-    if !all && !clear {
-        let mut back = Sweep {
-            form,
-            steps,
-            lengths: &lengths,
-            moves: &weights.back,
-            local,
-            before: None,
-            after: behind,
-            sums: spare,
-            backwards: true,
-            low: &mut spare_low,
-        };
+    if !at_once && (all || !clear) {
         sweep::<T>(&mut back, G);
     }
     for (g, (row, answer)) in rows.iter().zip(answers).enumerate() {
